@@ -1,0 +1,2 @@
+//! The automl command. 
+fn main() {}

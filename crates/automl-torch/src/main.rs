@@ -1,0 +1,2 @@
+//! MAL trainer.
+fn main() {}
