@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The nouns of a study, and the fold that turns its event log into its state.
+//!
+//! Everything here is pure data and pure functions: no clock, no randomness from outside, no files, no
+//! processes, no threads. Times, seeds and results arrive inside [`Event`]s; a [`Study`] is exactly
+//! what folding them gives, so that replaying a log always ends in the same state.
+//!
+//! What this crate may not know: how parameters are chosen (`automl-sampler`), which trial runs how
+//! long (`automl-scheduler`), where the log is kept (`automl-store`), how a trial is run
+//! (`automl-exec`), or what a network config looks like (`automl-config`).
+
+mod event;
+mod ids;
+mod number;
+mod objective;
+mod settings;
+mod space;
+mod study;
+mod trial;
+mod value;
+
+pub mod rng;
+
+pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
+pub use ids::{AttemptNumber, Fidelity, TrialId};
+pub use number::{as_json as number_as_json, from_text as number_from_text};
+pub use objective::{Direction, Loss, Objective};
+pub use settings::{Algorithm, FidelityPlan, StudySettings};
+pub use space::{
+    Condition, Distribution, DistributionError, Encoding, INACTIVE_CATEGORY, INACTIVE_NUMERIC, ParamProblem,
+    Parameter, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
+};
+pub use study::{FoldError, Study};
+pub use trial::{Attempt, Series, Trial, TrialState};
+pub use value::{ParamValue, Params};

@@ -1,0 +1,310 @@
+//! Everything that can happen to a study, in its stored form.
+//!
+//! One [`Record`] is one JSON object in the log. Readers of this format accept records whose objects
+//! have fields they do not know; a new kind of event raises [`EVENT_FORMAT`], and a log written with
+//! a higher number is refused, never half-read.
+
+use crate::ids::{AttemptNumber, Fidelity, TrialId};
+use crate::number;
+use crate::settings::StudySettings;
+use crate::value::Params;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Version of the event format that this crate writes; it reads this and all older ones.
+pub const EVENT_FORMAT: u32 = 1;
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Milliseconds since 1970, by the engine's clock.
+    pub at: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen to a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first event of every log.
+    StudyCreated {
+        /// [`EVENT_FORMAT`] of the writer.
+        format: u32,
+        /// Version of the program that wrote it.
+        version: String,
+        /// What was asked for.
+        settings: Box<StudySettings>,
+    },
+    /// An engine took the study over.
+    EngineStarted {
+        /// Counts the engines of this study from 1.
+        epoch: u64,
+        /// Version of the program.
+        version: String,
+        /// Host it runs on.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// The budget was changed; absent values stay as they were. Reopens an ended study.
+    BudgetChanged {
+        /// Number of trials in all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trials: Option<u64>,
+        /// Wall-clock limit in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+    },
+    /// A new trial and its parameters. Carries the values, so that replay never samples again.
+    TrialSuggested {
+        /// Its number: one above the highest so far.
+        trial: TrialId,
+        /// Its values.
+        params: Params,
+        /// Bracket it belongs to, counted from 0, where the scheduler has brackets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bracket: Option<u32>,
+        /// Who proposed it and why.
+        origin: Origin,
+    },
+    /// The decision to run a trial; logged before the process is started.
+    AttemptStarted {
+        /// The trial.
+        trial: TrialId,
+        /// Its attempt: one above the highest so far.
+        attempt: AttemptNumber,
+        /// Fidelity at which it shall end.
+        until: Fidelity,
+        /// Checkpoint it carries on from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume_from: Option<String>,
+        /// Slot it occupies.
+        slot: u32,
+    },
+    /// Readings from one line of a trial's log.
+    Measured {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: AttemptNumber,
+        /// Which of the trial's logs, in order of precedence (0 is believed first).
+        source: u16,
+        /// Step (completed epochs where the program has epochs), where the line tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<u64>,
+        /// Metric values; NaN and infinities are kept.
+        #[serde(with = "number::map")]
+        values: BTreeMap<String, f64>,
+    },
+    /// An attempt is over and will not come back.
+    AttemptEnded {
+        /// The trial.
+        trial: TrialId,
+        /// The attempt.
+        attempt: AttemptNumber,
+        /// How it ended.
+        end: AttemptEnd,
+    },
+    /// Nothing is left to do.
+    StudyEnded {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Who proposed a configuration, and why it looked good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Name of the model, for example `sobol`, `gp-logei`, `default`.
+    pub model: String,
+    /// One sentence for people.
+    pub reason: String,
+    /// Number of observations the model had seen.
+    #[serde(default)]
+    pub observations: u64,
+    /// Value of the acquisition function at the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquisition: Option<f64>,
+    /// Fitted hyperparameters of the model, to start the next fit from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub theta: Vec<f64>,
+}
+
+/// The end of an attempt, with what it cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptEnd {
+    /// What came out.
+    pub outcome: Outcome,
+    /// Processor time of all its processes in milliseconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    /// Largest resident memory of a process in KiB, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rss_kib: Option<u64>,
+}
+
+/// What came out of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ran to its target and reported the objective.
+    Reached {
+        /// The target.
+        fidelity: Fidelity,
+        /// The objective metric there; finite.
+        value: f64,
+        /// Checkpoint to carry on from, where the program keeps one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<String>,
+    },
+    /// It failed by itself.
+    Failed {
+        /// Kind of failure.
+        kind: FailureKind,
+        /// What happened, with the last lines of the log where they help.
+        reason: String,
+    },
+    /// It was ended from outside; the trial is run again.
+    Interrupted {
+        /// What happened.
+        reason: String,
+        /// True where the user asked for it; false where the machine lost it.
+        by_request: bool,
+    },
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Exit code other than 0.
+    Exit,
+    /// Ended by a signal.
+    Signal,
+    /// Ran out of device memory.
+    OutOfMemory,
+    /// Ran past its time limit.
+    TimeLimit,
+    /// Printed nothing for too long.
+    Silent,
+    /// Could not be started.
+    Launch,
+    /// Said itself that it failed although its exit code was 0.
+    Reported,
+    /// Ended well without ever reporting the objective.
+    NoMetric,
+    /// The objective is NaN or infinite.
+    NotFinite,
+    /// Lost by the machine too often.
+    Lost,
+}
+
+impl FailureKind {
+    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again.
+    #[must_use]
+    pub fn may_be_transient(self) -> bool {
+        match self {
+            FailureKind::Exit | FailureKind::Signal | FailureKind::Silent | FailureKind::Reported => true,
+            FailureKind::OutOfMemory
+            | FailureKind::TimeLimit
+            | FailureKind::Launch
+            | FailureKind::NoMetric
+            | FailureKind::NotFinite
+            | FailureKind::Lost => false,
+        }
+    }
+}
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// All trials of the budget are done.
+    Budget,
+    /// The wall-clock limit was reached.
+    Timeout,
+    /// Every configuration of a finite space has been tried.
+    Exhausted,
+    /// Too many trials failed in a row.
+    Failures,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EndReason::Budget => "the budget of trials is used up",
+            EndReason::Timeout => "the time limit is reached",
+            EndReason::Exhausted => "every configuration of the search space has been tried",
+            EndReason::Failures => "too many trials failed in a row",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_form_is_stable() {
+        let record = Record {
+            at: 5,
+            event: Event::Measured {
+                trial: TrialId(3),
+                attempt: AttemptNumber(1),
+                source: 0,
+                step: Some(2),
+                values: [("loss".to_string(), f64::NAN), ("acc".to_string(), 0.1 + 0.2)].into(),
+            },
+        };
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            text,
+            r#"{"at":5,"event":"measured","trial":3,"attempt":1,"source":0,"step":2,"values":{"acc":0.30000000000000004,"loss":"NaN"}}"#
+        );
+        let back: Record = serde_json::from_str(&text).unwrap();
+        let Event::Measured { values, .. } = back.event else {
+            panic!("other kind")
+        };
+        assert!(values["loss"].is_nan());
+        assert_eq!(values["acc"], 0.1 + 0.2);
+    }
+
+    #[test]
+    fn outcomes_survive_json() {
+        let reached = Outcome::Reached {
+            fidelity: Fidelity(9),
+            value: 0.1 + 0.2,
+            checkpoint: Some("c".into()),
+        };
+        let failed = Outcome::Failed {
+            kind: FailureKind::OutOfMemory,
+            reason: "out".into(),
+        };
+        for outcome in [
+            reached,
+            failed,
+            Outcome::Interrupted {
+                reason: "stop".into(),
+                by_request: true,
+            },
+        ] {
+            let record = Record {
+                at: 1,
+                event: Event::AttemptEnded {
+                    trial: TrialId(1),
+                    attempt: AttemptNumber(2),
+                    end: AttemptEnd {
+                        outcome,
+                        cpu_ms: Some(3),
+                        max_rss_kib: None,
+                    },
+                },
+            };
+            let text = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What was asked for, resolved: everything a study needs to go on without the files it came from.
+
+use crate::ids::Fidelity;
+use crate::objective::Objective;
+use crate::space::SearchSpace;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The settings of a study, recorded once in its first event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudySettings {
+    /// Name of the study; also the name of its folder.
+    pub study: String,
+    /// Eight hexadecimal digits that make the keys of this study's attempts unique.
+    pub tag: String,
+    /// What may vary.
+    pub space: SearchSpace,
+    /// What is optimised.
+    pub objective: Objective,
+    /// How the next trial is chosen and how long it runs.
+    pub algorithm: Algorithm,
+    /// Root of every random choice.
+    pub seed: u64,
+    /// Number of trials to start in all, unless changed later.
+    pub trials: u64,
+    /// Wall-clock limit of the whole search in milliseconds, counted over engine runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The fidelities a trial may be run to.
+    pub fidelity: FidelityPlan,
+    /// How often a failed trial is tried again where its cause may be transient.
+    pub retries: u32,
+    /// The search ends after so many failed trials in a row.
+    pub max_consecutive_failures: u32,
+    /// How to build a trial's spec, command and environment; opaque here.
+    pub recipe: serde_json::Value,
+}
+
+/// The fidelities between which a scheduler may choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FidelityPlan {
+    /// Name of the unit, for example `epoch`, or `run` for programs that only run whole.
+    pub unit: String,
+    /// Smallest fidelity worth looking at, at least 1.
+    pub min: Fidelity,
+    /// Fidelity of a finished trial.
+    pub max: Fidelity,
+    /// Factor between one rung and the next, at least 2.
+    pub reduction_factor: u64,
+    /// Whether a trial can be paused and carried on from its checkpoint.
+    pub resumable: bool,
+}
+
+/// The search algorithms, by the names users give them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// The documented default choice: Bayesian at full fidelity.
+    Auto,
+    /// Independent uniform draws at full fidelity.
+    Random,
+    /// A scrambled Sobol sequence at full fidelity.
+    Sobol,
+    /// Gaussian process and log expected improvement at full fidelity.
+    Bayesian,
+    /// Hyperband brackets over a scrambled Sobol sequence.
+    Hyperband,
+}
+
+impl Algorithm {
+    /// All algorithms with their accepted names, the first being the canonical one.
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 5] = [
+        (Algorithm::Auto, &["auto"]),
+        (Algorithm::Random, &["random"]),
+        (Algorithm::Sobol, &["sobol"]),
+        (Algorithm::Bayesian, &["bayesian", "b", "gp"]),
+        (Algorithm::Hyperband, &["hyperband", "h"]),
+    ];
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Algorithm::NAMES
+            .iter()
+            .find(|(a, _)| a == self)
+            .map_or("?", |(_, names)| names[0]);
+        f.write_str(names)
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wanted = text.to_lowercase();
+        let found = Algorithm::NAMES
+            .iter()
+            .find(|(_, names)| names.contains(&wanted.as_str()));
+        found.map(|(algorithm, _)| *algorithm).ok_or_else(|| {
+            let known: Vec<&str> = Algorithm::NAMES.iter().map(|(_, names)| names[0]).collect();
+            format!("unknown algorithm `{text}`; known are {}", known.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn algorithms_are_found_by_any_of_their_names() {
+        for (algorithm, names) in Algorithm::NAMES {
+            for name in names {
+                assert_eq!(name.to_uppercase().parse(), Ok(algorithm));
+            }
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+        }
+        assert!("tpee".parse::<Algorithm>().unwrap_err().contains("bayesian"));
+    }
+}

@@ -1,0 +1,254 @@
+//! One trial: its values, its attempts, what they reported, and where it stands.
+
+use crate::event::{AttemptEnd, Origin, Outcome};
+use crate::ids::{AttemptNumber, Fidelity, TrialId};
+use crate::value::Params;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialState {
+    /// Waits for a slot: new, or to be tried again.
+    Queued,
+    /// An attempt is running.
+    Running,
+    /// Reached a rung below the largest fidelity and waits to be promoted; its process has ended.
+    Paused,
+    /// Reached the largest fidelity.
+    Complete,
+    /// Ended early on purpose.
+    Stopped,
+    /// Failed for good.
+    Failed,
+    /// Broke a constraint; tells the models where not to look.
+    Infeasible,
+}
+
+impl TrialState {
+    /// All states, in the order in which they are listed to users.
+    pub const ALL: [TrialState; 7] = [
+        TrialState::Queued,
+        TrialState::Running,
+        TrialState::Paused,
+        TrialState::Complete,
+        TrialState::Stopped,
+        TrialState::Failed,
+        TrialState::Infeasible,
+    ];
+
+    /// Tells whether the trial can never run again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            TrialState::Queued | TrialState::Running | TrialState::Paused => false,
+            TrialState::Complete | TrialState::Stopped | TrialState::Failed | TrialState::Infeasible => true,
+        }
+    }
+}
+
+impl fmt::Display for TrialState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            TrialState::Queued => "queued",
+            TrialState::Running => "running",
+            TrialState::Paused => "paused",
+            TrialState::Complete => "complete",
+            TrialState::Stopped => "stopped",
+            TrialState::Failed => "failed",
+            TrialState::Infeasible => "infeasible",
+        })
+    }
+}
+
+/// A trial as the log tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// Its values.
+    pub params: Params,
+    /// Bracket it belongs to, where the scheduler has brackets.
+    pub bracket: Option<u32>,
+    /// Who proposed it and why.
+    pub origin: Origin,
+    /// Where it stands.
+    pub state: TrialState,
+    /// Its attempts, oldest first; attempt n is at index n − 1.
+    pub attempts: Vec<Attempt>,
+    /// Objective value at each fidelity it reached.
+    pub reached: BTreeMap<Fidelity, f64>,
+    /// Checkpoint of the highest fidelity it reached.
+    pub checkpoint: Option<String>,
+    /// Why it failed, was stopped or is waiting.
+    pub reason: Option<String>,
+    /// How often it failed by itself.
+    pub failures: u32,
+    /// How often the machine lost it.
+    pub losses: u32,
+    /// When it was suggested (milliseconds since 1970).
+    pub suggested_at: u64,
+    /// When its last attempt ended.
+    pub ended_at: Option<u64>,
+}
+
+impl Trial {
+    /// Returns the objective value at the highest fidelity reached.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        self.reached.last_key_value().map(|(_, value)| *value)
+    }
+
+    /// Returns the highest fidelity reached.
+    #[must_use]
+    pub fn fidelity(&self) -> Option<Fidelity> {
+        self.reached.last_key_value().map(|(fidelity, _)| *fidelity)
+    }
+
+    /// Returns the number that the next attempt gets.
+    #[must_use]
+    pub fn next_attempt(&self) -> AttemptNumber {
+        AttemptNumber(self.attempts.len() as u32 + 1)
+    }
+
+    /// Returns the attempt that is running.
+    #[must_use]
+    pub fn running_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|a| a.end.is_none())
+    }
+
+    /// Returns the last value of every metric over all attempts, newest attempt first.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let mut metrics = BTreeMap::new();
+        for attempt in self.attempts.iter().rev() {
+            for name in attempt.series.names() {
+                if let (false, Some(value)) = (metrics.contains_key(name), attempt.series.last(name)) {
+                    metrics.insert(name.to_string(), value);
+                }
+            }
+        }
+        metrics
+    }
+
+    /// Returns the readings of a metric over all successful and running attempts, in order.
+    #[must_use]
+    pub fn curve(&self, metric: &str) -> Vec<(Option<u64>, f64)> {
+        let counts = |attempt: &&Attempt| match &attempt.end {
+            None => true,
+            Some(end) => matches!(end.outcome, Outcome::Reached { .. }),
+        };
+        self.attempts
+            .iter()
+            .filter(counts)
+            .flat_map(|a| a.series.readings(metric).iter().copied())
+            .collect()
+    }
+}
+
+/// One run of the program for a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Its number.
+    pub number: AttemptNumber,
+    /// Fidelity at which it shall end.
+    pub until: Fidelity,
+    /// Checkpoint it carried on from.
+    pub resume_from: Option<String>,
+    /// Slot it occupies or occupied.
+    pub slot: u32,
+    /// When it was decided to start it (milliseconds since 1970).
+    pub started_at: u64,
+    /// When its end was recorded.
+    pub ended_at: Option<u64>,
+    /// What its logs reported.
+    pub series: Series,
+    /// How it ended.
+    pub end: Option<AttemptEnd>,
+}
+
+/// Readings of an attempt by metric and log.
+///
+/// Logs are read concurrently, so their order of arrival means nothing: for each metric the log of
+/// the highest precedence that ever mentioned it counts, and the others are ignored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    by_metric: BTreeMap<String, BySource>,
+    lines_by_source: BTreeMap<u16, u64>,
+}
+
+/// Readings `(step, value)` in order, by log number.
+type BySource = BTreeMap<u16, Vec<(Option<u64>, f64)>>;
+
+impl Series {
+    /// Adds the readings of one line of log number `source`.
+    pub fn push(&mut self, source: u16, step: Option<u64>, values: &BTreeMap<String, f64>) {
+        *self.lines_by_source.entry(source).or_default() += 1;
+        for (name, value) in values {
+            self.by_metric
+                .entry(name.clone())
+                .or_default()
+                .entry(source)
+                .or_default()
+                .push((step, *value));
+        }
+    }
+
+    /// Returns how many measurements of a log have been recorded, so that a reader starting over
+    /// knows how many to skip.
+    #[must_use]
+    pub fn recorded(&self, source: u16) -> u64 {
+        self.lines_by_source.get(&source).copied().unwrap_or(0)
+    }
+
+    /// Returns the names of all metrics, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_metric.keys().map(String::as_str)
+    }
+
+    /// Returns a metric's readings `(step, value)` in order.
+    #[must_use]
+    pub fn readings(&self, metric: &str) -> &[(Option<u64>, f64)] {
+        self.by_metric
+            .get(metric)
+            .and_then(|by_source| by_source.first_key_value())
+            .map_or(&[], |(_, readings)| readings)
+    }
+
+    /// Returns a metric's last value.
+    #[must_use]
+    pub fn last(&self, metric: &str) -> Option<f64> {
+        self.readings(metric).last().map(|(_, value)| *value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(value: f64) -> BTreeMap<String, f64> {
+        [("loss".to_string(), value)].into()
+    }
+
+    #[test]
+    fn preferred_log_wins_in_any_order() {
+        let mut one = Series::default();
+        one.push(1, Some(1), &values(0.33));
+        one.push(0, Some(1), &values(0.3333));
+        let mut other = Series::default();
+        other.push(0, Some(1), &values(0.3333));
+        other.push(1, Some(1), &values(0.33));
+        assert_eq!(one.last("loss"), Some(0.3333));
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn recorded_lines_are_counted_by_log() {
+        let mut series = Series::default();
+        series.push(1, None, &values(1.0));
+        series.push(1, None, &values(2.0));
+        assert_eq!((series.recorded(0), series.recorded(1)), (0, 2));
+    }
+}
