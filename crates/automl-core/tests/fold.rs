@@ -1,151 +1,18 @@
 //! The fold from events to state: transitions, refusals, the incumbent.
 
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, EndReason, Event,
-    FailureKind, Fidelity, FidelityPlan, FoldError, Objective, Origin, Outcome, Parameter, Params, Record,
-    Scale, SearchSpace, Study, StudySettings, TrialId, TrialState,
+    Algorithm, EVENT_FORMAT, EndReason, Event, FailureKind, Fidelity, FoldError, Outcome, Record, Study,
+    TrialId, TrialState,
 };
+use automl_testkit::{Log, settings};
 
-fn settings() -> StudySettings {
-    let lr = Distribution::Float {
-        low: 0.0,
-        high: 1.0,
-        scale: Scale::Linear,
-        step: None,
-    };
-    StudySettings {
-        study: "s".into(),
-        tag: "00000000".into(),
-        space: SearchSpace::new(vec![Parameter::new("lr", lr)]).unwrap(),
-        objective: Objective {
-            metric: "acc".into(),
-            direction: Direction::Maximize,
-        },
-        algorithm: Algorithm::Hyperband,
-        seed: 1,
-        trials: 10,
-        timeout_ms: None,
-        fidelity: FidelityPlan {
-            unit: "epoch".into(),
-            min: Fidelity(1),
-            max: Fidelity(9),
-            reduction_factor: 3,
-            resumable: true,
-        },
-        retries: 1,
-        max_consecutive_failures: 5,
-        recipe: serde_json::Value::Null,
-    }
-}
-
-struct Log {
-    records: Vec<Record>,
-}
-
-impl Log {
-    fn new() -> Self {
-        let created = Event::StudyCreated {
-            format: EVENT_FORMAT,
-            version: "0".into(),
-            settings: Box::new(settings()),
-        };
-        Log {
-            records: vec![Record {
-                at: 0,
-                event: created,
-            }],
-        }
-        .engine(1)
-    }
-
-    fn with(mut self, event: Event) -> Self {
-        self.records.push(Record {
-            at: self.records.len() as u64 * 10,
-            event,
-        });
-        self
-    }
-
-    fn engine(self, epoch: u64) -> Self {
-        self.with(Event::EngineStarted {
-            epoch,
-            version: "0".into(),
-            host: "h".into(),
-            pid: 1,
-        })
-    }
-
-    fn suggest(self, trial: u64) -> Self {
-        let origin = Origin {
-            model: "random".into(),
-            ..Origin::default()
-        };
-        self.with(Event::TrialSuggested {
-            trial: TrialId(trial),
-            params: Params::default(),
-            bracket: None,
-            origin,
-        })
-    }
-
-    fn start(self, trial: u64, attempt: u32, until: u64) -> Self {
-        self.with(Event::AttemptStarted {
-            trial: TrialId(trial),
-            attempt: AttemptNumber(attempt),
-            until: Fidelity(until),
-            resume_from: None,
-            slot: 0,
-        })
-    }
-
-    fn end(self, trial: u64, attempt: u32, outcome: Outcome) -> Self {
-        let end = AttemptEnd {
-            outcome,
-            cpu_ms: None,
-            max_rss_kib: None,
-        };
-        self.with(Event::AttemptEnded {
-            trial: TrialId(trial),
-            attempt: AttemptNumber(attempt),
-            end,
-        })
-    }
-
-    fn reach(self, trial: u64, attempt: u32, fidelity: u64, value: f64) -> Self {
-        self.end(
-            trial,
-            attempt,
-            Outcome::Reached {
-                fidelity: Fidelity(fidelity),
-                value,
-                checkpoint: None,
-            },
-        )
-    }
-
-    fn fail(self, trial: u64, attempt: u32, kind: FailureKind) -> Self {
-        self.end(
-            trial,
-            attempt,
-            Outcome::Failed {
-                kind,
-                reason: "boom".into(),
-            },
-        )
-    }
-
-    fn study(&self) -> Result<Study, FoldError> {
-        Study::replay(&self.records)
-    }
-
-    fn state(&self, trial: u64) -> TrialState {
-        self.study().unwrap().trials[&TrialId(trial)].state
-    }
+fn fresh() -> Log {
+    Log::new(settings(Algorithm::Hyperband))
 }
 
 #[test]
 fn trial_pauses_below_the_largest_fidelity() {
-    let paused = Log::new().suggest(1).start(1, 1, 3).reach(1, 1, 3, 0.5);
+    let paused = fresh().suggest(1).start(1, 1, 3).reach(1, 1, 3, 0.5);
     assert_eq!(paused.state(1), TrialState::Paused);
     let complete = paused.start(1, 2, 9).reach(1, 2, 9, 0.6);
     assert_eq!(complete.state(1), TrialState::Complete);
@@ -156,7 +23,7 @@ fn trial_pauses_below_the_largest_fidelity() {
 
 #[test]
 fn transient_failures_are_retried_as_often_as_asked() {
-    let once = Log::new().suggest(1).start(1, 1, 9).fail(1, 1, FailureKind::Exit);
+    let once = fresh().suggest(1).start(1, 1, 9).fail(1, 1, FailureKind::Exit);
     assert_eq!(once.state(1), TrialState::Queued);
     let twice = once.start(1, 2, 9).fail(1, 2, FailureKind::Exit);
     assert_eq!(twice.state(1), TrialState::Failed);
@@ -165,7 +32,7 @@ fn transient_failures_are_retried_as_often_as_asked() {
 
 #[test]
 fn diverged_trials_are_not_retried() {
-    let log = Log::new()
+    let log = fresh()
         .suggest(1)
         .start(1, 1, 9)
         .fail(1, 1, FailureKind::NotFinite);
@@ -182,7 +49,7 @@ fn lost_trials_are_queued_until_lost_too_often() {
         reason: "gone".into(),
         by_request: false,
     };
-    let mut log = Log::new().suggest(1);
+    let mut log = fresh().suggest(1);
     for attempt in 1..=3 {
         log = log.start(1, attempt, 9).end(1, attempt, lost());
         assert_eq!(log.state(1), TrialState::Queued, "attempt {attempt}");
@@ -197,7 +64,7 @@ fn lost_trials_are_queued_until_lost_too_often() {
 
 #[test]
 fn interruptions_on_request_never_fail_a_trial() {
-    let mut log = Log::new().suggest(1);
+    let mut log = fresh().suggest(1);
     for attempt in 1..=9 {
         log = log.start(1, attempt, 9).end(
             1,
@@ -213,16 +80,16 @@ fn interruptions_on_request_never_fail_a_trial() {
 
 #[test]
 fn impossible_events_are_refused_and_change_nothing() {
-    let log = Log::new().suggest(1).start(1, 1, 9).reach(1, 1, 9, 0.5);
+    let log = fresh().suggest(1).start(1, 1, 9).reach(1, 1, 9, 0.5);
     let mut study = log.study().unwrap();
     let before = study.clone();
     let bad = [
-        Log::new().suggest(3),
-        Log::new().start(1, 2, 9),
-        Log::new().reach(1, 1, 9, 0.7),
-        Log::new().start(2, 1, 9),
-        Log::new().engine(3),
-        Log::new(),
+        fresh().suggest(3),
+        fresh().start(1, 2, 9),
+        fresh().reach(1, 1, 9, 0.7),
+        fresh().start(2, 1, 9),
+        fresh().engine(3),
+        fresh(),
     ];
     for log in bad {
         let record = log.records.last().unwrap();
@@ -234,7 +101,7 @@ fn impossible_events_are_refused_and_change_nothing() {
 
 #[test]
 fn double_tell_names_the_trial() {
-    let log = Log::new()
+    let log = fresh()
         .suggest(1)
         .start(1, 1, 9)
         .reach(1, 1, 9, 0.5)
@@ -247,7 +114,7 @@ fn double_tell_names_the_trial() {
 
 #[test]
 fn nan_is_never_a_result() {
-    let log = Log::new().suggest(1).start(1, 1, 9).reach(1, 1, 9, f64::NAN);
+    let log = fresh().suggest(1).start(1, 1, 9).reach(1, 1, 9, f64::NAN);
     assert!(matches!(log.study(), Err(FoldError::NotFinite { .. })));
 }
 
@@ -256,7 +123,7 @@ fn newer_logs_are_refused() {
     let event = Event::StudyCreated {
         format: EVENT_FORMAT + 1,
         version: "9".into(),
-        settings: Box::new(settings()),
+        settings: Box::new(settings(Algorithm::Random)),
     };
     let error = Study::replay(&[Record { at: 0, event }]).unwrap_err();
     assert!(error.to_string().contains("use a newer automl"), "{error}");
@@ -264,7 +131,7 @@ fn newer_logs_are_refused() {
 
 #[test]
 fn incumbent_is_the_best_at_the_highest_fidelity() {
-    let log = Log::new().suggest(1).suggest(2).suggest(3);
+    let log = fresh().suggest(1).suggest(2).suggest(3);
     let log = log.start(1, 1, 3).reach(1, 1, 3, 0.99);
     assert_eq!(log.study().unwrap().incumbent().unwrap().id, TrialId(1));
     let log = log
@@ -281,7 +148,7 @@ fn incumbent_is_the_best_at_the_highest_fidelity() {
 
 #[test]
 fn working_time_skips_the_pauses_between_engines() {
-    let log = Log::new().suggest(1).engine(2);
+    let log = fresh().suggest(1).engine(2);
     let study = log.study().unwrap();
     assert_eq!(study.earlier_engines_ms, 10);
     assert_eq!(study.worked_ms(study.engine_started_at + 5), 15);
@@ -289,7 +156,7 @@ fn working_time_skips_the_pauses_between_engines() {
 
 #[test]
 fn a_larger_budget_reopens_the_study() {
-    let ended = Log::new().with(Event::StudyEnded {
+    let ended = fresh().with(Event::StudyEnded {
         reason: EndReason::Budget,
     });
     assert_eq!(ended.study().unwrap().ended, Some(EndReason::Budget));
@@ -305,7 +172,7 @@ fn a_larger_budget_reopens_the_study() {
 
 #[test]
 fn every_cut_of_a_log_folds_to_the_same_end() {
-    let log = Log::new()
+    let log = fresh()
         .suggest(1)
         .start(1, 1, 3)
         .reach(1, 1, 3, 0.5)

@@ -1,0 +1,176 @@
+//! The brackets of Hyperband in whole numbers.
+//!
+//! Notation: R the largest fidelity, r the smallest, η the reduction factor, s_max the largest s with
+//! r·η^s ≤ R. Bracket s begins with n = ⌈(s_max + 1)·η^s / (s + 1)⌉ trials; its rung i keeps ⌊n / η^i⌋
+//! of them. Li et al., *Hyperband*, JMLR 18 (2018), Algorithm 1.
+//!
+//! Two deviations from the paper's real numbers: s_max is found by multiplication, because a floating
+//! logarithm is one too small for R/r = 243 and η = 3; and rung levels are R / η^k rounded to whole
+//! units, the last one exactly R, levels that coincide after rounding being one.
+
+use automl_core::{Fidelity, FidelityPlan};
+
+/// One fidelity level of a bracket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Fidelity at which trials of this rung are compared.
+    pub fidelity: Fidelity,
+    /// Number of trials that reach it.
+    pub trials: u64,
+}
+
+/// One run of successive halving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bracket {
+    /// Rungs from the lowest to the highest; never empty.
+    pub rungs: Vec<Rung>,
+}
+
+impl Bracket {
+    /// Returns the number of trials that start in the bracket.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.rungs[0].trials
+    }
+
+    /// Returns the bracket as it is when only `trials` are left in the budget: the same levels with
+    /// fewer trials, at least one of which goes all the way.
+    #[must_use]
+    pub fn truncated(&self, trials: u64, reduction_factor: u64) -> Bracket {
+        if trials >= self.trials() {
+            return self.clone();
+        }
+        let mut left = trials;
+        let rungs = self.rungs.iter().map(|rung| {
+            let rung = Rung {
+                trials: left,
+                ..*rung
+            };
+            left = (left / reduction_factor).max(1);
+            rung
+        });
+        Bracket {
+            rungs: rungs.collect(),
+        }
+    }
+}
+
+/// Returns one Hyperband iteration: brackets from the most aggressive to plain full-fidelity trials.
+#[must_use]
+pub fn brackets(plan: &FidelityPlan) -> Vec<Bracket> {
+    let levels = levels(plan);
+    let s_max = levels.len() as u64 - 1;
+    (0..=s_max)
+        .rev()
+        .map(|s| bracket(&levels[(s_max - s) as usize..], s, s_max, plan.reduction_factor))
+        .collect()
+}
+
+fn bracket(levels: &[u64], s: u64, s_max: u64, eta: u64) -> Bracket {
+    let n = ((s_max + 1) * eta.pow(s as u32)).div_ceil(s + 1);
+    let rung = |(i, level): (usize, &u64)| Rung {
+        fidelity: Fidelity(*level),
+        trials: (n / eta.pow(i as u32)).max(1),
+    };
+    Bracket {
+        rungs: levels.iter().enumerate().map(rung).collect(),
+    }
+}
+
+/// Rung levels from the smallest to R.
+fn levels(plan: &FidelityPlan) -> Vec<u64> {
+    let (min, max, eta) = (plan.min.0.max(1), plan.max.0.max(1), plan.reduction_factor.max(2));
+    let mut divisor = 1_u64;
+    let mut levels = vec![max];
+    while min.saturating_mul(divisor).saturating_mul(eta) <= max {
+        divisor *= eta;
+        levels.push((max + divisor / 2) / divisor);
+    }
+    levels.reverse();
+    levels.dedup();
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(min: u64, max: u64, eta: u64) -> FidelityPlan {
+        FidelityPlan {
+            unit: "epoch".into(),
+            min: Fidelity(min),
+            max: Fidelity(max),
+            reduction_factor: eta,
+            resumable: true,
+        }
+    }
+
+    fn table(min: u64, max: u64, eta: u64) -> Vec<Vec<(u64, u64)>> {
+        let rows = |b: &Bracket| b.rungs.iter().map(|r| (r.trials, r.fidelity.0)).collect();
+        brackets(&plan(min, max, eta)).iter().map(rows).collect()
+    }
+
+    #[test]
+    fn brackets_match_reference_tables() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/golden/hyperband.json")).unwrap();
+        let cases = golden["paper"].as_object().unwrap();
+        assert!(cases.len() >= 7);
+        for (name, case) in cases {
+            let (r, eta) = (case["R"].as_u64().unwrap(), case["eta"].as_u64().unwrap());
+            let expected: Vec<Vec<(u64, u64)>> = case["brackets"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|bracket| {
+                    let rungs = bracket["rungs"].as_array().unwrap();
+                    rungs
+                        .iter()
+                        .map(|rung| {
+                            (
+                                rung["n"].as_u64().unwrap(),
+                                rung["r_exact"].as_f64().unwrap().round() as u64,
+                            )
+                        })
+                        .collect()
+                })
+                .collect();
+            assert_eq!(table(1, r, eta), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn powers_lose_no_bracket() {
+        assert_eq!(table(1, 243, 3).len(), 6);
+        assert_eq!(table(1, 1000, 10).len(), 4);
+        assert_eq!(table(1, 59049, 3).len(), 11);
+    }
+
+    #[test]
+    fn last_rung_is_always_the_largest_fidelity() {
+        for (min, max, eta) in [
+            (1, 50, 3),
+            (1, 100, 3),
+            (2, 7, 2),
+            (3, 3, 3),
+            (5, 4, 2),
+            (1, 1, 4),
+        ] {
+            for bracket in table(min, max, eta) {
+                assert_eq!(bracket.last().unwrap().1, max, "{min} {max} {eta}");
+                assert!(bracket.windows(2).all(|w| w[0].1 < w[1].1 && w[0].0 >= w[1].0));
+            }
+        }
+    }
+
+    #[test]
+    fn truncated_bracket_still_finishes_a_trial() {
+        let bracket = &brackets(&plan(1, 27, 3))[0];
+        let small = bracket.truncated(5, 3);
+        assert_eq!(
+            small.rungs.iter().map(|r| r.trials).collect::<Vec<_>>(),
+            [5, 1, 1, 1]
+        );
+        assert_eq!(bracket.truncated(99, 3), *bracket);
+    }
+}

@@ -1,0 +1,256 @@
+//! Drives the schedulers through random worker timings, failures and restarts in simulated time.
+
+use automl_core::{
+    Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Origin, Outcome, Params, Study,
+    StudySettings, TrialId, TrialState, rng,
+};
+use automl_scheduler::{Decision, brackets, scheduler_for};
+use automl_testkit::{Log, curve, settings};
+use std::collections::BTreeMap;
+
+/// One simulated search; everything random comes from `seed`.
+struct Simulation {
+    log: Log,
+    study: Study,
+    seed: u64,
+    draws: u64,
+    failing: f64,
+}
+
+impl Simulation {
+    fn new(settings: StudySettings, seed: u64, failing: f64) -> Self {
+        let log = Log::new(settings);
+        let study = log.study().unwrap();
+        Simulation {
+            log,
+            study,
+            seed,
+            draws: 0,
+            failing,
+        }
+    }
+
+    fn draw(&mut self) -> f64 {
+        self.draws += 1;
+        rng::uniform(&[self.seed, self.draws])
+    }
+
+    fn apply(&mut self, event: Event) {
+        self.log.push(event);
+        self.study.apply(self.log.records.last().unwrap()).unwrap();
+    }
+
+    fn perform(&mut self, decision: Decision) {
+        let (trial, until) = match decision {
+            Decision::Start { bracket, until } => {
+                let trial = self.study.next_trial();
+                let origin = Origin::default();
+                self.apply(Event::TrialSuggested {
+                    trial,
+                    params: Params::default(),
+                    bracket,
+                    origin,
+                });
+                (trial, until)
+            }
+            Decision::Run { trial, until } => (trial, until),
+            Decision::End(reason) => return self.apply(Event::StudyEnded { reason }),
+        };
+        let known = &self.study.trials[&trial];
+        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        self.apply(Event::AttemptStarted {
+            trial,
+            attempt,
+            until,
+            resume_from,
+            slot: 0,
+        });
+    }
+
+    /// Ends one running trial, chosen at random.
+    fn finish_one(&mut self) {
+        let running: Vec<TrialId> = self.study.in_state(TrialState::Running).map(|t| t.id).collect();
+        let trial = running[(self.draw() * running.len() as f64) as usize];
+        let attempt = self.study.trials[&trial].running_attempt().unwrap();
+        let (attempt, fidelity) = (attempt.number, attempt.until);
+        let value = -curve(trial.0 + 1000 * self.seed, fidelity.0);
+        let draw = self.draw();
+        let outcome = if draw < self.failing / 2.0 {
+            Outcome::Failed {
+                kind: FailureKind::NotFinite,
+                reason: "nan".into(),
+            }
+        } else if draw < self.failing {
+            Outcome::Interrupted {
+                reason: "lost".into(),
+                by_request: false,
+            }
+        } else {
+            Outcome::Reached {
+                fidelity,
+                value,
+                checkpoint: Some(format!("{trial}@{fidelity}")),
+            }
+        };
+        self.apply(Event::AttemptEnded {
+            trial,
+            attempt,
+            end: AttemptEnd {
+                outcome,
+                cpu_ms: None,
+                max_rss_kib: None,
+            },
+        });
+    }
+
+    fn run(mut self, workers: usize) -> Self {
+        let scheduler = scheduler_for(self.study.settings.algorithm);
+        for _ in 0..100_000 {
+            let free = workers - self.study.in_state(TrialState::Running).count();
+            let decisions = scheduler.decide(&self.study, free);
+            assert!(
+                decisions.len() <= free.max(1),
+                "seed {}: more decisions than slots",
+                self.seed
+            );
+            assert_eq!(
+                scheduler.decide(&Study::replay(&self.log.records).unwrap(), free),
+                decisions,
+                "restart"
+            );
+            for decision in decisions {
+                self.perform(decision);
+            }
+            if self.study.ended.is_some() {
+                return self;
+            }
+            self.finish_one();
+        }
+        panic!("seed {}: the search never ended", self.seed);
+    }
+
+    /// Number of trials that reached each fidelity, by bracket.
+    fn rungs(&self) -> BTreeMap<u32, BTreeMap<Fidelity, u64>> {
+        let mut rungs: BTreeMap<u32, BTreeMap<Fidelity, u64>> = BTreeMap::new();
+        for trial in self.study.trials.values() {
+            for fidelity in trial.reached.keys() {
+                *rungs
+                    .entry(trial.bracket.unwrap())
+                    .or_default()
+                    .entry(*fidelity)
+                    .or_default() += 1;
+            }
+        }
+        rungs
+    }
+}
+
+fn hyperband(trials: u64, max: u64) -> StudySettings {
+    let mut settings = settings(Algorithm::Hyperband);
+    settings.trials = trials;
+    settings.fidelity.max = Fidelity(max);
+    settings
+}
+
+#[test]
+fn executed_rungs_equal_the_table() {
+    for workers in [1, 3, 16] {
+        let settings = hyperband(49, 27);
+        let table = brackets(&settings.fidelity);
+        let simulation = Simulation::new(settings, 7, 0.0).run(workers);
+        let rungs = simulation.rungs();
+        assert_eq!(rungs.len(), table.len());
+        for (bracket, executed) in rungs.values().enumerate() {
+            let planned: BTreeMap<Fidelity, u64> = table[bracket]
+                .rungs
+                .iter()
+                .map(|r| (r.fidelity, r.trials))
+                .collect();
+            assert_eq!(*executed, planned, "bracket {bracket}, {workers} workers");
+        }
+    }
+}
+
+#[test]
+fn the_best_of_a_rung_go_on() {
+    let simulation = Simulation::new(hyperband(49, 27), 3, 0.0).run(4);
+    let first: Vec<_> = simulation
+        .study
+        .trials
+        .values()
+        .filter(|t| t.bracket == Some(0))
+        .collect();
+    let at = |t: &automl_core::Trial| t.reached[&Fidelity(1)];
+    let worst_promoted = first
+        .iter()
+        .filter(|t| t.reached.len() > 1)
+        .map(|t| at(t))
+        .fold(f64::INFINITY, f64::min);
+    let best_left = first
+        .iter()
+        .filter(|t| t.reached.len() == 1)
+        .map(|t| at(t))
+        .fold(f64::NEG_INFINITY, f64::max);
+    assert!(worst_promoted >= best_left, "{worst_promoted} {best_left}");
+}
+
+#[test]
+fn resumed_trials_carry_their_checkpoint() {
+    let simulation = Simulation::new(hyperband(49, 27), 5, 0.1).run(3);
+    for trial in simulation.study.trials.values() {
+        for attempt in &trial.attempts[1..] {
+            let before = trial.attempts[..attempt.number.0 as usize - 1].iter();
+            let expected = before.rev().find_map(|a| match &a.end.as_ref().unwrap().outcome {
+                Outcome::Reached { checkpoint, .. } => Some(checkpoint.clone()),
+                _ => None,
+            });
+            assert_eq!(attempt.resume_from, expected.flatten(), "trial {}", trial.id);
+        }
+    }
+}
+
+#[test]
+fn invariants_hold_under_failures_and_any_timing() {
+    for seed in 0..60 {
+        let workers = 1 + (seed as usize % 7);
+        let settings = hyperband(1 + seed * 2, 3 + seed % 30);
+        let budget = settings.trials;
+        let table = brackets(&settings.fidelity);
+        let simulation = Simulation::new(settings, seed, 0.2).run(workers);
+        assert_eq!(simulation.study.trials.len() as u64, budget, "seed {seed}");
+        assert_eq!(simulation.study.ended, Some(EndReason::Budget));
+        for (bracket, executed) in simulation.rungs() {
+            for rung in &table[bracket as usize % table.len()].rungs {
+                let reached = executed.get(&rung.fidelity).copied().unwrap_or(0);
+                assert!(
+                    reached <= rung.trials,
+                    "seed {seed} bracket {bracket} {rung:?}: {reached}"
+                );
+            }
+        }
+        for trial in simulation.study.trials.values() {
+            let targets: Vec<Fidelity> = trial.attempts.iter().map(|a| a.until).collect();
+            assert!(targets.is_sorted(), "seed {seed}: fidelity fell: {targets:?}");
+        }
+    }
+}
+
+#[test]
+fn full_fidelity_runs_each_trial_once() {
+    let simulation = Simulation::new(settings(Algorithm::Random), 1, 0.0).run(3);
+    assert_eq!(simulation.study.trials.len(), 10);
+    for trial in simulation.study.trials.values() {
+        assert_eq!((trial.attempts.len(), trial.fidelity()), (1, Some(Fidelity(9))));
+    }
+}
+
+#[test]
+fn raised_budget_goes_on_where_the_study_ended() {
+    let mut simulation = Simulation::new(settings(Algorithm::Random), 1, 0.0).run(2);
+    simulation.apply(Event::BudgetChanged {
+        trials: Some(15),
+        timeout_ms: None,
+    });
+    let simulation = simulation.run(2);
+    assert_eq!(simulation.study.in_state(TrialState::Complete).count(), 15);
+}
