@@ -83,6 +83,9 @@ pub enum Event {
         resume_from: Option<String>,
         /// Slot it occupies.
         slot: u32,
+        /// Bytes that each of the trial's logs holds already, left by earlier attempts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        log_offsets: Vec<u64>,
     },
     /// Readings from one line of a trial's log.
     Measured {
@@ -92,6 +95,8 @@ pub enum Event {
         attempt: AttemptNumber,
         /// Which of the trial's logs, in order of precedence (0 is believed first).
         source: u16,
+        /// Number of the line among those the attempt wrote there, from 1.
+        line: u64,
         /// Step (completed epochs where the program has epochs), where the line tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<u64>,
@@ -255,6 +260,7 @@ mod tests {
                 trial: TrialId(3),
                 attempt: AttemptNumber(1),
                 source: 0,
+                line: 7,
                 step: Some(2),
                 values: [("loss".to_string(), f64::NAN), ("acc".to_string(), 0.1 + 0.2)].into(),
             },
@@ -262,45 +268,26 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(
             text,
-            r#"{"at":5,"event":"measured","trial":3,"attempt":1,"source":0,"step":2,"values":{"acc":0.30000000000000004,"loss":"NaN"}}"#
+            r#"{"at":5,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"step":2,"values":{"acc":0.30000000000000004,"loss":"NaN"}}"#
         );
         let back: Record = serde_json::from_str(&text).unwrap();
-        let Event::Measured { values, .. } = back.event else {
-            panic!("other kind")
-        };
+        let Event::Measured { values, .. } = back.event else { panic!("other kind") };
         assert!(values["loss"].is_nan());
         assert_eq!(values["acc"], 0.1 + 0.2);
     }
 
     #[test]
     fn outcomes_survive_json() {
-        let reached = Outcome::Reached {
-            fidelity: Fidelity(9),
-            value: 0.1 + 0.2,
-            checkpoint: Some("c".into()),
-        };
-        let failed = Outcome::Failed {
-            kind: FailureKind::OutOfMemory,
-            reason: "out".into(),
-        };
-        for outcome in [
-            reached,
-            failed,
-            Outcome::Interrupted {
-                reason: "stop".into(),
-                by_request: true,
-            },
-        ] {
+        let reached =
+            Outcome::Reached { fidelity: Fidelity(9), value: 0.1 + 0.2, checkpoint: Some("c".into()) };
+        let failed = Outcome::Failed { kind: FailureKind::OutOfMemory, reason: "out".into() };
+        for outcome in [reached, failed, Outcome::Interrupted { reason: "stop".into(), by_request: true }] {
             let record = Record {
                 at: 1,
                 event: Event::AttemptEnded {
                     trial: TrialId(1),
                     attempt: AttemptNumber(2),
-                    end: AttemptEnd {
-                        outcome,
-                        cpu_ms: Some(3),
-                        max_rss_kib: None,
-                    },
+                    end: AttemptEnd { outcome, cpu_ms: Some(3), max_rss_kib: None },
                 },
             };
             let text = serde_json::to_string(&record).unwrap();

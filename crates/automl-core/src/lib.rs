@@ -24,7 +24,7 @@ pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin,
 pub use ids::{AttemptNumber, Fidelity, TrialId};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
-pub use settings::{Algorithm, FidelityPlan, StudySettings};
+pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings};
 pub use space::{
     Condition, Distribution, DistributionError, Encoding, INACTIVE_CATEGORY, INACTIVE_NUMERIC, ParamProblem,
     Parameter, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,

@@ -65,9 +65,7 @@ impl<'de> de::Deserialize<'de> for Number {
                 Ok(Number(v as f64))
             }
             fn visit_str<E: de::Error>(self, v: &str) -> Result<Number, E> {
-                from_text(v)
-                    .map(Number)
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(v), &self))
+                from_text(v).map(Number).ok_or_else(|| E::invalid_value(de::Unexpected::Str(v), &self))
             }
         }
         deserializer.deserialize_any(NumberVisitor)
@@ -89,9 +87,6 @@ pub(crate) mod map {
         deserializer: D,
     ) -> Result<BTreeMap<String, f64>, D::Error> {
         let values: BTreeMap<String, Number> = de::Deserialize::deserialize(deserializer)?;
-        Ok(values
-            .into_iter()
-            .map(|(name, Number(value))| (name, value))
-            .collect())
+        Ok(values.into_iter().map(|(name, Number(value))| (name, value)).collect())
     }
 }

@@ -88,10 +88,7 @@ mod tests {
 
     #[test]
     fn loss_flips_sign_once() {
-        let objective = Objective {
-            metric: "acc".into(),
-            direction: Direction::Maximize,
-        };
+        let objective = Objective { metric: "acc".into(), direction: Direction::Maximize };
         let loss = objective.loss(0.75).unwrap();
         assert_eq!(loss.get(), -0.75);
         assert_eq!(objective.value(loss), 0.75);
@@ -99,10 +96,7 @@ mod tests {
 
     #[test]
     fn nan_is_never_a_loss() {
-        let objective = Objective {
-            metric: "loss".into(),
-            direction: Direction::Minimize,
-        };
+        let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
         assert_eq!(objective.loss(f64::NAN), None);
         assert_eq!(objective.loss(f64::INFINITY), None);
     }

@@ -70,11 +70,9 @@ mod tests {
 
     #[test]
     fn uniform_gives_reference_values() {
-        for (draw, expected) in [
-            (0, 0.616_462_163_840_705_3),
-            (1, 0.516_011_122_645_252_3),
-            (2, 0.131_350_881_152_794_8),
-        ] {
+        for (draw, expected) in
+            [(0, 0.616_462_163_840_705_3), (1, 0.516_011_122_645_252_3), (2, 0.131_350_881_152_794_8)]
+        {
             assert_eq!(uniform(&[42, 1, draw]), expected);
         }
     }

@@ -33,6 +33,10 @@ pub struct StudySettings {
     pub retries: u32,
     /// The search ends after so many failed trials in a row.
     pub max_consecutive_failures: u32,
+    /// Limits of a single attempt.
+    pub limits: Limits,
+    /// What trials run on, unless an engine is told otherwise.
+    pub resources: Resources,
     /// How to build a trial's spec, command and environment; opaque here.
     pub recipe: serde_json::Value,
 }
@@ -50,6 +54,31 @@ pub struct FidelityPlan {
     pub reduction_factor: u64,
     /// Whether a trial can be paused and carried on from its checkpoint.
     pub resumable: bool,
+}
+
+/// Limits of a single attempt, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest running time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// Longest time without any output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_ms: Option<u64>,
+    /// Time between asking a program to end and killing it.
+    pub grace_ms: u64,
+}
+
+/// What trials run on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// `all`, `none`, or GPU indices separated by commas.
+    pub gpus: String,
+    /// GPUs of one trial; a fraction lets several trials share one.
+    pub gpus_per_trial: f64,
+    /// Number of trials at a time; absent means as many as fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<u32>,
 }
 
 /// The search algorithms, by the names users give them.
@@ -81,10 +110,7 @@ impl Algorithm {
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Algorithm::NAMES
-            .iter()
-            .find(|(a, _)| a == self)
-            .map_or("?", |(_, names)| names[0]);
+        let names = Algorithm::NAMES.iter().find(|(a, _)| a == self).map_or("?", |(_, names)| names[0]);
         f.write_str(names)
     }
 }
@@ -94,9 +120,7 @@ impl FromStr for Algorithm {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wanted = text.to_lowercase();
-        let found = Algorithm::NAMES
-            .iter()
-            .find(|(_, names)| names.contains(&wanted.as_str()));
+        let found = Algorithm::NAMES.iter().find(|(_, names)| names.contains(&wanted.as_str()));
         found.map(|(algorithm, _)| *algorithm).ok_or_else(|| {
             let known: Vec<&str> = Algorithm::NAMES.iter().map(|(_, names)| names[0]).collect();
             format!("unknown algorithm `{text}`; known are {}", known.join(", "))

@@ -126,10 +126,7 @@ impl Study {
             return Err(FoldError::NotCreated);
         };
         if *format > EVENT_FORMAT {
-            return Err(FoldError::NewerFormat {
-                found: *format,
-                supported: EVENT_FORMAT,
-            });
+            return Err(FoldError::NewerFormat { found: *format, supported: EVENT_FORMAT });
         }
         Ok(Study {
             settings: (**settings).clone(),
@@ -154,26 +151,16 @@ impl Study {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
             Event::EngineStarted { epoch, .. } => self.start_engine(*epoch, at)?,
             Event::BudgetChanged { trials, timeout_ms } => self.change_budget(*trials, *timeout_ms),
-            Event::TrialSuggested {
-                trial,
-                params,
-                bracket,
-                origin,
-            } => {
+            Event::TrialSuggested { trial, params, bracket, origin } => {
                 self.add_trial(*trial, params, *bracket, origin, at)?;
             }
-            Event::AttemptStarted {
-                trial,
-                attempt,
-                until,
-                resume_from,
-                slot,
-            } => {
+            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets } => {
                 let attempt = Attempt {
                     number: *attempt,
                     until: *until,
                     resume_from: resume_from.clone(),
                     slot: *slot,
+                    log_offsets: log_offsets.clone(),
                     started_at: at,
                     ended_at: None,
                     series: Series::default(),
@@ -181,15 +168,9 @@ impl Study {
                 };
                 self.start_attempt(*trial, attempt)?;
             }
-            Event::Measured {
-                trial,
-                attempt,
-                source,
-                step,
-                values,
-            } => {
+            Event::Measured { trial, attempt, source, line, step, values } => {
                 let running = self.running(*trial, *attempt, "a measurement")?;
-                running.last_attempt().series.push(*source, *step, values);
+                running.last_attempt().series.push(*source, *line, *step, values);
             }
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
@@ -212,10 +193,7 @@ impl Study {
     /// Returns the objective's loss of a trial at a fidelity it reached.
     #[must_use]
     pub fn loss_at(&self, trial: &Trial, fidelity: Fidelity) -> Option<Loss> {
-        trial
-            .reached
-            .get(&fidelity)
-            .and_then(|value| self.settings.objective.loss(*value))
+        trial.reached.get(&fidelity).and_then(|value| self.settings.objective.loss(*value))
     }
 
     /// Returns the incumbent: the best trial among those that went furthest. A value at a low
@@ -223,13 +201,8 @@ impl Study {
     #[must_use]
     pub fn incumbent(&self) -> Option<&Trial> {
         let furthest = self.trials.values().filter_map(Trial::fidelity).max()?;
-        let losses = self
-            .trials
-            .values()
-            .filter_map(|t| Some((self.loss_at(t, furthest)?, t.id, t)));
-        losses
-            .min_by_key(|(loss, id, _)| (*loss, *id))
-            .map(|(_, _, trial)| trial)
+        let losses = self.trials.values().filter_map(|t| Some((self.loss_at(t, furthest)?, t.id, t)));
+        losses.min_by_key(|(loss, id, _)| (*loss, *id)).map(|(_, _, trial)| trial)
     }
 
     /// Returns the working time of all engines at an instant, in milliseconds.
@@ -240,10 +213,7 @@ impl Study {
 
     fn start_engine(&mut self, epoch: u64, at: u64) -> Result<(), FoldError> {
         if epoch != self.engine_epoch + 1 {
-            return Err(FoldError::EngineOrder {
-                found: epoch,
-                last: self.engine_epoch,
-            });
+            return Err(FoldError::EngineOrder { found: epoch, last: self.engine_epoch });
         }
         if self.engine_epoch > 0 {
             self.earlier_engines_ms += self.updated_at.saturating_sub(self.engine_started_at);
@@ -296,19 +266,11 @@ impl Study {
     }
 
     fn start_attempt(&mut self, id: TrialId, attempt: Attempt) -> Result<(), FoldError> {
-        let trial = self
-            .trials
-            .get_mut(&id)
-            .ok_or(FoldError::UnknownTrial { trial: id })?;
+        let trial = self.trials.get_mut(&id).ok_or(FoldError::UnknownTrial { trial: id })?;
         let may_start = matches!(trial.state, TrialState::Queued | TrialState::Paused);
         if !may_start || attempt.number != trial.next_attempt() {
             let (attempt, state) = (attempt.number, trial.state);
-            return Err(FoldError::Impossible {
-                trial: id,
-                attempt,
-                what: "a start",
-                state,
-            });
+            return Err(FoldError::Impossible { trial: id, attempt, what: "a start", state });
         }
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
@@ -322,17 +284,9 @@ impl Study {
         attempt: AttemptNumber,
         what: &'static str,
     ) -> Result<&mut Trial, FoldError> {
-        let trial = self
-            .trials
-            .get_mut(&id)
-            .ok_or(FoldError::UnknownTrial { trial: id })?;
+        let trial = self.trials.get_mut(&id).ok_or(FoldError::UnknownTrial { trial: id })?;
         if trial.running_attempt().is_none_or(|a| a.number != attempt) {
-            return Err(FoldError::Impossible {
-                trial: id,
-                attempt,
-                what,
-                state: trial.state,
-            });
+            return Err(FoldError::Impossible { trial: id, attempt, what, state: trial.state });
         }
         Ok(trial)
     }
@@ -377,37 +331,21 @@ impl Trial {
     /// Moves the trial on after an attempt: the one place where an outcome becomes a state.
     fn settle(&mut self, outcome: &Outcome, max: Fidelity, retries: u32) {
         match outcome {
-            Outcome::Reached {
-                fidelity,
-                value,
-                checkpoint,
-            } => {
+            Outcome::Reached { fidelity, value, checkpoint } => {
                 self.reached.insert(*fidelity, *value);
                 self.checkpoint.clone_from(checkpoint);
-                self.state = if *fidelity >= max {
-                    TrialState::Complete
-                } else {
-                    TrialState::Paused
-                };
+                self.state = if *fidelity >= max { TrialState::Complete } else { TrialState::Paused };
             }
             Outcome::Failed { kind, reason } => {
                 self.failures += 1;
                 self.reason = Some(reason.clone());
                 let again = kind.may_be_transient() && self.failures <= retries;
-                self.state = if again {
-                    TrialState::Queued
-                } else {
-                    TrialState::Failed
-                };
+                self.state = if again { TrialState::Queued } else { TrialState::Failed };
             }
             Outcome::Interrupted { reason, by_request } => {
                 self.losses += u32::from(!by_request);
                 self.reason = Some(reason.clone());
-                self.state = if self.losses > LOSSES_MAX {
-                    TrialState::Failed
-                } else {
-                    TrialState::Queued
-                };
+                self.state = if self.losses > LOSSES_MAX { TrialState::Failed } else { TrialState::Queued };
             }
         }
     }

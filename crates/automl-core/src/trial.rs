@@ -140,11 +140,7 @@ impl Trial {
             None => true,
             Some(end) => matches!(end.outcome, Outcome::Reached { .. }),
         };
-        self.attempts
-            .iter()
-            .filter(counts)
-            .flat_map(|a| a.series.readings(metric).iter().copied())
-            .collect()
+        self.attempts.iter().filter(counts).flat_map(|a| a.series.readings(metric).iter().copied()).collect()
     }
 }
 
@@ -159,6 +155,8 @@ pub struct Attempt {
     pub resume_from: Option<String>,
     /// Slot it occupies or occupied.
     pub slot: u32,
+    /// Bytes that each log held before it started.
+    pub log_offsets: Vec<u64>,
     /// When it was decided to start it (milliseconds since 1970).
     pub started_at: u64,
     /// When its end was recorded.
@@ -176,7 +174,7 @@ pub struct Attempt {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     by_metric: BTreeMap<String, BySource>,
-    lines_by_source: BTreeMap<u16, u64>,
+    last_line: BTreeMap<u16, u64>,
 }
 
 /// Readings `(step, value)` in order, by log number.
@@ -184,23 +182,18 @@ type BySource = BTreeMap<u16, Vec<(Option<u64>, f64)>>;
 
 impl Series {
     /// Adds the readings of one line of log number `source`.
-    pub fn push(&mut self, source: u16, step: Option<u64>, values: &BTreeMap<String, f64>) {
-        *self.lines_by_source.entry(source).or_default() += 1;
+    pub fn push(&mut self, source: u16, line: u64, step: Option<u64>, values: &BTreeMap<String, f64>) {
+        self.last_line.insert(source, line);
         for (name, value) in values {
-            self.by_metric
-                .entry(name.clone())
-                .or_default()
-                .entry(source)
-                .or_default()
-                .push((step, *value));
+            self.by_metric.entry(name.clone()).or_default().entry(source).or_default().push((step, *value));
         }
     }
 
-    /// Returns how many measurements of a log have been recorded, so that a reader starting over
-    /// knows how many to skip.
+    /// Returns the last line of a log whose readings have been recorded (0 for none), so that a reader
+    /// starting over knows what to skip.
     #[must_use]
-    pub fn recorded(&self, source: u16) -> u64 {
-        self.lines_by_source.get(&source).copied().unwrap_or(0)
+    pub fn last_line(&self, source: u16) -> u64 {
+        self.last_line.get(&source).copied().unwrap_or(0)
     }
 
     /// Returns the names of all metrics, sorted.
@@ -235,20 +228,20 @@ mod tests {
     #[test]
     fn preferred_log_wins_in_any_order() {
         let mut one = Series::default();
-        one.push(1, Some(1), &values(0.33));
-        one.push(0, Some(1), &values(0.3333));
+        one.push(1, 1, Some(1), &values(0.33));
+        one.push(0, 1, Some(1), &values(0.3333));
         let mut other = Series::default();
-        other.push(0, Some(1), &values(0.3333));
-        other.push(1, Some(1), &values(0.33));
+        other.push(0, 1, Some(1), &values(0.3333));
+        other.push(1, 1, Some(1), &values(0.33));
         assert_eq!(one.last("loss"), Some(0.3333));
         assert_eq!(one, other);
     }
 
     #[test]
-    fn recorded_lines_are_counted_by_log() {
+    fn last_lines_are_kept_by_log() {
         let mut series = Series::default();
-        series.push(1, None, &values(1.0));
-        series.push(1, None, &values(2.0));
-        assert_eq!((series.recorded(0), series.recorded(1)), (0, 2));
+        series.push(1, 4, None, &values(1.0));
+        series.push(1, 9, None, &values(2.0));
+        assert_eq!((series.last_line(0), series.last_line(1)), (0, 9));
     }
 }

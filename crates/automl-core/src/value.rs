@@ -53,11 +53,9 @@ impl ParamValue {
                 None => n.as_f64().filter(|v| v.is_finite()).map(ParamValue::Float),
             },
             serde_json::Value::String(v) => Some(ParamValue::Text(v.clone())),
-            serde_json::Value::Array(v) => v
-                .iter()
-                .map(ParamValue::from_json)
-                .collect::<Option<_>>()
-                .map(ParamValue::List),
+            serde_json::Value::Array(v) => {
+                v.iter().map(ParamValue::from_json).collect::<Option<_>>().map(ParamValue::List)
+            }
             serde_json::Value::Null | serde_json::Value::Object(_) => None,
         }
     }
@@ -164,24 +162,14 @@ mod tests {
             ParamValue::List(vec![ParamValue::Float(0.9), ParamValue::Int(1)]),
         ] {
             let text = serde_json::to_string(&value).unwrap();
-            assert_eq!(
-                serde_json::from_str::<ParamValue>(&text).unwrap(),
-                value,
-                "{text}"
-            );
+            assert_eq!(serde_json::from_str::<ParamValue>(&text).unwrap(), value, "{text}");
             assert_eq!(ParamValue::from_json(&value.to_json()).unwrap(), value, "{text}");
         }
     }
 
     #[test]
     fn floats_print_short_and_exact() {
-        for (value, text) in [
-            (1e-7, "1e-7"),
-            (0.5, "0.5"),
-            (1.0, "1.0"),
-            (3e-4, "0.0003"),
-            (1e20, "1e20"),
-        ] {
+        for (value, text) in [(1e-7, "1e-7"), (0.5, "0.5"), (1.0, "1.0"), (3e-4, "0.0003"), (1e20, "1e20")] {
             assert_eq!(ParamValue::Float(value).to_string(), text);
             assert_eq!(text.parse::<f64>().unwrap(), value);
         }

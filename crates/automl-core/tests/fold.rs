@@ -32,23 +32,14 @@ fn transient_failures_are_retried_as_often_as_asked() {
 
 #[test]
 fn diverged_trials_are_not_retried() {
-    let log = fresh()
-        .suggest(1)
-        .start(1, 1, 9)
-        .fail(1, 1, FailureKind::NotFinite);
+    let log = fresh().suggest(1).start(1, 1, 9).fail(1, 1, FailureKind::NotFinite);
     assert_eq!(log.state(1), TrialState::Failed);
-    assert_eq!(
-        log.study().unwrap().trials[&TrialId(1)].failure(),
-        Some(FailureKind::NotFinite)
-    );
+    assert_eq!(log.study().unwrap().trials[&TrialId(1)].failure(), Some(FailureKind::NotFinite));
 }
 
 #[test]
 fn lost_trials_are_queued_until_lost_too_often() {
-    let lost = || Outcome::Interrupted {
-        reason: "gone".into(),
-        by_request: false,
-    };
+    let lost = || Outcome::Interrupted { reason: "gone".into(), by_request: false };
     let mut log = fresh().suggest(1);
     for attempt in 1..=3 {
         log = log.start(1, attempt, 9).end(1, attempt, lost());
@@ -56,10 +47,7 @@ fn lost_trials_are_queued_until_lost_too_often() {
     }
     log = log.start(1, 4, 9).end(1, 4, lost());
     assert_eq!(log.state(1), TrialState::Failed);
-    assert_eq!(
-        log.study().unwrap().trials[&TrialId(1)].failure(),
-        Some(FailureKind::Lost)
-    );
+    assert_eq!(log.study().unwrap().trials[&TrialId(1)].failure(), Some(FailureKind::Lost));
 }
 
 #[test]
@@ -69,10 +57,7 @@ fn interruptions_on_request_never_fail_a_trial() {
         log = log.start(1, attempt, 9).end(
             1,
             attempt,
-            Outcome::Interrupted {
-                reason: "stop".into(),
-                by_request: true,
-            },
+            Outcome::Interrupted { reason: "stop".into(), by_request: true },
         );
     }
     assert_eq!(log.state(1), TrialState::Queued);
@@ -101,11 +86,7 @@ fn impossible_events_are_refused_and_change_nothing() {
 
 #[test]
 fn double_tell_names_the_trial() {
-    let log = fresh()
-        .suggest(1)
-        .start(1, 1, 9)
-        .reach(1, 1, 9, 0.5)
-        .reach(1, 1, 9, 0.6);
+    let log = fresh().suggest(1).start(1, 1, 9).reach(1, 1, 9, 0.5).reach(1, 1, 9, 0.6);
     assert_eq!(
         log.study().unwrap_err().to_string(),
         "trial 1, attempt 1: an end is impossible while the trial is complete"
@@ -134,16 +115,8 @@ fn incumbent_is_the_best_at_the_highest_fidelity() {
     let log = fresh().suggest(1).suggest(2).suggest(3);
     let log = log.start(1, 1, 3).reach(1, 1, 3, 0.99);
     assert_eq!(log.study().unwrap().incumbent().unwrap().id, TrialId(1));
-    let log = log
-        .start(2, 1, 9)
-        .reach(2, 1, 9, 0.5)
-        .start(3, 1, 9)
-        .reach(3, 1, 9, 0.5);
-    assert_eq!(
-        log.study().unwrap().incumbent().unwrap().id,
-        TrialId(2),
-        "ties go to the older trial"
-    );
+    let log = log.start(2, 1, 9).reach(2, 1, 9, 0.5).start(3, 1, 9).reach(3, 1, 9, 0.5);
+    assert_eq!(log.study().unwrap().incumbent().unwrap().id, TrialId(2), "ties go to the older trial");
 }
 
 #[test]
@@ -156,29 +129,19 @@ fn working_time_skips_the_pauses_between_engines() {
 
 #[test]
 fn a_larger_budget_reopens_the_study() {
-    let ended = fresh().with(Event::StudyEnded {
-        reason: EndReason::Budget,
-    });
+    let ended = fresh().with(Event::StudyEnded { reason: EndReason::Budget });
     assert_eq!(ended.study().unwrap().ended, Some(EndReason::Budget));
-    let study = ended
-        .with(Event::BudgetChanged {
-            trials: Some(40),
-            timeout_ms: None,
-        })
-        .study()
-        .unwrap();
+    let study = ended.with(Event::BudgetChanged { trials: Some(40), timeout_ms: None }).study().unwrap();
     assert_eq!((study.ended, study.settings.trials), (None, 40));
 }
 
 #[test]
 fn every_cut_of_a_log_folds_to_the_same_end() {
-    let log = fresh()
-        .suggest(1)
-        .start(1, 1, 3)
-        .reach(1, 1, 3, 0.5)
-        .suggest(2)
-        .start(2, 1, 3)
-        .fail(2, 1, FailureKind::Exit);
+    let log = fresh().suggest(1).start(1, 1, 3).reach(1, 1, 3, 0.5).suggest(2).start(2, 1, 3).fail(
+        2,
+        1,
+        FailureKind::Exit,
+    );
     let whole = log.study().unwrap();
     for cut in 1..log.records.len() {
         let mut study = Study::replay(&log.records[..cut]).unwrap();

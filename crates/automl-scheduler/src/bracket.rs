@@ -42,16 +42,11 @@ impl Bracket {
         }
         let mut left = trials;
         let rungs = self.rungs.iter().map(|rung| {
-            let rung = Rung {
-                trials: left,
-                ..*rung
-            };
+            let rung = Rung { trials: left, ..*rung };
             left = (left / reduction_factor).max(1);
             rung
         });
-        Bracket {
-            rungs: rungs.collect(),
-        }
+        Bracket { rungs: rungs.collect() }
     }
 }
 
@@ -72,9 +67,7 @@ fn bracket(levels: &[u64], s: u64, s_max: u64, eta: u64) -> Bracket {
         fidelity: Fidelity(*level),
         trials: (n / eta.pow(i as u32)).max(1),
     };
-    Bracket {
-        rungs: levels.iter().enumerate().map(rung).collect(),
-    }
+    Bracket { rungs: levels.iter().enumerate().map(rung).collect() }
 }
 
 /// Rung levels from the smallest to R.
@@ -127,10 +120,7 @@ mod tests {
                     rungs
                         .iter()
                         .map(|rung| {
-                            (
-                                rung["n"].as_u64().unwrap(),
-                                rung["r_exact"].as_f64().unwrap().round() as u64,
-                            )
+                            (rung["n"].as_u64().unwrap(), rung["r_exact"].as_f64().unwrap().round() as u64)
                         })
                         .collect()
                 })
@@ -148,14 +138,7 @@ mod tests {
 
     #[test]
     fn last_rung_is_always_the_largest_fidelity() {
-        for (min, max, eta) in [
-            (1, 50, 3),
-            (1, 100, 3),
-            (2, 7, 2),
-            (3, 3, 3),
-            (5, 4, 2),
-            (1, 1, 4),
-        ] {
+        for (min, max, eta) in [(1, 50, 3), (1, 100, 3), (2, 7, 2), (3, 3, 3), (5, 4, 2), (1, 1, 4)] {
             for bracket in table(min, max, eta) {
                 assert_eq!(bracket.last().unwrap().1, max, "{min} {max} {eta}");
                 assert!(bracket.windows(2).all(|w| w[0].1 < w[1].1 && w[0].0 >= w[1].0));
@@ -167,10 +150,7 @@ mod tests {
     fn truncated_bracket_still_finishes_a_trial() {
         let bracket = &brackets(&plan(1, 27, 3))[0];
         let small = bracket.truncated(5, 3);
-        assert_eq!(
-            small.rungs.iter().map(|r| r.trials).collect::<Vec<_>>(),
-            [5, 1, 1, 1]
-        );
+        assert_eq!(small.rungs.iter().map(|r| r.trials).collect::<Vec<_>>(), [5, 1, 1, 1]);
         assert_eq!(bracket.truncated(99, 3), *bracket);
     }
 }

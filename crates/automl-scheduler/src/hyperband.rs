@@ -26,19 +26,11 @@ impl Scheduler for Hyperband {
             if decisions.len() >= free {
                 break;
             }
-            let members: Vec<&Trial> = study
-                .trials
-                .values()
-                .filter(|t| t.bracket == Some(number))
-                .collect();
+            let members: Vec<&Trial> = study.trials.values().filter(|t| t.bracket == Some(number)).collect();
             decide_bracket(study, number, &bracket, members, &mut decisions);
         }
         decisions.truncate(free);
-        if decisions.is_empty() && free > 0 {
-            end_if_settled(study)
-        } else {
-            decisions
-        }
+        if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
     }
 }
 
@@ -47,13 +39,11 @@ fn budgeted_brackets(study: &Study) -> impl Iterator<Item = (u32, Bracket)> {
     let eta = study.settings.fidelity.reduction_factor;
     let mut left = study.settings.trials;
     let iteration = brackets(&study.settings.fidelity);
-    (0_u32..)
-        .zip(iteration.into_iter().cycle())
-        .map_while(move |(number, bracket)| {
-            let bracket = (left > 0).then(|| bracket.truncated(left, eta))?;
-            left -= bracket.trials();
-            Some((number, bracket))
-        })
+    (0_u32..).zip(iteration.into_iter().cycle()).map_while(move |(number, bracket)| {
+        let bracket = (left > 0).then(|| bracket.truncated(left, eta))?;
+        left -= bracket.trials();
+        Some((number, bracket))
+    })
 }
 
 /// Adds what one bracket wants to run now.
@@ -67,15 +57,14 @@ fn decide_bracket(
     let missing = bracket.trials().saturating_sub(members.len() as u64);
     let mut members = members;
     for (i, rung) in bracket.rungs.iter().enumerate() {
-        decisions.extend(members.iter().filter(|t| wants(t, rung)).map(|t| Decision::Run {
-            trial: t.id,
-            until: rung.fidelity,
-        }));
+        decisions.extend(
+            members
+                .iter()
+                .filter(|t| wants(t, rung))
+                .map(|t| Decision::Run { trial: t.id, until: rung.fidelity }),
+        );
         if i == 0 {
-            let start = Decision::Start {
-                bracket: Some(number),
-                until: rung.fidelity,
-            };
+            let start = Decision::Start { bracket: Some(number), until: rung.fidelity };
             decisions.extend((0..missing).map(|_| start));
         }
         if missing > 0 || !members.iter().all(|t| is_decided(t, rung)) {
@@ -101,10 +90,8 @@ fn is_decided(trial: &Trial, rung: &Rung) -> bool {
 
 /// Returns the trials that go on from a decided rung, best first.
 fn survivors<'a>(study: &Study, members: Vec<&'a Trial>, rung: &Rung, next: &Rung) -> Vec<&'a Trial> {
-    let mut ranked: Vec<_> = members
-        .into_iter()
-        .filter_map(|t| Some((study.loss_at(t, rung.fidelity)?, t.id, t)))
-        .collect();
+    let mut ranked: Vec<_> =
+        members.into_iter().filter_map(|t| Some((study.loss_at(t, rung.fidelity)?, t.id, t))).collect();
     ranked.sort_by_key(|(loss, id, _)| (*loss, *id));
     ranked.truncate(next.trials as usize);
     ranked.into_iter().map(|(_, _, trial)| trial).collect()

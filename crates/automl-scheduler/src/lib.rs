@@ -69,9 +69,5 @@ fn end_if_settled(study: &Study) -> Vec<Decision> {
     let spent = study.trials.len() as u64 >= study.settings.trials;
     let busy = |state: TrialState| matches!(state, TrialState::Queued | TrialState::Running);
     let settled = !study.trials.values().any(|trial| busy(trial.state));
-    if spent && settled {
-        vec![Decision::End(EndReason::Budget)]
-    } else {
-        Vec::new()
-    }
+    if spent && settled { vec![Decision::End(EndReason::Budget)] } else { Vec::new() }
 }

@@ -21,13 +21,7 @@ impl Simulation {
     fn new(settings: StudySettings, seed: u64, failing: f64) -> Self {
         let log = Log::new(settings);
         let study = log.study().unwrap();
-        Simulation {
-            log,
-            study,
-            seed,
-            draws: 0,
-            failing,
-        }
+        Simulation { log, study, seed, draws: 0, failing }
     }
 
     fn draw(&mut self) -> f64 {
@@ -45,12 +39,7 @@ impl Simulation {
             Decision::Start { bracket, until } => {
                 let trial = self.study.next_trial();
                 let origin = Origin::default();
-                self.apply(Event::TrialSuggested {
-                    trial,
-                    params: Params::default(),
-                    bracket,
-                    origin,
-                });
+                self.apply(Event::TrialSuggested { trial, params: Params::default(), bracket, origin });
                 (trial, until)
             }
             Decision::Run { trial, until } => (trial, until),
@@ -64,6 +53,7 @@ impl Simulation {
             until,
             resume_from,
             slot: 0,
+            log_offsets: Vec::new(),
         });
     }
 
@@ -76,30 +66,16 @@ impl Simulation {
         let value = -curve(trial.0 + 1000 * self.seed, fidelity.0);
         let draw = self.draw();
         let outcome = if draw < self.failing / 2.0 {
-            Outcome::Failed {
-                kind: FailureKind::NotFinite,
-                reason: "nan".into(),
-            }
+            Outcome::Failed { kind: FailureKind::NotFinite, reason: "nan".into() }
         } else if draw < self.failing {
-            Outcome::Interrupted {
-                reason: "lost".into(),
-                by_request: false,
-            }
+            Outcome::Interrupted { reason: "lost".into(), by_request: false }
         } else {
-            Outcome::Reached {
-                fidelity,
-                value,
-                checkpoint: Some(format!("{trial}@{fidelity}")),
-            }
+            Outcome::Reached { fidelity, value, checkpoint: Some(format!("{trial}@{fidelity}")) }
         };
         self.apply(Event::AttemptEnded {
             trial,
             attempt,
-            end: AttemptEnd {
-                outcome,
-                cpu_ms: None,
-                max_rss_kib: None,
-            },
+            end: AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None },
         });
     }
 
@@ -108,11 +84,7 @@ impl Simulation {
         for _ in 0..100_000 {
             let free = workers - self.study.in_state(TrialState::Running).count();
             let decisions = scheduler.decide(&self.study, free);
-            assert!(
-                decisions.len() <= free.max(1),
-                "seed {}: more decisions than slots",
-                self.seed
-            );
+            assert!(decisions.len() <= free.max(1), "seed {}: more decisions than slots", self.seed);
             assert_eq!(
                 scheduler.decide(&Study::replay(&self.log.records).unwrap(), free),
                 decisions,
@@ -134,11 +106,7 @@ impl Simulation {
         let mut rungs: BTreeMap<u32, BTreeMap<Fidelity, u64>> = BTreeMap::new();
         for trial in self.study.trials.values() {
             for fidelity in trial.reached.keys() {
-                *rungs
-                    .entry(trial.bracket.unwrap())
-                    .or_default()
-                    .entry(*fidelity)
-                    .or_default() += 1;
+                *rungs.entry(trial.bracket.unwrap()).or_default().entry(*fidelity).or_default() += 1;
             }
         }
         rungs
@@ -161,11 +129,8 @@ fn executed_rungs_equal_the_table() {
         let rungs = simulation.rungs();
         assert_eq!(rungs.len(), table.len());
         for (bracket, executed) in rungs.values().enumerate() {
-            let planned: BTreeMap<Fidelity, u64> = table[bracket]
-                .rungs
-                .iter()
-                .map(|r| (r.fidelity, r.trials))
-                .collect();
+            let planned: BTreeMap<Fidelity, u64> =
+                table[bracket].rungs.iter().map(|r| (r.fidelity, r.trials)).collect();
             assert_eq!(*executed, planned, "bracket {bracket}, {workers} workers");
         }
     }
@@ -174,23 +139,12 @@ fn executed_rungs_equal_the_table() {
 #[test]
 fn the_best_of_a_rung_go_on() {
     let simulation = Simulation::new(hyperband(49, 27), 3, 0.0).run(4);
-    let first: Vec<_> = simulation
-        .study
-        .trials
-        .values()
-        .filter(|t| t.bracket == Some(0))
-        .collect();
+    let first: Vec<_> = simulation.study.trials.values().filter(|t| t.bracket == Some(0)).collect();
     let at = |t: &automl_core::Trial| t.reached[&Fidelity(1)];
-    let worst_promoted = first
-        .iter()
-        .filter(|t| t.reached.len() > 1)
-        .map(|t| at(t))
-        .fold(f64::INFINITY, f64::min);
-    let best_left = first
-        .iter()
-        .filter(|t| t.reached.len() == 1)
-        .map(|t| at(t))
-        .fold(f64::NEG_INFINITY, f64::max);
+    let worst_promoted =
+        first.iter().filter(|t| t.reached.len() > 1).map(|t| at(t)).fold(f64::INFINITY, f64::min);
+    let best_left =
+        first.iter().filter(|t| t.reached.len() == 1).map(|t| at(t)).fold(f64::NEG_INFINITY, f64::max);
     assert!(worst_promoted >= best_left, "{worst_promoted} {best_left}");
 }
 
@@ -222,10 +176,7 @@ fn invariants_hold_under_failures_and_any_timing() {
         for (bracket, executed) in simulation.rungs() {
             for rung in &table[bracket as usize % table.len()].rungs {
                 let reached = executed.get(&rung.fidelity).copied().unwrap_or(0);
-                assert!(
-                    reached <= rung.trials,
-                    "seed {seed} bracket {bracket} {rung:?}: {reached}"
-                );
+                assert!(reached <= rung.trials, "seed {seed} bracket {bracket} {rung:?}: {reached}");
             }
         }
         for trial in simulation.study.trials.values() {
@@ -247,10 +198,7 @@ fn full_fidelity_runs_each_trial_once() {
 #[test]
 fn raised_budget_goes_on_where_the_study_ended() {
     let mut simulation = Simulation::new(settings(Algorithm::Random), 1, 0.0).run(2);
-    simulation.apply(Event::BudgetChanged {
-        trials: Some(15),
-        timeout_ms: None,
-    });
+    simulation.apply(Event::BudgetChanged { trials: Some(15), timeout_ms: None });
     let simulation = simulation.run(2);
     assert_eq!(simulation.study.in_state(TrialState::Complete).count(), 15);
 }

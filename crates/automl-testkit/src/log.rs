@@ -2,8 +2,8 @@
 
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, Event, FailureKind,
-    Fidelity, FidelityPlan, FoldError, Objective, Origin, Outcome, Parameter, Params, Record, Scale,
-    SearchSpace, Study, StudySettings, TrialId, TrialState,
+    Fidelity, FidelityPlan, FoldError, Limits, Objective, Origin, Outcome, Parameter, Params, Record,
+    Resources, Scale, SearchSpace, Study, StudySettings, TrialId, TrialState,
 };
 
 /// Returns settings of a small study: one parameter `lr` in [0, 1], metric `acc` maximised, ten
@@ -13,20 +13,12 @@ use automl_core::{
 /// Never: the space is sound.
 #[must_use]
 pub fn settings(algorithm: Algorithm) -> StudySettings {
-    let lr = Distribution::Float {
-        low: 0.0,
-        high: 1.0,
-        scale: Scale::Linear,
-        step: None,
-    };
+    let lr = Distribution::Float { low: 0.0, high: 1.0, scale: Scale::Linear, step: None };
     StudySettings {
         study: "s".into(),
         tag: "00000000".into(),
         space: SearchSpace::new(vec![Parameter::new("lr", lr)]).expect("a sound space"),
-        objective: Objective {
-            metric: "acc".into(),
-            direction: Direction::Maximize,
-        },
+        objective: Objective { metric: "acc".into(), direction: Direction::Maximize },
         algorithm,
         seed: 1,
         trials: 10,
@@ -40,6 +32,8 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
         },
         retries: 1,
         max_consecutive_failures: 5,
+        limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
+        resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: None },
         recipe: serde_json::Value::Null,
     }
 }
@@ -55,18 +49,9 @@ impl Log {
     /// Begins a log with the study's creation and its first engine.
     #[must_use]
     pub fn new(settings: StudySettings) -> Self {
-        let created = Event::StudyCreated {
-            format: EVENT_FORMAT,
-            version: "0".into(),
-            settings: Box::new(settings),
-        };
-        Log {
-            records: vec![Record {
-                at: 0,
-                event: created,
-            }],
-        }
-        .engine(1)
+        let created =
+            Event::StudyCreated { format: EVENT_FORMAT, version: "0".into(), settings: Box::new(settings) };
+        Log { records: vec![Record { at: 0, event: created }] }.engine(1)
     }
 
     /// Adds any event.
@@ -78,21 +63,13 @@ impl Log {
 
     /// Adds any event in place.
     pub fn push(&mut self, event: Event) {
-        self.records.push(Record {
-            at: self.records.len() as u64 * 10,
-            event,
-        });
+        self.records.push(Record { at: self.records.len() as u64 * 10, event });
     }
 
     /// Adds the start of an engine.
     #[must_use]
     pub fn engine(self, epoch: u64) -> Self {
-        self.with(Event::EngineStarted {
-            epoch,
-            version: "0".into(),
-            host: "h".into(),
-            pid: 1,
-        })
+        self.with(Event::EngineStarted { epoch, version: "0".into(), host: "h".into(), pid: 1 })
     }
 
     /// Adds a trial without parameters.
@@ -102,10 +79,7 @@ impl Log {
             trial: TrialId(trial),
             params: Params::default(),
             bracket: None,
-            origin: Origin {
-                model: "random".into(),
-                ..Origin::default()
-            },
+            origin: Origin { model: "random".into(), ..Origin::default() },
         })
     }
 
@@ -118,49 +92,27 @@ impl Log {
             until: Fidelity(until),
             resume_from: None,
             slot: 0,
+            log_offsets: Vec::new(),
         })
     }
 
     /// Adds the end of an attempt.
     #[must_use]
     pub fn end(self, trial: u64, attempt: u32, outcome: Outcome) -> Self {
-        let end = AttemptEnd {
-            outcome,
-            cpu_ms: None,
-            max_rss_kib: None,
-        };
-        self.with(Event::AttemptEnded {
-            trial: TrialId(trial),
-            attempt: AttemptNumber(attempt),
-            end,
-        })
+        let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+        self.with(Event::AttemptEnded { trial: TrialId(trial), attempt: AttemptNumber(attempt), end })
     }
 
     /// Adds the end of an attempt that reached its target.
     #[must_use]
     pub fn reach(self, trial: u64, attempt: u32, fidelity: u64, value: f64) -> Self {
-        self.end(
-            trial,
-            attempt,
-            Outcome::Reached {
-                fidelity: Fidelity(fidelity),
-                value,
-                checkpoint: None,
-            },
-        )
+        self.end(trial, attempt, Outcome::Reached { fidelity: Fidelity(fidelity), value, checkpoint: None })
     }
 
     /// Adds the end of an attempt that failed.
     #[must_use]
     pub fn fail(self, trial: u64, attempt: u32, kind: FailureKind) -> Self {
-        self.end(
-            trial,
-            attempt,
-            Outcome::Failed {
-                kind,
-                reason: "boom".into(),
-            },
-        )
+        self.end(trial, attempt, Outcome::Failed { kind, reason: "boom".into() })
     }
 
     /// Folds the log.

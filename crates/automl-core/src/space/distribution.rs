@@ -149,11 +149,7 @@ pub enum DistributionError {
 /// `low > 0` and `high / low >= 100`, a whole number with `low >= 1` and `high / low >= 64`.
 #[must_use]
 pub fn log_scale_by_rule(low: f64, high: f64, whole: bool) -> bool {
-    if whole {
-        low >= 1.0 && high / low >= 64.0
-    } else {
-        low > 0.0 && high / low >= 100.0
-    }
+    if whole { low >= 1.0 && high / low >= 64.0 } else { low > 0.0 && high / low >= 100.0 }
 }
 
 impl Distribution {
@@ -172,26 +168,14 @@ impl Distribution {
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), DistributionError> {
         match self {
-            Distribution::Float {
-                low,
-                high,
-                scale,
-                step,
-            } => check_bounds(*low, *high, *scale, *step),
-            Distribution::Int {
-                low,
-                high,
-                step,
-                scale,
-            } => {
+            Distribution::Float { low, high, scale, step } => check_bounds(*low, *high, *scale, *step),
+            Distribution::Int { low, high, step, scale } => {
                 let step = Some(*step as f64).filter(|s| *s != 1.0);
                 check_bounds(*low as f64, *high as f64, *scale, step)
             }
             Distribution::Categorical { choices, weights } => {
                 check_choices(choices)?;
-                weights
-                    .as_deref()
-                    .map_or(Ok(()), |w| check_weights(w, choices.len()))
+                weights.as_deref().map_or(Ok(()), |w| check_weights(w, choices.len()))
             }
             Distribution::Ordinal { choices } => check_choices(choices),
         }
@@ -202,16 +186,10 @@ impl Distribution {
     pub fn encoding(&self) -> Encoding {
         match (self, self.cardinality()) {
             (_, Some(1)) => Encoding::Constant,
-            (Distribution::Categorical { choices, .. }, _) => Encoding::Categorical {
-                choices: choices.len() as u32,
-            },
-            (
-                Distribution::Int {
-                    scale: Scale::Log, ..
-                },
-                _,
-            )
-            | (_, None) => Encoding::Continuous,
+            (Distribution::Categorical { choices, .. }, _) => {
+                Encoding::Categorical { choices: choices.len() as u32 }
+            }
+            (Distribution::Int { scale: Scale::Log, .. }, _) | (_, None) => Encoding::Continuous,
             (_, Some(levels)) => Encoding::Grid { levels },
         }
     }
@@ -255,12 +233,7 @@ impl Distribution {
     #[must_use]
     pub fn to_unit(&self, value: &ParamValue) -> Option<f64> {
         match self {
-            Distribution::Float {
-                low,
-                high,
-                scale,
-                step,
-            } => {
+            Distribution::Float { low, high, scale, step } => {
                 let v = value.as_f64()?.clamp(*low, *high);
                 Some(match (scale, step) {
                     _ if low == high => 0.5,
@@ -271,12 +244,7 @@ impl Distribution {
                     }
                 })
             }
-            Distribution::Int {
-                low,
-                high,
-                step,
-                scale,
-            } => {
+            Distribution::Int { low, high, step, scale } => {
                 let v = value.as_f64()?.clamp(*low as f64, *high as f64);
                 Some(match scale {
                     Scale::Log => fraction(ln(v), ln(*low as f64 - 0.5), ln(*high as f64 + 0.5)),
@@ -297,12 +265,7 @@ impl Distribution {
     #[must_use]
     pub fn from_unit(&self, unit: f64) -> ParamValue {
         match self {
-            Distribution::Float {
-                low,
-                high,
-                scale,
-                step,
-            } => {
+            Distribution::Float { low, high, scale, step } => {
                 let unit = unit.clamp(0.0, 1.0);
                 ParamValue::Float(match (scale, step) {
                     _ if low == high => *low,
@@ -313,12 +276,7 @@ impl Distribution {
                     }
                 })
             }
-            Distribution::Int {
-                low,
-                high,
-                step,
-                scale,
-            } => ParamValue::Int(match scale {
+            Distribution::Int { low, high, step, scale } => ParamValue::Int(match scale {
                 Scale::Log => {
                     let value = geometric(*low as f64 - 0.5, *high as f64 + 0.5, unit.clamp(0.0, 1.0));
                     (value.round() as i64).clamp(*low, *high)
@@ -360,10 +318,7 @@ fn check_bounds(low: f64, high: f64, scale: Scale, step: Option<f64>) -> Result<
     match step {
         Some(step) if scale == Scale::Log => Err(DistributionError::StepOnLog { step }),
         Some(step) if !step.is_finite() || step <= 0.0 || step > high - low => {
-            Err(DistributionError::BadStep {
-                step,
-                range: high - low,
-            })
+            Err(DistributionError::BadStep { step, range: high - low })
         }
         _ => Ok(()),
     }
@@ -375,9 +330,7 @@ fn check_choices(choices: &[ParamValue]) -> Result<(), DistributionError> {
     }
     for (i, choice) in choices.iter().enumerate() {
         if choices[..i].iter().any(|c| c.same_as(choice)) {
-            return Err(DistributionError::DuplicateChoice {
-                choice: choice.to_string(),
-            });
+            return Err(DistributionError::DuplicateChoice { choice: choice.to_string() });
         }
     }
     Ok(())
@@ -387,11 +340,7 @@ fn check_weights(weights: &[f64], choices: usize) -> Result<(), DistributionErro
     let sound = weights.len() == choices
         && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
         && weights.iter().any(|w| *w > 0.0);
-    if sound {
-        Ok(())
-    } else {
-        Err(DistributionError::BadWeights { choices })
-    }
+    if sound { Ok(()) } else { Err(DistributionError::BadWeights { choices }) }
 }
 
 fn position(choices: &[ParamValue], value: &ParamValue) -> Option<usize> {
@@ -399,11 +348,7 @@ fn position(choices: &[ParamValue], value: &ParamValue) -> Option<usize> {
 }
 
 fn fraction(value: f64, low: f64, high: f64) -> f64 {
-    if low == high {
-        0.5
-    } else {
-        ((value - low) / (high - low)).clamp(0.0, 1.0)
-    }
+    if low == high { 0.5 } else { ((value - low) / (high - low)).clamp(0.0, 1.0) }
 }
 
 fn lerp(low: f64, high: f64, unit: f64) -> f64 {
@@ -450,12 +395,7 @@ mod tests {
     use super::*;
 
     fn float(low: f64, high: f64, scale: Scale, step: Option<f64>) -> Distribution {
-        Distribution::Float {
-            low,
-            high,
-            scale,
-            step,
-        }
+        Distribution::Float { low, high, scale, step }
     }
 
     #[test]
@@ -478,12 +418,7 @@ mod tests {
 
     #[test]
     fn every_integer_owns_an_equal_cell() {
-        let layers = Distribution::Int {
-            low: 1,
-            high: 4,
-            step: 1,
-            scale: Scale::Linear,
-        };
+        let layers = Distribution::Int { low: 1, high: 4, step: 1, scale: Scale::Linear };
         let counts = (0..400).fold([0; 4], |mut counts, i| {
             let ParamValue::Int(v) = layers.from_unit((f64::from(i) + 0.5) / 400.0) else {
                 panic!("not an int")
@@ -497,22 +432,10 @@ mod tests {
     #[test]
     fn grids_round_trip() {
         for d in [
-            Distribution::Int {
-                low: -3,
-                high: 9,
-                step: 4,
-                scale: Scale::Linear,
-            },
-            Distribution::Int {
-                low: 1,
-                high: 100,
-                step: 1,
-                scale: Scale::Log,
-            },
+            Distribution::Int { low: -3, high: 9, step: 4, scale: Scale::Linear },
+            Distribution::Int { low: 1, high: 100, step: 1, scale: Scale::Log },
             float(0.0, 1.0, Scale::Linear, Some(0.1)),
-            Distribution::Ordinal {
-                choices: [8, 16, 32].map(ParamValue::Int).to_vec(),
-            },
+            Distribution::Ordinal { choices: [8, 16, 32].map(ParamValue::Int).to_vec() },
         ] {
             let levels = d.cardinality().unwrap();
             for k in 0..levels {
@@ -527,12 +450,7 @@ mod tests {
 
     #[test]
     fn full_integer_range_does_not_overflow() {
-        let d = Distribution::Int {
-            low: -(1 << 52),
-            high: 1 << 52,
-            step: 1,
-            scale: Scale::Linear,
-        };
+        let d = Distribution::Int { low: -(1 << 52), high: 1 << 52, step: 1, scale: Scale::Linear };
         assert_eq!(d.from_unit(0.0), ParamValue::Int(-(1 << 52)));
         assert_eq!(d.from_unit(1.0), ParamValue::Int(1 << 52));
     }
@@ -541,21 +459,9 @@ mod tests {
     fn unsound_distributions_are_named() {
         use DistributionError as E;
         let cases: [(Distribution, E); 7] = [
-            (
-                float(2.0, 1.0, Scale::Linear, None),
-                E::Reversed { low: 2.0, high: 1.0 },
-            ),
-            (
-                float(0.0, 1.0, Scale::Log, None),
-                E::LogOfNonPositive { low: 0.0 },
-            ),
-            (
-                float(0.0, 1.0, Scale::Linear, Some(2.0)),
-                E::BadStep {
-                    step: 2.0,
-                    range: 1.0,
-                },
-            ),
+            (float(2.0, 1.0, Scale::Linear, None), E::Reversed { low: 2.0, high: 1.0 }),
+            (float(0.0, 1.0, Scale::Log, None), E::LogOfNonPositive { low: 0.0 }),
+            (float(0.0, 1.0, Scale::Linear, Some(2.0)), E::BadStep { step: 2.0, range: 1.0 }),
             (float(0.1, 1.0, Scale::Log, Some(0.1)), E::StepOnLog { step: 0.1 }),
             (Distribution::Ordinal { choices: vec![] }, E::NoChoices),
             (
@@ -566,44 +472,23 @@ mod tests {
                 E::DuplicateChoice { choice: "1.0".into() },
             ),
             (
-                Distribution::Categorical {
-                    choices: vec![ParamValue::Int(1)],
-                    weights: Some(vec![0.0]),
-                },
+                Distribution::Categorical { choices: vec![ParamValue::Int(1)], weights: Some(vec![0.0]) },
                 E::BadWeights { choices: 1 },
             ),
         ];
         for (distribution, error) in cases {
             assert_eq!(distribution.validate(), Err(error), "{distribution:?}");
         }
-        assert!(matches!(
-            float(f64::NAN, 1.0, Scale::Linear, None).validate(),
-            Err(E::NotFinite { .. })
-        ));
+        assert!(matches!(float(f64::NAN, 1.0, Scale::Linear, None).validate(), Err(E::NotFinite { .. })));
     }
 
     #[test]
     fn encodings_tell_models_what_to_expect() {
+        assert_eq!(float(1.0, 1.0, Scale::Linear, None).encoding(), Encoding::Constant);
+        assert_eq!(float(0.0, 1.0, Scale::Linear, None).encoding(), Encoding::Continuous);
+        assert_eq!(Distribution::bool().encoding(), Encoding::Categorical { choices: 2 });
         assert_eq!(
-            float(1.0, 1.0, Scale::Linear, None).encoding(),
-            Encoding::Constant
-        );
-        assert_eq!(
-            float(0.0, 1.0, Scale::Linear, None).encoding(),
-            Encoding::Continuous
-        );
-        assert_eq!(
-            Distribution::bool().encoding(),
-            Encoding::Categorical { choices: 2 }
-        );
-        assert_eq!(
-            Distribution::Int {
-                low: 1,
-                high: 8,
-                step: 1,
-                scale: Scale::Linear
-            }
-            .encoding(),
+            Distribution::Int { low: 1, high: 8, step: 1, scale: Scale::Linear }.encoding(),
             Encoding::Grid { levels: 8 }
         );
     }

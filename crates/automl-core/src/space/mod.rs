@@ -54,10 +54,7 @@ impl SearchSpace {
     /// Returns how each column of a row is to be read, in declared order.
     #[must_use]
     pub fn encodings(&self) -> Vec<Encoding> {
-        self.parameters
-            .iter()
-            .map(|p| p.distribution.encoding())
-            .collect()
+        self.parameters.iter().map(|p| p.distribution.encoding()).collect()
     }
 
     /// Turns a row of unit values (category codes for categorical parameters) into values. Parents
@@ -72,9 +69,7 @@ impl SearchSpace {
         for &i in &self.top_down {
             let parameter = &self.parameters[i];
             if parameter.is_active(&params) {
-                params
-                    .0
-                    .insert(parameter.name.clone(), parameter.distribution.from_unit(row[i]));
+                params.0.insert(parameter.name.clone(), parameter.distribution.from_unit(row[i]));
             }
         }
         params
@@ -86,12 +81,8 @@ impl SearchSpace {
     pub fn encode(&self, params: &Params) -> Vec<f64> {
         let encode_one = |parameter: &Parameter| {
             let distribution = &parameter.distribution;
-            let value = params
-                .get(&parameter.name)
-                .filter(|_| parameter.is_active(params));
-            value
-                .and_then(|v| distribution.to_unit(v))
-                .unwrap_or_else(|| distribution.inactive_code())
+            let value = params.get(&parameter.name).filter(|_| parameter.is_active(params));
+            value.and_then(|v| distribution.to_unit(v)).unwrap_or_else(|| distribution.inactive_code())
         };
         self.parameters.iter().map(encode_one).collect()
     }
@@ -103,9 +94,7 @@ impl SearchSpace {
         for &i in &self.top_down {
             let parameter = &self.parameters[i];
             if parameter.is_active(&params) {
-                params
-                    .0
-                    .insert(parameter.name.clone(), parameter.default.clone()?);
+                params.0.insert(parameter.name.clone(), parameter.default.clone()?);
             }
         }
         Some(params)
@@ -134,13 +123,8 @@ impl TryFrom<Vec<Parameter>> for SearchSpace {
     type Error = String;
 
     fn try_from(parameters: Vec<Parameter>) -> Result<Self, String> {
-        SearchSpace::new(parameters).map_err(|problems| {
-            problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; ")
-        })
+        SearchSpace::new(parameters)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -156,34 +140,18 @@ mod tests {
     use crate::value::ParamValue;
 
     fn int(name: &str, low: i64, high: i64) -> Parameter {
-        Parameter::new(
-            name,
-            Distribution::Int {
-                low,
-                high,
-                step: 1,
-                scale: Scale::Linear,
-            },
-        )
+        Parameter::new(name, Distribution::Int { low, high, step: 1, scale: Scale::Linear })
     }
 
     fn choice(name: &str, choices: &[&str]) -> Parameter {
         let choices = choices.iter().map(|c| ParamValue::Text((*c).into())).collect();
-        Parameter::new(
-            name,
-            Distribution::Categorical {
-                choices,
-                weights: None,
-            },
-        )
+        Parameter::new(name, Distribution::Categorical { choices, weights: None })
     }
 
     fn conditional() -> SearchSpace {
         let mut child = int("depth", 1, 4);
-        child.conditions = vec![Condition {
-            parent: "model".into(),
-            values: vec![ParamValue::Text("tree".into())],
-        }];
+        child.conditions =
+            vec![Condition { parent: "model".into(), values: vec![ParamValue::Text("tree".into())] }];
         SearchSpace::new(vec![child, choice("model", &["tree", "line"])]).unwrap()
     }
 
@@ -205,22 +173,9 @@ mod tests {
 
     #[test]
     fn size_counts_configurations() {
-        assert_eq!(
-            SearchSpace::new(vec![int("a", 1, 4), choice("b", &["x", "y"])])
-                .unwrap()
-                .size(),
-            Some(8)
-        );
-        let float = Distribution::Float {
-            low: 0.0,
-            high: 1.0,
-            scale: Scale::Linear,
-            step: None,
-        };
-        assert_eq!(
-            SearchSpace::new(vec![Parameter::new("f", float)]).unwrap().size(),
-            None
-        );
+        assert_eq!(SearchSpace::new(vec![int("a", 1, 4), choice("b", &["x", "y"])]).unwrap().size(), Some(8));
+        let float = Distribution::Float { low: 0.0, high: 1.0, scale: Scale::Linear, step: None };
+        assert_eq!(SearchSpace::new(vec![Parameter::new("f", float)]).unwrap().size(), None);
     }
 
     #[test]

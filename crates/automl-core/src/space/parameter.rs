@@ -23,12 +23,7 @@ pub struct Parameter {
 impl Parameter {
     /// Returns an unconditional parameter without a default.
     pub fn new(name: impl Into<String>, distribution: Distribution) -> Self {
-        Parameter {
-            name: name.into(),
-            distribution,
-            default: None,
-            conditions: Vec::new(),
-        }
+        Parameter { name: name.into(), distribution, default: None, conditions: Vec::new() }
     }
 
     /// Tells whether all conditions hold under the (parents') values given.
@@ -51,8 +46,6 @@ pub struct Condition {
 
 impl Condition {
     fn holds(&self, params: &Params) -> bool {
-        params
-            .get(&self.parent)
-            .is_some_and(|value| self.values.iter().any(|v| v.same_as(value)))
+        params.get(&self.parent).is_some_and(|value| self.values.iter().any(|v| v.same_as(value)))
     }
 }

@@ -102,9 +102,7 @@ pub(super) fn check(parameters: &[Parameter]) -> Result<Vec<usize>, Vec<SpacePro
             problems.push(SpaceProblem::EmptyName { position: i + 1 });
         }
         if by_name.insert(&parameter.name, i).is_some() {
-            problems.push(SpaceProblem::Duplicate {
-                name: parameter.name.clone(),
-            });
+            problems.push(SpaceProblem::Duplicate { name: parameter.name.clone() });
         }
     }
     for parameter in parameters {
@@ -124,34 +122,17 @@ fn check_parameter(
 ) {
     let name = &parameter.name;
     if let Err(source) = parameter.distribution.validate() {
-        problems.push(SpaceProblem::Distribution {
-            name: name.clone(),
-            source,
-        });
-    } else if let Some(default) = parameter
-        .default
-        .as_ref()
-        .filter(|d| !parameter.distribution.contains(d))
-    {
-        problems.push(SpaceProblem::DefaultOutside {
-            name: name.clone(),
-            default: default.to_string(),
-        });
+        problems.push(SpaceProblem::Distribution { name: name.clone(), source });
+    } else if let Some(default) = parameter.default.as_ref().filter(|d| !parameter.distribution.contains(d)) {
+        problems.push(SpaceProblem::DefaultOutside { name: name.clone(), default: default.to_string() });
     }
     for condition in &parameter.conditions {
         let parent = &condition.parent;
         let Some(&i) = by_name.get(parent.as_str()) else {
-            problems.push(SpaceProblem::UnknownParent {
-                name: name.clone(),
-                parent: parent.clone(),
-            });
+            problems.push(SpaceProblem::UnknownParent { name: name.clone(), parent: parent.clone() });
             continue;
         };
-        for value in condition
-            .values
-            .iter()
-            .filter(|v| !all[i].distribution.contains(v))
-        {
+        for value in condition.values.iter().filter(|v| !all[i].distribution.contains(v)) {
             problems.push(SpaceProblem::ImpossibleCondition {
                 name: name.clone(),
                 parent: parent.clone(),
@@ -167,18 +148,12 @@ fn order(parameters: &[Parameter], by_name: &BTreeMap<&str, usize>) -> Result<Ve
     let mut sorted = Vec::with_capacity(parameters.len());
     while sorted.len() < parameters.len() {
         let ready = |i: &usize| {
-            !placed[*i]
-                && parameters[*i]
-                    .conditions
-                    .iter()
-                    .all(|c| placed[by_name[c.parent.as_str()]])
+            !placed[*i] && parameters[*i].conditions.iter().all(|c| placed[by_name[c.parent.as_str()]])
         };
         let next: Vec<usize> = (0..parameters.len()).filter(ready).collect();
         if next.is_empty() {
             let waiting = parameters.iter().zip(&placed).filter(|(_, placed)| !**placed);
-            return Err(SpaceProblem::Cycle {
-                names: waiting.map(|(p, _)| p.name.clone()).collect(),
-            });
+            return Err(SpaceProblem::Cycle { names: waiting.map(|(p, _)| p.name.clone()).collect() });
         }
         for i in next {
             placed[i] = true;
@@ -190,28 +165,19 @@ fn order(parameters: &[Parameter], by_name: &BTreeMap<&str, usize>) -> Result<Ve
 
 pub(super) fn check_params(space: &SearchSpace, params: &Params) -> Result<(), Vec<ParamProblem>> {
     let unknown = params.iter().filter(|(name, _)| space.get(name).is_none());
-    let mut problems: Vec<_> = unknown
-        .map(|(name, _)| ParamProblem::Unknown { name: name.into() })
-        .collect();
+    let mut problems: Vec<_> = unknown.map(|(name, _)| ParamProblem::Unknown { name: name.into() }).collect();
     for parameter in space.parameters() {
         let name = parameter.name.clone();
         match (params.get(&parameter.name), parameter.is_active(params)) {
             (None, true) => problems.push(ParamProblem::Missing { name }),
             (Some(_), false) => problems.push(ParamProblem::Inactive { name }),
             (Some(value), true) if !parameter.distribution.contains(value) => {
-                problems.push(ParamProblem::Outside {
-                    name,
-                    value: value.to_string(),
-                });
+                problems.push(ParamProblem::Outside { name, value: value.to_string() });
             }
             _ => {}
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 #[cfg(test)]
@@ -221,42 +187,19 @@ mod tests {
     use crate::value::ParamValue;
 
     fn int(name: &str) -> Parameter {
-        Parameter::new(
-            name,
-            Distribution::Int {
-                low: 1,
-                high: 4,
-                step: 1,
-                scale: Scale::Linear,
-            },
-        )
+        Parameter::new(name, Distribution::Int { low: 1, high: 4, step: 1, scale: Scale::Linear })
     }
 
     fn child(name: &str, parent: &str, value: i64) -> Parameter {
-        let conditions = vec![Condition {
-            parent: parent.into(),
-            values: vec![ParamValue::Int(value)],
-        }];
-        Parameter {
-            conditions,
-            ..int(name)
-        }
+        let conditions = vec![Condition { parent: parent.into(), values: vec![ParamValue::Int(value)] }];
+        Parameter { conditions, ..int(name) }
     }
 
     #[test]
     fn all_problems_are_reported() {
-        let outside = Parameter {
-            default: Some(ParamValue::Int(9)),
-            ..int("b")
-        };
-        let problems = check(&[
-            int("a"),
-            int("a"),
-            outside,
-            child("c", "z", 1),
-            child("d", "a", 7),
-        ])
-        .unwrap_err();
+        let outside = Parameter { default: Some(ParamValue::Int(9)), ..int("b") };
+        let problems =
+            check(&[int("a"), int("a"), outside, child("c", "z", 1), child("d", "a", 7)]).unwrap_err();
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             text,
@@ -272,12 +215,7 @@ mod tests {
     #[test]
     fn condition_cycles_are_named() {
         let problems = check(&[int("free"), child("a", "b", 1), child("b", "a", 1)]).unwrap_err();
-        assert_eq!(
-            problems,
-            [SpaceProblem::Cycle {
-                names: vec!["a".into(), "b".into()]
-            }]
-        );
+        assert_eq!(problems, [SpaceProblem::Cycle { names: vec!["a".into(), "b".into()] }]);
     }
 
     #[test]
@@ -287,12 +225,7 @@ mod tests {
             .map(|(n, v)| (n.to_string(), ParamValue::Int(v)))
             .into_iter()
             .collect();
-        let text: Vec<String> = space
-            .check(&params)
-            .unwrap_err()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let text: Vec<String> = space.check(&params).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
             text,
             [
