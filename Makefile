@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` runs the main job, `make test` runs every test.
+# Everything they fetch or build stays in ignored folders of this checkout (third_party/, target/).
+
+CARGO ?= cargo
+PREFIX ?= $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
+AUTOML = target/release/automl
+NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
+
+.PHONY: help demo test build torch lint fmt bench install clean
+
+help:
+	@echo "make demo     search MAL's learning rate and weight decay on the sample set, on this machine"
+	@echo "make test     run every test"
+	@echo "make build    build automl and the trainer in release mode"
+	@echo "make install  put automl and automl-torch into $(PREFIX)/bin"
+	@echo "make lint     check formatting and run clippy"
+	@echo "make bench    run the benchmarks"
+
+# Puts libtorch into third_party/libtorch unless LIBTORCH or LIBTORCH_USE_PYTORCH names another one.
+torch:
+	@scripts/fetch-libtorch.sh
+
+build: torch
+	$(CARGO) build --release --locked -p automl-cli -p automl-torch
+
+demo: build
+	$(AUTOML) run --network mal --params train.lr,train.wd
+
+test: torch
+ifeq ($(NEXTEST),yes)
+	$(CARGO) nextest run --workspace --locked
+else
+	$(CARGO) test --workspace --locked --no-fail-fast
+endif
+
+lint: torch
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: build
+	$(CARGO) bench --locked -p automl -p automl-cli
+
+# The trainer finds libtorch beside itself in ../lib/automl.
+install: build
+	mkdir -p "$(PREFIX)/bin" "$(PREFIX)/lib/automl"
+	install -m 755 $(AUTOML) target/release/automl-torch "$(PREFIX)/bin/"
+	scripts/copy-libtorch.sh "$(PREFIX)/lib/automl"
+	@echo "automl and automl-torch are in $(PREFIX)/bin"
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,66 @@
+//! The first trial of a study without running it: what `--dry-run` shows, and what is checked before
+//! anything is created.
+
+use crate::engine::{history, realise, sampler_for};
+use crate::files::StudyDir;
+use crate::study::StudyError;
+use automl_config::{AttemptFiles, TrialRecipe};
+use automl_core::{
+    Attempt, AttemptNumber, Event, Origin, Params, Record, Series, Study, StudySettings, TrialId,
+    EVENT_FORMAT,
+};
+use automl_scheduler::{scheduler_for, Decision};
+
+/// What the first trial would be.
+#[derive(Debug)]
+pub struct FirstTrial {
+    /// Its values.
+    pub params: Params,
+    /// Who proposes it and why.
+    pub origin: Origin,
+    /// Its spec, command and environment.
+    pub files: AttemptFiles,
+}
+
+/// Works out the first trial of a study that does not exist yet. Writes nothing.
+///
+/// # Errors
+/// If its spec or command cannot be built.
+pub fn first_trial(dir: &StudyDir, settings: &StudySettings) -> Result<FirstTrial, StudyError> {
+    let recipe: TrialRecipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+    let mut study = empty_study(settings);
+    let decisions = scheduler_for(settings.algorithm).decide(&study, 1);
+    let (bracket, until) = match decisions.first() {
+        Some(Decision::Start { bracket, until }) => (*bracket, *until),
+        _ => (None, settings.fidelity.max),
+    };
+    let trial = TrialId(1);
+    let sampler = sampler_for(settings.algorithm);
+    let suggested = sampler.suggest(&settings.space, &history::history(&study), trial, settings.seed);
+    let (params, origin) = suggested.map_or_else(|_| Default::default(), |s| (s.params, s.origin));
+    let event = Event::TrialSuggested { trial, params, bracket, origin };
+    study.apply(&Record { at: 0, event }).expect("a first trial fits an empty study");
+    let trial = &study.trials[&trial];
+    let attempt = Attempt {
+        number: AttemptNumber(1),
+        until,
+        resume_from: None,
+        slot: 0,
+        log_offsets: Vec::new(),
+        started_at: 0,
+        ended_at: None,
+        series: Series::default(),
+        end: None,
+    };
+    let files = realise(&recipe, dir, &study, trial, &attempt, &[])?;
+    Ok(FirstTrial { params: trial.params.clone(), origin: trial.origin.clone(), files })
+}
+
+fn empty_study(settings: &StudySettings) -> Study {
+    let event = Event::StudyCreated {
+        format: EVENT_FORMAT,
+        version: String::new(),
+        settings: Box::new(settings.clone()),
+    };
+    Study::create(&Record { at: 0, event }).expect("a creation begins a study")
+}

@@ -1,0 +1,97 @@
+//! The study's state together with its durable log.
+//!
+//! Events are applied at once and collected; [`EventLog::commit`] makes all of them durable in one
+//! step. Nothing may be done about an event before the commit that holds it has returned.
+
+use automl_core::{Event, FoldError, Record, Study};
+use automl_store::{Store, StoreError, StoredRecord};
+use thiserror::Error;
+
+/// Why a log cannot be used.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record cannot be understood.
+    #[error("event {seq} cannot be read: {source}")]
+    Record {
+        /// Its number.
+        seq: u64,
+        /// What the parser found.
+        source: serde_json::Error,
+    },
+    /// An event is impossible in the state before it.
+    #[error("event {seq}: {source}")]
+    Fold {
+        /// Its number.
+        seq: u64,
+        /// What is wrong.
+        source: FoldError,
+    },
+}
+
+/// A study and its log.
+pub(crate) struct EventLog {
+    store: Box<dyn Store>,
+    study: Study,
+    pending: Vec<Record>,
+}
+
+impl EventLog {
+    /// Begins the log of a new study with its first event.
+    pub(crate) fn create(mut store: Box<dyn Store>, first: Record) -> Result<Self, LogError> {
+        let study = Study::create(&first).map_err(|source| LogError::Fold { seq: 1, source })?;
+        store.append(&[encode(&first)])?;
+        Ok(EventLog { store, study, pending: Vec::new() })
+    }
+
+    /// Opens the log of an existing study.
+    pub(crate) fn open(store: Box<dyn Store>) -> Result<Self, LogError> {
+        let study = fold(&store.read_all()?)?;
+        Ok(EventLog { store, study, pending: Vec::new() })
+    }
+
+    /// Returns the state after every event so far, committed or not.
+    pub(crate) fn study(&self) -> &Study {
+        &self.study
+    }
+
+    /// Applies an event and keeps it for the next commit.
+    pub(crate) fn record(&mut self, at: u64, event: Event) -> Result<(), LogError> {
+        let record = Record { at, event };
+        let seq = self.store.last_seq() + self.pending.len() as u64 + 1;
+        self.study.apply(&record).map_err(|source| LogError::Fold { seq, source })?;
+        self.pending.push(record);
+        Ok(())
+    }
+
+    /// Makes everything recorded durable and returns it. After an error the records are still
+    /// pending, and the call may be repeated.
+    pub(crate) fn commit(&mut self) -> Result<Vec<Record>, LogError> {
+        if !self.pending.is_empty() {
+            let payloads: Vec<Vec<u8>> = self.pending.iter().map(encode).collect();
+            self.store.append(&payloads)?;
+        }
+        Ok(std::mem::take(&mut self.pending))
+    }
+}
+
+/// Folds stored records into a study.
+pub(crate) fn fold(stored: &[StoredRecord]) -> Result<Study, LogError> {
+    let mut study: Option<Study> = None;
+    for StoredRecord { seq, payload } in stored {
+        let record: Record =
+            serde_json::from_slice(payload).map_err(|source| LogError::Record { seq: *seq, source })?;
+        let applied = match &mut study {
+            None => Study::create(&record).map(|created| study = Some(created)),
+            Some(study) => study.apply(&record),
+        };
+        applied.map_err(|source| LogError::Fold { seq: *seq, source })?;
+    }
+    study.ok_or(LogError::Fold { seq: 0, source: FoldError::Empty })
+}
+
+fn encode(record: &Record) -> Vec<u8> {
+    serde_json::to_vec(record).expect("an event has only plain values, which always serialise")
+}

@@ -1,0 +1,456 @@
+//! The loop that turns decisions into running programs and their logs into events.
+//!
+//! One thread owns the study, its log and the executor. Each turn of the loop gathers what happened,
+//! applies it, lets the scheduler and the sampler decide, makes all of that durable in one commit, and
+//! only then acts. Whatever interrupts it, the log says what was decided, and acting on it again is
+//! safe: a second submission of one attempt loses its claim.
+//!
+//! Here, and nowhere below, are the clock and the waiting.
+
+mod event_log;
+pub(crate) mod history;
+mod launch;
+mod live;
+mod outcome;
+
+pub(crate) use event_log::{fold, EventLog};
+pub use event_log::LogError;
+pub(crate) use launch::realise;
+pub use live::LogFileError;
+
+use crate::clock::now_ms;
+use crate::files::StudyDir;
+use crate::incumbent;
+use automl_config::TrialRecipe;
+use automl_core::{
+    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
+    TrialId,
+};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, Slot, Submit, Verdict};
+use automl_sampler::{SamplerKind, SuggestError};
+use automl_scheduler::{scheduler_for, Decision, Scheduler};
+use automl_scrape::Metrics;
+use launch::Launcher;
+use live::LiveAttempt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// How often running attempts' logs are looked at.
+const POLL: Duration = Duration::from_millis(150);
+
+/// Why the engine cannot go on. Running trials are left alone: a later engine finds them.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The log cannot be written or makes no sense.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A trial's log cannot be read.
+    #[error(transparent)]
+    TrialLog(#[from] LogFileError),
+    /// A file of the study cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// What a user asks of a running engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Start nothing new; end when the running trials have ended.
+    Drain,
+    /// End running trials gracefully.
+    Stop,
+    /// Kill running trials.
+    Kill,
+}
+
+/// What the engine tells whoever watches it.
+#[derive(Debug)]
+pub enum Update<'a> {
+    /// Events that have just become durable, and the state after them.
+    Committed {
+        /// The events.
+        records: &'a [Record],
+        /// The state.
+        study: &'a Study,
+    },
+    /// Something worth telling a person.
+    Note(&'a str),
+}
+
+/// How an engine's work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The search is over.
+    Ended(EndReason),
+    /// It was asked to stop; the study can be resumed.
+    Stopped,
+}
+
+/// A study being worked on.
+pub struct Engine {
+    log: EventLog,
+    dir: StudyDir,
+    launcher: Launcher,
+    recipe: TrialRecipe,
+    metrics: Arc<Metrics>,
+    scheduler: Box<dyn Scheduler>,
+    sampler: SamplerKind,
+    executor: Box<dyn Executor>,
+    ended: UnboundedReceiver<AttemptEnded>,
+    slots: Vec<Slot>,
+    live: BTreeMap<TrialId, LiveAttempt>,
+    mode: Mode,
+    incumbent: Option<(TrialId, Fidelity)>,
+}
+
+/// What the engine is willing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Search,
+    /// No new attempts; end with this reason, or as stopped, when nothing runs any more.
+    Drain(Option<EndReason>),
+}
+
+/// The parts an engine is built from.
+pub(crate) struct Parts {
+    pub(crate) log: EventLog,
+    pub(crate) dir: StudyDir,
+    pub(crate) recipe: TrialRecipe,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) executor: Box<dyn Executor>,
+    pub(crate) ended: UnboundedReceiver<AttemptEnded>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) workdir: std::path::PathBuf,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let settings = &parts.log.study().settings;
+        Engine {
+            scheduler: scheduler_for(settings.algorithm),
+            sampler: sampler_for(settings.algorithm),
+            launcher: Launcher::new(parts.dir.clone(), settings, parts.workdir),
+            log: parts.log,
+            dir: parts.dir,
+            recipe: parts.recipe,
+            metrics: parts.metrics,
+            executor: parts.executor,
+            ended: parts.ended,
+            slots: parts.slots,
+            live: BTreeMap::new(),
+            mode: Mode::Search,
+            incumbent: None,
+        }
+    }
+
+    /// Returns the state of the study.
+    #[must_use]
+    pub fn study(&self) -> &Study {
+        self.log.study()
+    }
+
+    /// Works until the search is over or it is asked to stop.
+    ///
+    /// # Errors
+    /// If the study's log or files cannot be written or read. Nothing acknowledged is lost then:
+    /// trials run on, and a later engine carries on.
+    pub async fn run(
+        &mut self,
+        control: &mut UnboundedReceiver<Control>,
+        observer: &mut dyn FnMut(Update<'_>),
+    ) -> Result<RunEnd, EngineError> {
+        if let Some(reason) = self.study().ended {
+            return Ok(RunEnd::Ended(reason));
+        }
+        self.reconcile(observer)?;
+        loop {
+            if let Some(end) = self.advance(observer)? {
+                return Ok(end);
+            }
+            tokio::select! {
+                Some(ended) = self.ended.recv() => {
+                    self.on_ended(&ended.key, &ended.verdict)?;
+                    while let Ok(ended) = self.ended.try_recv() {
+                        self.on_ended(&ended.key, &ended.verdict)?;
+                    }
+                }
+                Some(wish) = control.recv() => self.on_control(wish),
+                () = tokio::time::sleep(POLL) => self.poll_logs()?,
+            }
+        }
+    }
+
+    /// Lets go of running trials without ending them.
+    pub fn detach(&mut self) {
+        self.executor.detach();
+    }
+
+    /// Takes the study over: says so in the log and finds out what became of its running trials.
+    fn reconcile(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
+        let epoch = self.study().engine_epoch + 1;
+        let (version, host) = (env!("CARGO_PKG_VERSION").to_string(), crate::clock::host_name());
+        self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id() })?;
+        self.commit(observer)?;
+        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
+        for (trial, number) in running {
+            match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
+                Adoption::NotStarted => self.launch(trial)?,
+                Adoption::Running => {
+                    observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
+                    self.follow(trial);
+                }
+                Adoption::Ended(verdict) => {
+                    self.follow(trial);
+                    self.on_ended(&self.key(trial, number), &verdict)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides, commits and acts until there is nothing to do but wait.
+    fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
+        loop {
+            self.respect_limits();
+            let starts = self.decide()?;
+            self.commit(observer)?;
+            for trial in &starts {
+                self.launch(*trial)?;
+            }
+            if let Some(reason) = self.study().ended {
+                return Ok(Some(RunEnd::Ended(reason)));
+            }
+            if self.log.study().in_state(automl_core::TrialState::Running).next().is_none()
+                && self.mode == Mode::Drain(None)
+            {
+                return Ok(Some(RunEnd::Stopped));
+            }
+            if starts.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Turns decisions into events; returns the trials to launch after the commit.
+    fn decide(&mut self) -> Result<Vec<TrialId>, EngineError> {
+        let mut free = self.free_slots();
+        if let Mode::Drain(reason) = self.mode {
+            let idle = free.len() >= self.slots.len() && self.live.is_empty();
+            if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
+                self.record(Event::StudyEnded { reason })?;
+            }
+            return Ok(Vec::new());
+        }
+        let (mut starts, mut exhausted) = (Vec::new(), false);
+        for decision in self.scheduler.decide(self.study(), free.len()) {
+            let (trial, until) = match decision {
+                Decision::End(reason) => {
+                    self.record(Event::StudyEnded { reason })?;
+                    return Ok(starts);
+                }
+                Decision::Run { trial, until } => (trial, until),
+                Decision::Start { bracket, until } => match self.suggest(bracket)? {
+                    Some(trial) => (trial, until),
+                    None => {
+                        exhausted = true;
+                        continue;
+                    }
+                },
+            };
+            let Some(slot) = free.pop() else { break };
+            self.start(trial, until, slot)?;
+            starts.push(trial);
+        }
+        if exhausted && starts.is_empty() && self.live.is_empty() {
+            self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
+        }
+        Ok(starts)
+    }
+
+    /// Suggests a new trial; `None` where the space has no configuration left.
+    fn suggest(&mut self, bracket: Option<u32>) -> Result<Option<TrialId>, EngineError> {
+        let study = self.study();
+        let (trial, settings) = (study.next_trial(), &study.settings);
+        let suggestion = self.sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
+        match suggestion {
+            Ok(suggestion) => {
+                let (params, origin) = (suggestion.params, suggestion.origin);
+                self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
+                Ok(Some(trial))
+            }
+            Err(SuggestError::Exhausted { .. }) => Ok(None),
+        }
+    }
+
+    fn start(&mut self, trial: TrialId, until: Fidelity, slot: u32) -> Result<(), EngineError> {
+        let known = &self.study().trials[&trial];
+        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        let files = self.launcher.log_files(&self.recipe, trial, attempt);
+        let log_offsets = live::sizes(files.iter().map(|file| file.path.as_path()));
+        self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets })
+    }
+
+    /// Acts on a recorded start. Safe to repeat.
+    fn launch(&mut self, trial: TrialId) -> Result<(), EngineError> {
+        let study = self.log.study();
+        let known = &study.trials[&trial];
+        let attempt = known.running_attempt().expect("only recorded starts are launched");
+        let number = attempt.number;
+        let gpus = self.slots.iter().find(|slot| slot.id == attempt.slot);
+        let submitted = match self.launcher.prepare(&self.recipe, study, known, attempt, gpus) {
+            Ok(spec) => match self.executor.submit(&spec) {
+                Submit::Accepted | Submit::AlreadyThere => None,
+                Submit::Refused { reason } => Some(reason),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        self.follow(trial);
+        match submitted {
+            None => Ok(()),
+            Some(reason) => {
+                self.live.remove(&trial);
+                let outcome = Outcome::Failed { kind: FailureKind::Launch, reason };
+                let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+                self.record(Event::AttemptEnded { trial, attempt: number, end })
+            }
+        }
+    }
+
+    fn follow(&mut self, trial: TrialId) {
+        let known = &self.log.study().trials[&trial];
+        let attempt = known.running_attempt().expect("only running attempts are followed");
+        let files = self.launcher.log_files(&self.recipe, trial, attempt.number);
+        self.live.insert(trial, LiveAttempt::open(trial, attempt, &files, &self.metrics));
+    }
+
+    fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
+        let trial = TrialId(key.trial);
+        let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        for event in live.finish()? {
+            self.record(event)?;
+        }
+        let study = self.log.study();
+        let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
+        let number = attempt.number;
+        let notes = live.notes();
+        let tail = || notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
+        let facts = outcome::Facts {
+            cause: &verdict.cause,
+            attempt,
+            objective: &study.settings.objective,
+            notes: &notes,
+            checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
+            asked: live.asked,
+            advice: self.recipe.advice(tail()),
+        };
+        let outcome = facts.outcome();
+        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
+        self.record(Event::AttemptEnded { trial, attempt: number, end })
+    }
+
+    fn on_control(&mut self, wish: Control) {
+        if self.mode == Mode::Search {
+            self.mode = Mode::Drain(None);
+        }
+        match wish {
+            Control::Drain => {}
+            Control::Stop => self.cancel_all(CancelMode::Graceful),
+            Control::Kill => self.cancel_all(CancelMode::Kill),
+        }
+    }
+
+    fn cancel_all(&mut self, mode: CancelMode) {
+        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
+        for (trial, number) in running {
+            if let Some(live) = self.live.get_mut(&trial) {
+                live.asked = true;
+            }
+            self.executor.cancel(&self.key(trial, number), mode);
+        }
+    }
+
+    /// Ends the search where a limit of the whole study is reached.
+    fn respect_limits(&mut self) {
+        if self.mode != Mode::Search {
+            return;
+        }
+        let study = self.study();
+        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
+        if over_time {
+            self.mode = Mode::Drain(Some(EndReason::Timeout));
+            self.cancel_all(CancelMode::Graceful);
+        } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
+            self.mode = Mode::Drain(Some(EndReason::Failures));
+        }
+    }
+
+    fn poll_logs(&mut self) -> Result<(), EngineError> {
+        let mut events = Vec::new();
+        for live in self.live.values_mut() {
+            events.extend(live.poll()?);
+        }
+        for event in events {
+            self.record(event)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, event: Event) -> Result<(), EngineError> {
+        Ok(self.log.record(now_ms(), event)?)
+    }
+
+    fn commit(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
+        let records = self.log.commit()?;
+        if !records.is_empty() {
+            self.publish_incumbent()?;
+            observer(Update::Committed { records: &records, study: self.log.study() });
+        }
+        Ok(())
+    }
+
+    /// Brings `best` and `best_spec` up to date.
+    fn publish_incumbent(&mut self) -> Result<(), EngineError> {
+        let study = self.log.study();
+        let incumbent = study.incumbent().and_then(|t| Some((t.id, t.fidelity()?)));
+        if incumbent != self.incumbent {
+            incumbent::publish(&self.dir, &self.recipe, study)?;
+            self.incumbent = incumbent;
+        }
+        Ok(())
+    }
+
+    /// Returns the numbers of free slots, the lowest last.
+    fn free_slots(&self) -> Vec<u32> {
+        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| a.slot);
+        let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
+        let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
+        let free = self.slots.iter().map(|slot| slot.id).filter(|id| !busy.contains(id));
+        let mut free: Vec<u32> = free.collect();
+        free.reverse();
+        free.drain(..surplus.min(free.len()));
+        free
+    }
+
+    fn key(&self, trial: TrialId, attempt: AttemptNumber) -> AttemptKey {
+        AttemptKey { study: self.study().settings.tag.clone(), trial: trial.0, attempt: attempt.0 }
+    }
+}
+
+/// Returns the sampler that an algorithm's name stands for.
+pub(crate) fn sampler_for(algorithm: Algorithm) -> SamplerKind {
+    match algorithm {
+        Algorithm::Random => SamplerKind::Random,
+        Algorithm::Sobol | Algorithm::Hyperband => SamplerKind::Sobol,
+        Algorithm::Auto | Algorithm::Bayesian => SamplerKind::Bayesian,
+    }
+}

@@ -1,0 +1,241 @@
+//! What an ended attempt means for its trial: verdict, readings and the program's own words in,
+//! outcome out. Pure; the one place where success is defined.
+//!
+//! Success needs all of: exit code 0, no word of failure in the program's own log, and a finite value
+//! of the objective. Anything else is recorded with its cause and the last lines of the log.
+
+use automl_core::{Attempt, FailureKind, Objective, Outcome};
+use automl_exec::Cause;
+use automl_scrape::Notes;
+
+/// Exit code by which a program says that it ran out of device memory.
+const OUT_OF_MEMORY_EXIT: i32 = 17;
+/// Lines of the log that go into a failure's reason.
+const EXCERPT_LINES: usize = 5;
+/// Most metric names offered where the objective is missing.
+const NAMES_SHOWN: usize = 8;
+
+/// Everything the outcome of an attempt depends on.
+pub(crate) struct Facts<'a> {
+    /// Why it ended.
+    pub(crate) cause: &'a Cause,
+    /// The attempt with all of its readings.
+    pub(crate) attempt: &'a Attempt,
+    /// What is optimised.
+    pub(crate) objective: &'a Objective,
+    /// What the program's logs said beside metrics, in order of precedence.
+    pub(crate) notes: &'a [&'a Notes],
+    /// Checkpoint to carry on from.
+    pub(crate) checkpoint: Option<String>,
+    /// Whether the engine asked it to end.
+    pub(crate) asked: bool,
+    /// Advice of the first error pattern that its log matches.
+    pub(crate) advice: Option<String>,
+}
+
+impl Facts<'_> {
+    /// Decides the outcome.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self.cause {
+            Cause::Exit(0) => self.ended_well(),
+            Cause::Exit(code) => self.failed_with_code(*code),
+            Cause::Signal(signal) => {
+                self.failed(FailureKind::Signal, format!("ended by signal {}", signal_name(*signal)))
+            }
+            Cause::Terminated => self.interrupted("ended on request", self.asked),
+            Cause::TimeLimit => self.failed(FailureKind::TimeLimit, "ran past its time limit".into()),
+            Cause::Silent => self.failed(FailureKind::Silent, "printed nothing for too long".into()),
+            Cause::Fenced => self.interrupted("ended because a newer attempt was started", false),
+            Cause::Lost => self.interrupted("its runner is gone without a trace", false),
+            Cause::LaunchFailed(reason) => {
+                Outcome::Failed { kind: FailureKind::Launch, reason: format!("could not be started: {reason}") }
+            }
+        }
+    }
+
+    fn ended_well(self) -> Outcome {
+        let said = |notes: &&&Notes| {
+            notes.last_status.as_deref() == Some("FAILURE") || notes.execution_status == Some(false)
+        };
+        if let Some(notes) = self.notes.iter().find(said) {
+            let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
+            return self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}"));
+        }
+        let metric = &self.objective.metric;
+        match self.attempt.series.last(metric) {
+            None => self.without_metric(),
+            Some(value) if !value.is_finite() => {
+                self.failed(FailureKind::NotFinite, format!("`{metric}` is {value}"))
+            }
+            Some(value) => {
+                Outcome::Reached { fidelity: self.attempt.until, value, checkpoint: self.checkpoint }
+            }
+        }
+    }
+
+    fn failed_with_code(self, code: i32) -> Outcome {
+        let diverged = self.attempt.series.last(&self.objective.metric).is_some_and(|v| !v.is_finite());
+        let kind = match code {
+            OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
+            _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
+            _ if diverged => FailureKind::NotFinite,
+            _ => FailureKind::Exit,
+        };
+        self.failed(kind, format!("exit code {code}"))
+    }
+
+    fn ran_out_of_memory(&self) -> bool {
+        let mentions = |line: &String| {
+            let line = line.to_lowercase();
+            line.contains("cuda out of memory") || line.contains("out of device memory")
+        };
+        self.notes.iter().any(|notes| notes.tail.iter().any(mentions))
+    }
+
+    fn without_metric(self) -> Outcome {
+        let mut names: Vec<&str> =
+            self.notes.iter().flat_map(|n| n.seen_names.keys().map(String::as_str)).collect();
+        names.extend(self.attempt.series.names());
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(NAMES_SHOWN);
+        let seen = if names.is_empty() {
+            "no metric at all was seen".to_string()
+        } else {
+            format!("metrics seen: {}", names.join(", "))
+        };
+        let reason = format!("exit code 0, but `{}` was never reported; {seen}", self.objective.metric);
+        self.failed(FailureKind::NoMetric, reason)
+    }
+
+    fn failed(self, kind: FailureKind, what: String) -> Outcome {
+        let advice = self.advice.as_ref().map_or_else(String::new, |advice| format!("\nadvice: {advice}"));
+        Outcome::Failed { kind, reason: format!("{what}{advice}{}", self.excerpt()) }
+    }
+
+    fn interrupted(&self, reason: &str, by_request: bool) -> Outcome {
+        Outcome::Interrupted { reason: reason.into(), by_request }
+    }
+
+    /// The last lines of the logs, those of the lowest precedence (the plain streams) last.
+    fn excerpt(&self) -> String {
+        let tail = |notes: &&Notes| -> Vec<String> {
+            let skip = notes.tail.len().saturating_sub(EXCERPT_LINES);
+            notes.tail.iter().skip(skip).map(|line| format!("\n  | {line}")).collect()
+        };
+        self.notes.iter().flat_map(tail).collect()
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL; killed from outside, or by the kernel because memory ran out",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return signal.to_string(),
+    };
+    format!("{signal} ({name})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{AttemptNumber, Direction, Fidelity, Series};
+
+    fn attempt(values: &[f64]) -> Attempt {
+        let mut series = Series::default();
+        for (line, value) in (1..).zip(values) {
+            series.push(0, line, Some(line), &[("loss".to_string(), *value)].into());
+        }
+        Attempt {
+            number: AttemptNumber(1),
+            until: Fidelity(3),
+            resume_from: None,
+            slot: 0,
+            log_offsets: Vec::new(),
+            started_at: 0,
+            ended_at: None,
+            series,
+            end: None,
+        }
+    }
+
+    fn outcome(cause: Cause, values: &[f64], notes: &Notes) -> Outcome {
+        let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+        let attempt = attempt(values);
+        let facts = Facts {
+            cause: &cause,
+            attempt: &attempt,
+            objective: &objective,
+            notes: &[notes],
+            checkpoint: None,
+            asked: true,
+            advice: None,
+        };
+        facts.outcome()
+    }
+
+    fn kind(outcome: &Outcome) -> Option<FailureKind> {
+        match outcome {
+            Outcome::Failed { kind, .. } => Some(*kind),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_last_value_is_the_result() {
+        let reached = outcome(Cause::Exit(0), &[0.5, 0.3, 0.4], &Notes::default());
+        assert_eq!(reached, Outcome::Reached { fidelity: Fidelity(3), value: 0.4, checkpoint: None });
+    }
+
+    #[test]
+    fn success_needs_more_than_exit_code_zero() {
+        let mut failing = Notes::default();
+        failing.last_status = Some("FAILURE".into());
+        let cases = [
+            (Cause::Exit(0), vec![], Notes::default(), FailureKind::NoMetric),
+            (Cause::Exit(0), vec![0.1, f64::NAN], Notes::default(), FailureKind::NotFinite),
+            (Cause::Exit(0), vec![0.1], failing, FailureKind::Reported),
+            (Cause::Exit(1), vec![0.1], Notes::default(), FailureKind::Exit),
+            (Cause::Exit(1), vec![f64::NAN], Notes::default(), FailureKind::NotFinite),
+            (Cause::Exit(17), vec![], Notes::default(), FailureKind::OutOfMemory),
+            (Cause::Signal(11), vec![0.1], Notes::default(), FailureKind::Signal),
+            (Cause::TimeLimit, vec![0.1], Notes::default(), FailureKind::TimeLimit),
+        ];
+        for (cause, values, notes, expected) in cases {
+            let outcome = outcome(cause.clone(), &values, &notes);
+            assert_eq!(kind(&outcome), Some(expected), "{cause:?} {values:?}");
+        }
+    }
+
+    #[test]
+    fn missing_metric_names_those_that_were_seen() {
+        let mut notes = Notes::default();
+        notes.seen_names.insert("val_los".into(), 1);
+        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(0), &[], &notes) else { panic!("not failed") };
+        assert!(reason.contains("`loss` was never reported; metrics seen: val_los"), "{reason}");
+    }
+
+    #[test]
+    fn failures_quote_the_log() {
+        let mut notes = Notes::default();
+        notes.tail.extend((0..9).map(|i| format!("line {i}")));
+        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(3), &[], &notes) else { panic!("not failed") };
+        assert!(reason.starts_with("exit code 3\n  | line 4\n"), "{reason}");
+    }
+
+    #[test]
+    fn a_lost_attempt_is_no_failure_of_the_trial() {
+        let lost = outcome(Cause::Lost, &[], &Notes::default());
+        assert!(matches!(lost, Outcome::Interrupted { by_request: false, .. }));
+        let asked = outcome(Cause::Terminated, &[], &Notes::default());
+        assert!(matches!(asked, Outcome::Interrupted { by_request: true, .. }));
+    }
+}

@@ -1,0 +1,13 @@
+//! The study's folder: names, logs that grow, checkpoints, programs.
+
+mod checkpoints;
+mod layout;
+mod programs;
+mod replace;
+mod tail;
+
+pub(crate) use checkpoints::list_files;
+pub use layout::StudyDir;
+pub use programs::{find_program, ProgramError};
+pub(crate) use replace::{link, write};
+pub(crate) use tail::Tail;
