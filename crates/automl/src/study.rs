@@ -182,7 +182,7 @@ pub fn create(
     workdir: &Path,
 ) -> Result<OpenStudy, StudyError> {
     let dir = StudyDir::new(root, &settings.study);
-    if dir.settings().exists() || read_journal(dir.path()).is_ok() {
+    if has_begun(&dir) {
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
     let ready = Ready::check(&dir, &settings, workdir)?;
@@ -192,12 +192,15 @@ pub fn create(
     };
     std::fs::create_dir_all(dir.path()).map_err(not_writable(dir.path()))?;
     let lock = StudyLock::acquire(dir.path())?;
-    let text = serde_json::to_string_pretty(&settings).map_err(StudyError::Recipe)?;
+    if has_begun(&dir) {
+        return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
+    }
+    clear_unborn(&dir).map_err(not_writable(dir.path()))?;
     let (store, recovery) = SledStore::create(dir.path())?;
     let version = env!("CARGO_PKG_VERSION").to_string();
     let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
     let log = EventLog::create(Box::new(store), Record { at: now_ms(), event })?;
-    files::write(&dir.settings(), text.as_bytes()).map_err(not_writable(&dir.settings()))?;
+    write_settings(&dir, log.study())?;
     Ok(ready.open(dir, log, lock, recovery.notes, runner, workdir))
 }
 
@@ -218,6 +221,9 @@ pub fn open(
     let lock = StudyLock::acquire(dir.path())?;
     let (store, recovery) = SledStore::open(dir.path())?;
     let mut log = EventLog::open(Box::new(store))?;
+    if !dir.settings().exists() {
+        write_settings(&dir, log.study())?;
+    }
     let mut settings = log.study().settings.clone();
     if let Some(resources) = &changes.resources {
         settings.resources = resources.clone();
@@ -234,7 +240,36 @@ pub fn open(
 /// Tells whether a folder holds a study.
 #[must_use]
 pub fn exists(dir: &StudyDir) -> bool {
-    dir.settings().exists() || dir.path().join("events.jsonl").exists() || dir.path().join("store").exists()
+    dir.settings().exists() || dir.path().join(JOURNAL).exists() || dir.path().join(STORE).exists()
+}
+
+/// Names of the log's two halves, as `automl-store` writes them.
+const JOURNAL: &str = "events.jsonl";
+const STORE: &str = "store";
+
+/// Tells whether a study's first event was ever acknowledged, or may have been.
+fn has_begun(dir: &StudyDir) -> bool {
+    match read_journal(dir.path()) {
+        Ok(journal) => !journal.records.is_empty(),
+        Err(_) => dir.settings().exists(),
+    }
+}
+
+/// Removes what an engine left that was killed before it could record the first event.
+fn clear_unborn(dir: &StudyDir) -> std::io::Result<()> {
+    let absent_is_fine = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    absent_is_fine(std::fs::remove_dir_all(dir.path().join(STORE)))?;
+    absent_is_fine(std::fs::remove_file(dir.path().join(JOURNAL)))
+}
+
+/// Writes what was asked for where people can read it.
+fn write_settings(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
+    let text = serde_json::to_string_pretty(&study.settings).map_err(StudyError::Recipe)?;
+    let path = dir.settings();
+    files::write(&path, text.as_bytes()).map_err(|source| StudyError::NotWritable { path, source })
 }
 
 /// A study as a reader sees it: its state, and who works on it.
