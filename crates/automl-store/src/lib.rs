@@ -1,1 +1,79 @@
-//! Placeholder.
+//! The durable memory of one study: an append-only log of opaque JSON records.
+//!
+//! A record goes in as bytes and gets a sequence number, and all records come out again in that
+//! order. What a record means is the engine's business: nothing here reads inside a payload.
+//!
+//! Every record is kept twice, because neither half alone is safe enough:
+//!
+//! - `store/`, a sled database, is the source of truth. It applies a batch in one atomic step.
+//! - `events.jsonl`, the journal, is a plain mirror with one checksummed line per record. It can be
+//!   read by anybody, without a lock, while an engine runs, and rebuilds a damaged database.
+//!
+//! Invariants:
+//! - sequence numbers are dense from 1, and a record never changes once it is acknowledged;
+//! - [`Store::append`] returns only when both halves are on the disk (`fdatasync`), and appends all
+//!   of a batch or nothing;
+//! - the database is made durable before the journal, so the journal is never ahead of a healthy
+//!   database;
+//! - after [`SledStore::open`] both halves hold the same records.
+//!
+//! One thread owns a [`SledStore`]: sled 0.34 is known to deadlock under concurrent writers. Readers
+//! use [`read_journal`]. [`StudyLock`] keeps a second engine away from the study.
+
+mod contain;
+mod database;
+mod error;
+mod files;
+mod format;
+mod journal;
+mod lock;
+mod memory;
+mod process;
+mod recover;
+mod sled_store;
+mod view;
+
+pub use contain::panic_is_contained;
+pub use error::StoreError;
+pub use format::MAX_PAYLOAD_BYTES;
+pub use lock::{EngineInfo, LockError, StudyLock, running_engine};
+pub use memory::MemoryStore;
+pub use recover::Recovery;
+pub use sled_store::SledStore;
+pub use view::{JournalView, read_journal};
+
+/// One record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Position in the log: from 1, without gaps.
+    pub seq: u64,
+    /// One JSON object in UTF-8 without line breaks, byte for byte as it was appended.
+    pub payload: Vec<u8>,
+}
+
+/// An append-only log of JSON records.
+pub trait Store {
+    /// Appends a batch of records, all of them or none, and returns the last sequence number.
+    ///
+    /// Each payload is one JSON object in UTF-8 without line breaks, at most [`MAX_PAYLOAD_BYTES`]
+    /// long. When this returns `Ok`, the records survive a crash and, in a store on a disk, the loss
+    /// of power. An empty batch changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BadPayload`] for a payload that is no such object, and what the medium reports
+    /// otherwise. After an error the log reads as before, and a later append may succeed, for
+    /// instance once a full disk has space again. Only when the process ends before that next
+    /// append may the refused batch, whole, turn up at the next opening.
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError>;
+
+    /// Returns all records in the order of their sequence numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when a record cannot be read back intact.
+    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Returns the sequence number of the last record, 0 in an empty log.
+    fn last_seq(&self) -> u64;
+}

@@ -1,0 +1,215 @@
+//! Which metrics are wanted, as written and as compiled.
+//!
+//! Everything that can be wrong with the rules is found here, before a trial starts.
+
+use std::collections::BTreeSet;
+
+use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex_automata::util::prefilter::Prefilter;
+
+use crate::candidate;
+use crate::names::Names;
+
+/// Largest compiled size of one pattern, and of all together, in bytes.
+const PATTERN_SIZE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Which metrics to look for, as a network's config declares them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetricRules {
+    /// Names of which one drives the search, in order of priority.
+    pub monitoring: Vec<String>,
+    /// Other names worth recording.
+    pub available: Vec<String>,
+    /// Regular expressions that match metric *names*, never log lines, usually `^...$`.
+    ///
+    /// A name that matches is recorded as it was printed.
+    pub dynamic_patterns: Vec<String>,
+}
+
+/// Compiled [`MetricRules`]; build once, share between all scrapers of a study.
+#[derive(Debug)]
+pub struct Metrics {
+    names: Names,
+    monitoring: BTreeSet<String>,
+    patterns: RegexSet,
+    candidates: Option<Prefilter>,
+}
+
+impl Metrics {
+    /// Compiles all names and patterns.
+    ///
+    /// Empty rules are allowed; a scraper then only takes notes.
+    ///
+    /// # Errors
+    ///
+    /// A blank name, a pattern that is no regular expression, or one that compiles to more than
+    /// 16 MiB.
+    pub fn compile(rules: &MetricRules) -> Result<Self, RuleError> {
+        let wanted = distinct_names(rules)?;
+        let patterns = compile_patterns(&rules.dynamic_patterns)?;
+        let names = Names::new(wanted);
+        let candidates = candidate::prefilter(&names, &rules.dynamic_patterns);
+        let monitoring = rules.monitoring.iter().map(|name| name.trim().to_owned()).collect();
+        Ok(Self { names, monitoring, patterns, candidates })
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether `name` matches a dynamic pattern.
+    pub(crate) fn is_dynamic(&self, name: &str) -> bool {
+        self.patterns.is_match(name)
+    }
+
+    /// Whether there are dynamic patterns at all.
+    pub(crate) fn has_dynamic(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Whether values of `names` include what the search looks at.
+    pub(crate) fn monitors_one_of<'a>(&self, mut names: impl Iterator<Item = &'a String>) -> bool {
+        self.monitoring.is_empty() || names.any(|name| self.monitoring.contains(name))
+    }
+
+    /// Finds text that a line worth reading must hold; `None` where every line must be read.
+    pub(crate) fn candidates(&self) -> Option<&Prefilter> {
+        self.candidates.as_ref()
+    }
+}
+
+fn distinct_names(rules: &MetricRules) -> Result<Vec<String>, RuleError> {
+    let mut seen = BTreeSet::new();
+    let mut distinct = Vec::new();
+    for (list, names) in [("monitoring", &rules.monitoring), ("available", &rules.available)] {
+        for (index, name) in names.iter().enumerate() {
+            let name = name.trim();
+            if name.is_empty() {
+                return Err(RuleError::BlankName { list, index });
+            }
+            if seen.insert(name) {
+                distinct.push(name.to_owned());
+            }
+        }
+    }
+    Ok(distinct)
+}
+
+fn compile_patterns(patterns: &[String]) -> Result<RegexSet, RuleError> {
+    for (index, pattern) in patterns.iter().enumerate() {
+        check_pattern(index, pattern)?;
+    }
+    RegexSetBuilder::new(patterns)
+        .size_limit(PATTERN_SIZE_LIMIT)
+        .build()
+        .map_err(|_| RuleError::PatternsTooLarge { count: patterns.len(), limit_bytes: PATTERN_SIZE_LIMIT })
+}
+
+fn check_pattern(index: usize, pattern: &str) -> Result<(), RuleError> {
+    regex_syntax::Parser::new().parse(pattern).map_err(|error| {
+        let (offset, reason) = match &error {
+            regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
+            regex_syntax::Error::Translate(error) => (error.span().start.offset, error.kind().to_string()),
+            other => (0, other.to_string()),
+        };
+        let column = pattern[..offset].chars().count() + 1;
+        RuleError::Pattern { index, pattern: pattern.to_owned(), column, reason }
+    })?;
+    RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_LIMIT).build().map(drop).map_err(|_| {
+        RuleError::PatternTooLarge { index, pattern: pattern.to_owned(), limit_bytes: PATTERN_SIZE_LIMIT }
+    })
+}
+
+/// What is wrong with [`MetricRules`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// A name without a visible character.
+    #[error("metric name {index} of `{list}` is blank: remove it or name a metric")]
+    BlankName {
+        /// `monitoring` or `available`.
+        list: &'static str,
+        /// Position in the list, from 0.
+        index: usize,
+    },
+    /// A pattern that is no regular expression.
+    #[error("dynamic pattern {index} `{pattern}` is no regular expression: column {column}: {reason}")]
+    Pattern {
+        /// Position in `dynamic_patterns`, from 0.
+        index: usize,
+        /// The pattern as written.
+        pattern: String,
+        /// Character at which it goes wrong, from 1.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A pattern that compiles to too large a program.
+    #[error(
+        "dynamic pattern {index} `{pattern}` needs more than {limit_bytes} bytes: use smaller repetitions"
+    )]
+    PatternTooLarge {
+        /// Position in `dynamic_patterns`, from 0.
+        index: usize,
+        /// The pattern as written.
+        pattern: String,
+        /// Largest compiled size, in bytes.
+        limit_bytes: usize,
+    },
+    /// Patterns that are too large together.
+    #[error("the {count} dynamic patterns together need more than {limit_bytes} bytes: merge or drop some")]
+    PatternsTooLarge {
+        /// How many there are.
+        count: usize,
+        /// Largest compiled size, in bytes.
+        limit_bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile_pattern(pattern: &str) -> Result<Metrics, RuleError> {
+        let dynamic_patterns = vec!["^fine$".into(), pattern.into()];
+        Metrics::compile(&MetricRules { dynamic_patterns, ..MetricRules::default() })
+    }
+
+    #[test]
+    fn bad_pattern_is_named_with_position() {
+        let error = compile_pattern("^é(loss$").unwrap_err();
+        assert!(matches!(&error, RuleError::Pattern { index: 1, column: 3, .. }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "dynamic pattern 1 `^é(loss$` is no regular expression: column 3: unclosed group"
+        );
+    }
+
+    #[test]
+    fn huge_pattern_is_named() {
+        let error = compile_pattern(r"(?:\w{1000}){1000}").unwrap_err();
+        assert!(matches!(error, RuleError::PatternTooLarge { index: 1, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn blank_name_is_refused() {
+        let rules = MetricRules { available: vec!["ok".into(), " ".into()], ..MetricRules::default() };
+        let error = Metrics::compile(&rules).unwrap_err();
+        assert_eq!(error, RuleError::BlankName { list: "available", index: 1 });
+    }
+
+    #[test]
+    fn repeated_names_are_kept_once() {
+        let rules = MetricRules {
+            monitoring: vec!["a".into(), "b".into()],
+            available: vec!["b".into(), "c".into()],
+            ..MetricRules::default()
+        };
+        assert_eq!(Metrics::compile(&rules).unwrap().names().wanted(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn empty_rules_compile() {
+        assert!(Metrics::compile(&MetricRules::default()).is_ok());
+    }
+}

@@ -1,0 +1,298 @@
+//! The sled database `store/`: the log in its primary form.
+//!
+//! Two things about sled 0.34 shape this file. Its `flush` ends in `sync_file_range`, which survives
+//! a crash of the process but not a loss of power; so every append also calls `fdatasync` on the
+//! database file through a handle of our own. And once a write has failed, the open database refuses
+//! everything; so a failed database is dropped and opened again.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::contain::{SledFailure, contained};
+use crate::error::StoreError;
+use crate::files::{DATABASE_DIR, short, sync_dir};
+use crate::format::{FORMAT, StoreId, parse_key, record_key, record_values, split_value};
+
+/// Memory that sled may use for its pages, in bytes.
+const CACHE_BYTES: u64 = 64 << 20;
+/// How often sled's own thread writes and cleans up, in milliseconds.
+const BACKGROUND_FLUSH_MS: u64 = 500;
+/// An append above this size goes to sled in several batches. sled holds a batch back until it is
+/// complete, and the pages of a giant one would not fit its cache.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long to wait for the threads of a dropped database to let go of its file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+const KEY_FORMAT: &[u8] = b"format";
+const KEY_ID: &[u8] = b"store";
+const KEY_LAST_SEQ: &[u8] = b"last_seq";
+/// First key behind all records.
+const RECORDS_END: &[u8] = &[1];
+
+/// An open database.
+pub(crate) struct Database {
+    db: sled::Db,
+    /// A handle on sled's file for `fdatasync`.
+    file: File,
+    dir: PathBuf,
+    /// Identity of the log.
+    pub(crate) id: StoreId,
+    last_seq: u64,
+}
+
+/// Outcome of [`Database::open`].
+pub(crate) enum Opened {
+    Ready(Database),
+    Missing,
+    /// Not usable; says why.
+    Damaged(String),
+}
+
+/// What reading the database from its beginning found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// Number of intact records from the first on, at most the claimed ones.
+    pub(crate) prefix: u64,
+    /// Whether there are parts of a batch that was never completed.
+    pub(crate) leftovers: bool,
+}
+
+impl Database {
+    /// Creates an empty database in a study folder that has none, durably.
+    pub(crate) fn create(study_dir: &Path, id: &StoreId) -> Result<Self, StoreError> {
+        let dir = study_dir.join(DATABASE_DIR);
+        let create = || {
+            let db = open_sled(&dir)?;
+            let mut batch = sled::Batch::default();
+            batch.insert(KEY_FORMAT, &FORMAT.to_be_bytes());
+            batch.insert(KEY_ID, id.as_str().as_bytes());
+            batch.insert(KEY_LAST_SEQ, &0u64.to_be_bytes());
+            db.apply_batch(batch)?;
+            db.flush()?;
+            let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
+            file.sync_all().map_err(SledFailure::Io)?;
+            Ok(Self { db, file, dir: dir.clone(), id: id.clone(), last_seq: 0 })
+        };
+        let database = contained(create).map_err(|failure| failure.into_error("create", &dir))?;
+        sync_dir(&dir)?;
+        sync_dir(study_dir)?;
+        Ok(database)
+    }
+
+    /// Opens the database of a study folder; tells missing and damaged from forbidden.
+    ///
+    /// A damaged snapshot file of sled is only a cache: it is put aside, and the second attempt
+    /// reads the log instead. What was done goes to `notes`.
+    pub(crate) fn open(study_dir: &Path, notes: &mut Vec<String>) -> Result<Opened, StoreError> {
+        let dir = study_dir.join(DATABASE_DIR);
+        if !dir.try_exists().map_err(StoreError::io("look for", &dir))? {
+            return Ok(Opened::Missing);
+        }
+        if !dir.join("db").exists() {
+            return Ok(Opened::Damaged("without its file db".into()));
+        }
+        let mut outcome = contained(|| Self::attach(&dir));
+        if matches!(outcome, Err(SledFailure::Damage(_))) && put_snapshots_aside(&dir)? {
+            outcome = contained(|| Self::attach(&dir));
+            if outcome.is_ok() {
+                notes.push("put a damaged snapshot file of store/ aside; no record was affected".into());
+            }
+        }
+        match outcome {
+            Ok(Attached::Database(database)) => Ok(Opened::Ready(database)),
+            Ok(Attached::Newer(found)) => {
+                Err(StoreError::NewerFormat { path: dir, found, supported: FORMAT })
+            }
+            Err(SledFailure::Damage(reason)) => Ok(Opened::Damaged(reason)),
+            Err(SledFailure::Locked) => Err(StoreError::Busy { study_dir: study_dir.to_owned() }),
+            Err(SledFailure::Io(source)) => Err(StoreError::Io { action: "open", path: dir, source }),
+        }
+    }
+
+    fn attach(dir: &Path) -> Result<Attached, SledFailure> {
+        let db = open_sled(dir)?;
+        let meta = |key: &[u8]| db.get(key).map_err(SledFailure::from);
+        // sled shows a log that it cannot make sense of as an empty database.
+        let empty = || SledFailure::Damage("damaged (it opens as an empty database)".into());
+        let format = meta(KEY_FORMAT)?.ok_or_else(empty)?;
+        let format = format.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| empty())?;
+        if format > FORMAT {
+            return Ok(Attached::Newer(format));
+        }
+        let id = meta(KEY_ID)?.and_then(|id| StoreId::from_bytes(&id)).ok_or_else(empty)?;
+        let last_seq = meta(KEY_LAST_SEQ)?.ok_or_else(empty)?;
+        let last_seq = last_seq.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| empty())?;
+        let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
+        Ok(Attached::Database(Self { db, file, dir: dir.to_owned(), id, last_seq }))
+    }
+
+    /// Number of records that the database says it holds.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Appends a batch behind the last record, in one atomic and durable step.
+    ///
+    /// The last sequence number is written together with the last record. Records beyond it, left by
+    /// a crash between the parts of a large append, do not exist.
+    pub(crate) fn append(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<(), StoreError> {
+        let last = self.last_seq + payloads.len() as u64;
+        let first = self.last_seq + 1;
+        self.change("append to", |db| {
+            let mut batch = sled::Batch::default();
+            let mut batch_bytes = 0;
+            for (payload, seq) in payloads.iter().map(AsRef::as_ref).zip(first..) {
+                for (value, part) in record_values(seq, payload).into_iter().zip(0..) {
+                    batch.insert(record_key(seq, part), value);
+                }
+                batch_bytes += payload.len();
+                if batch_bytes > BATCH_BYTES && seq < last {
+                    db.apply_batch(std::mem::take(&mut batch))?;
+                    batch_bytes = 0;
+                }
+            }
+            batch.insert(KEY_LAST_SEQ, &last.to_be_bytes());
+            db.apply_batch(batch)
+        })?;
+        self.last_seq = last;
+        Ok(())
+    }
+
+    /// Removes everything behind record `last`, durably.
+    pub(crate) fn truncate(&mut self, last: u64) -> Result<(), StoreError> {
+        self.change("cut the unfinished end of", |db| {
+            let mut batch = sled::Batch::default();
+            for item in db.range(record_key(last + 1, 0).as_slice()..RECORDS_END) {
+                batch.remove(item?.0);
+            }
+            batch.insert(KEY_LAST_SEQ, &last.to_be_bytes());
+            db.apply_batch(batch)
+        })?;
+        self.last_seq = last;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        action: &'static str,
+        work: impl FnOnce(&sled::Db) -> sled::Result<()>,
+    ) -> Result<(), StoreError> {
+        let (db, file) = (&self.db, &self.file);
+        contained(|| {
+            work(db)?;
+            db.flush()?;
+            file.sync_data().map_err(SledFailure::Io)
+        })
+        .map_err(|failure| failure.into_error(action, &self.dir.join("db")))
+    }
+
+    /// Reads the records in order, shows each intact one to `visit`, and stops at the first other.
+    pub(crate) fn scan(&self, mut visit: impl FnMut(u64, u32, &[u8])) -> Result<Scan, StoreError> {
+        let mut scan = Scan::default();
+        let read = contained(|| {
+            let mut value = Vec::new();
+            let mut items = self.db.range::<&[u8], _>(..RECORDS_END).peekable();
+            while let Some(item) = items.next() {
+                let (key, head) = item?;
+                let seq = scan.prefix + 1;
+                if seq > self.last_seq {
+                    scan.leftovers = true;
+                    break;
+                }
+                if parse_key(&key) != Some((seq, 0)) {
+                    break;
+                }
+                value.clear();
+                value.extend_from_slice(&head);
+                while let Some(Ok(part)) = items.next_if(|next| is_part_of(next, seq)) {
+                    value.extend_from_slice(&part.1);
+                }
+                let Some((crc, payload)) = split_value(seq, &value) else {
+                    break;
+                };
+                visit(seq, crc, payload);
+                scan.prefix = seq;
+            }
+            Ok(())
+        });
+        match read {
+            // Damage in the middle: the records before it count.
+            Ok(()) | Err(SledFailure::Damage(_)) => Ok(scan),
+            Err(failure) => Err(failure.into_error("read", &self.dir)),
+        }
+    }
+
+    /// Reads up to `count` payloads from `first` on and checks them.
+    pub(crate) fn read(&self, first: u64, count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let last = self.last_seq.min(first.saturating_add(count as u64 - 1));
+        let mut values: Vec<Vec<u8>> = Vec::new();
+        let start = record_key(first, 0);
+        let end = record_key(last + 1, 0);
+        contained(|| {
+            for item in self.db.range(start.as_slice()..end.as_slice()) {
+                let (key, value) = item?;
+                match (parse_key(&key), values.last_mut()) {
+                    (Some((_, 1..)), Some(head)) => head.extend_from_slice(&value),
+                    _ => values.push(value.to_vec()),
+                }
+            }
+            Ok(())
+        })
+        .map_err(|failure| failure.into_error("read", &self.dir))?;
+        (first..=last)
+            .map(|seq| {
+                let value = values.get((seq - first) as usize).map(Vec::as_slice).unwrap_or_default();
+                let intact = split_value(seq, value).map(|(_, payload)| payload.to_vec());
+                intact.ok_or_else(|| StoreError::Damaged { path: self.dir.clone(), seq })
+            })
+            .collect()
+    }
+
+    /// Closes the database; a panic or an error of sled on the way is of no consequence.
+    pub(crate) fn close(self) {
+        // Everything acknowledged is on the disk already.
+        let _ = contained(move || {
+            drop(self);
+            Ok(())
+        });
+    }
+}
+
+enum Attached {
+    Database(Database),
+    /// Written by a newer version, with this format number.
+    Newer(u32),
+}
+
+fn is_part_of(item: &sled::Result<(sled::IVec, sled::IVec)>, seq: u64) -> bool {
+    item.as_ref().is_ok_and(|(key, _)| matches!(parse_key(key), Some((s, 1..)) if s == seq))
+}
+
+/// Opens sled, waiting a little for a predecessor in this process to let go of the file.
+fn open_sled(dir: &Path) -> Result<sled::Db, SledFailure> {
+    let config =
+        sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(Some(BACKGROUND_FLUSH_MS));
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match config.open().map_err(SledFailure::from) {
+            Err(SledFailure::Locked) if Instant::now() < give_up => thread::sleep(LOCK_RETRY),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Renames sled's snapshot files so that it does not see them; tells whether there were any.
+fn put_snapshots_aside(dir: &Path) -> Result<bool, StoreError> {
+    let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect() };
+    let files = list().map_err(StoreError::io("list", dir))?;
+    let snapshots: Vec<_> = files.into_iter().filter(|path| short(path).starts_with("snap.")).collect();
+    for path in &snapshots {
+        let aside = path.with_file_name(format!("damaged-{}", short(path)));
+        fs::rename(path, aside).map_err(StoreError::io("move aside", path))?;
+    }
+    Ok(!snapshots.is_empty())
+}

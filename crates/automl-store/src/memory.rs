@@ -1,0 +1,35 @@
+//! A log that lives and dies with the process: for tests, simulations and `store: false`.
+
+use crate::error::StoreError;
+use crate::format::check_payloads;
+use crate::{Store, StoredRecord};
+
+/// A [`Store`] without a disk.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    payloads: Vec<Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// Creates an empty log.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Store for MemoryStore {
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError> {
+        check_payloads(payloads)?;
+        self.payloads.extend_from_slice(payloads);
+        Ok(self.last_seq())
+    }
+
+    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+        let records = self.payloads.iter().zip(1..);
+        Ok(records.map(|(payload, seq)| StoredRecord { seq, payload: payload.clone() }).collect())
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.payloads.len() as u64
+    }
+}

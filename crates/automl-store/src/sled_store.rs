@@ -1,0 +1,267 @@
+//! The durable [`Store`]: a sled database and its journal, kept in step.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::files::{DATABASE_DIR, JOURNAL_FILE, STORE_LOCK_FILE, sync_dir};
+use crate::format::{StoreId, check_payloads};
+use crate::journal::Journal;
+use crate::recover::{Copies, Loss, Recovery, open_copies};
+use crate::{Store, StoredRecord};
+
+/// Records read in one step by [`Store::read_all`].
+const READ_RECORDS: usize = 4096;
+/// How long a lock may outlive its holder: a process that is being started by the holder keeps a
+/// copy of the locked file until it runs its own program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(2);
+
+/// The event log of a study on a disk.
+///
+/// While it is open, no other process can open it. The lock goes with the process, however it ends.
+pub struct SledStore {
+    study_dir: PathBuf,
+    /// `None` after a write to the database failed, until the next append has opened it again.
+    database: Option<Database>,
+    journal: Journal,
+    last_seq: u64,
+    _lock: File,
+}
+
+impl SledStore {
+    /// Creates an empty log in a study folder, and the folder where needed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] when the folder has a log already, [`StoreError::Io`] when it cannot be
+    /// written to.
+    pub fn create(study_dir: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(study_dir).map_err(StoreError::io("create the folder", study_dir))?;
+        let lock = lock_store(study_dir)?;
+        if has_log(study_dir)? {
+            return Err(StoreError::Exists { study_dir: study_dir.to_owned() });
+        }
+        // The journal appears in one step, and a log with a journal can be opened: an interruption
+        // leaves either nothing or a log that is empty.
+        let id = StoreId::random();
+        let path = study_dir.join(JOURNAL_FILE);
+        let mut journal = Journal::create(&path.with_extension("jsonl.new"), &id)?;
+        journal.publish(&path)?;
+        if let Some(root) = study_dir.parent().filter(|root| !root.as_os_str().is_empty()) {
+            sync_dir(root)?;
+        }
+        let database = Database::create(study_dir, &id)?;
+        Ok(Self::new(study_dir, Copies { database, journal }, lock))
+    }
+
+    /// Opens the log of a study and repairs what a crash or a damaged disk left behind.
+    ///
+    /// Both copies are read and compared in full. The [`Recovery`] says what was repaired; damaged
+    /// files are kept beside the new ones, with `.damaged-<n>` in their name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] without a usable copy, [`StoreError::Lost`] when acknowledged
+    /// records are in neither copy, [`StoreError::Conflict`] and [`StoreError::Mixed`] when the copies
+    /// contradict each other, [`StoreError::NewerFormat`], [`StoreError::Busy`] when another process
+    /// has the log open, [`StoreError::Io`] when the folder cannot be read and written.
+    pub fn open(study_dir: &Path) -> Result<(Self, Recovery), StoreError> {
+        Self::open_with(study_dir, Loss::Refuse)
+    }
+
+    /// Opens the log as [`SledStore::open`] does, but accepts that acknowledged records are lost.
+    ///
+    /// This is for a repair on request: the log then ends where the longer copy stops being
+    /// readable, and the damaged files are kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SledStore::open`], without [`StoreError::Lost`].
+    pub fn salvage(study_dir: &Path) -> Result<(Self, Recovery), StoreError> {
+        Self::open_with(study_dir, Loss::Accept)
+    }
+
+    fn open_with(study_dir: &Path, loss: Loss) -> Result<(Self, Recovery), StoreError> {
+        if !has_log(study_dir)? {
+            return Err(StoreError::Unreadable {
+                study_dir: study_dir.to_owned(),
+                database: "missing".into(),
+                journal: "missing".into(),
+            });
+        }
+        let lock = lock_store(study_dir)?;
+        let (copies, recovery) = open_copies(study_dir, None, loss)?;
+        Ok((Self::new(study_dir, copies, lock), recovery))
+    }
+
+    fn new(study_dir: &Path, copies: Copies, lock: File) -> Self {
+        let last_seq = copies.journal.last_seq();
+        Self {
+            study_dir: study_dir.to_owned(),
+            database: Some(copies.database),
+            journal: copies.journal,
+            last_seq,
+            _lock: lock,
+        }
+    }
+
+    /// Returns the database, opened again and cut back when its last write failed.
+    fn healthy_database(&mut self) -> Result<&mut Database, StoreError> {
+        if self.database.is_none() {
+            self.journal.trim()?;
+            let (copies, recovery) = open_copies(&self.study_dir, Some(self.last_seq), Loss::Refuse)?;
+            if recovery.records != self.last_seq {
+                return Err(StoreError::Lost {
+                    study_dir: self.study_dir.clone(),
+                    readable: recovery.records,
+                    expected: self.last_seq,
+                });
+            }
+            self.journal = copies.journal;
+            self.database = Some(copies.database);
+        }
+        Ok(self.database.as_mut().expect("it was opened above"))
+    }
+
+    /// Gives up the open database: after a failed write sled refuses everything.
+    fn drop_database(&mut self) {
+        if let Some(database) = self.database.take() {
+            database.close();
+        }
+    }
+
+    /// Takes a batch back out of the database that could not be written to the journal.
+    fn undo_database(&mut self) {
+        let last_seq = self.last_seq;
+        if self.database.as_mut().is_some_and(|database| database.truncate(last_seq).is_err()) {
+            self.drop_database();
+        }
+    }
+}
+
+impl Store for SledStore {
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError> {
+        check_payloads(payloads)?;
+        if payloads.is_empty() {
+            return Ok(self.last_seq);
+        }
+        if let Err(error) = self.healthy_database()?.append(payloads) {
+            self.drop_database();
+            return Err(error);
+        }
+        if let Err(error) = self.journal.append(payloads) {
+            self.undo_database();
+            return Err(error);
+        }
+        self.last_seq += payloads.len() as u64;
+        Ok(self.last_seq)
+    }
+
+    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+        let mut records = Vec::with_capacity(usize::try_from(self.last_seq).unwrap_or_default());
+        while (records.len() as u64) < self.last_seq {
+            let first = records.len() as u64 + 1;
+            // The journal stands in for a database whose last write failed.
+            let payloads = match &self.database {
+                Some(database) => database.read(first, READ_RECORDS)?,
+                None => self.journal.read(first, READ_RECORDS)?,
+            };
+            let numbered = payloads.into_iter().zip(first..);
+            records.extend(numbered.map(|(payload, seq)| StoredRecord { seq, payload }));
+        }
+        Ok(records)
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.drop_database();
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore")
+            .field("study_dir", &self.study_dir)
+            .field("last_seq", &self.last_seq)
+            .finish_non_exhaustive()
+    }
+}
+
+fn has_log(study_dir: &Path) -> Result<bool, StoreError> {
+    let found = |name: &str| {
+        let path = study_dir.join(name);
+        path.try_exists().map_err(StoreError::io("look for", &path))
+    };
+    Ok(found(JOURNAL_FILE)? || found(DATABASE_DIR)?)
+}
+
+fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
+    let path = study_dir.join(STORE_LOCK_FILE);
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let file = opened.map_err(StoreError::io("open", &path))?;
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_RETRY),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Busy { study_dir: study_dir.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(StoreError::Io { action: "lock", path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(n: u32) -> Vec<u8> {
+        format!(r#"{{"n":{n}}}"#).into_bytes()
+    }
+
+    #[test]
+    fn batch_refused_by_the_journal_leaves_the_database_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SledStore::create(dir.path()).unwrap();
+        store.append(&[record(1), record(2)]).unwrap();
+        let full = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+        let real = store.journal.swap_file(full);
+        let error = store.append(&[record(3), record(4)]).unwrap_err();
+        assert!(error.to_string().contains(JOURNAL_FILE), "{error}");
+        assert_eq!((store.last_seq(), store.read_all().unwrap().len()), (2, 2));
+        assert_eq!(store.database.as_ref().map(Database::last_seq), Some(2));
+
+        store.journal.swap_file(real);
+        assert_eq!(store.append(&[record(5)]).unwrap(), 3);
+        drop(store);
+        let (store, recovery) = SledStore::open(dir.path()).unwrap();
+        assert_eq!(recovery.notes, Vec::<String>::new());
+        assert_eq!(store.read_all().unwrap()[2].payload, record(5));
+    }
+
+    #[test]
+    fn database_given_up_is_read_from_the_journal_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SledStore::create(dir.path()).unwrap();
+        store.append(&[record(1)]).unwrap();
+        // As after a write that sled reports as failed although it reached the disk.
+        store.database.as_mut().unwrap().append(&[record(7), record(8)]).unwrap();
+        store.drop_database();
+        assert_eq!(store.read_all().unwrap()[0].payload, record(1));
+        assert_eq!(store.append(&[record(2)]).unwrap(), 2);
+        let read: Vec<_> = store.read_all().unwrap().into_iter().map(|r| r.payload).collect();
+        assert_eq!(read, [record(1), record(2)]);
+    }
+}

@@ -1,0 +1,10 @@
+//! The store as its users and its enemies see it: crashes, damage, full disks, second engines.
+
+mod child;
+mod conformance;
+mod crash;
+mod full_disk;
+mod locks;
+mod refusals;
+mod repair;
+mod support;
