@@ -16,14 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::process::exit(automl_exec::runner_main(Path::new(dir)));
     }
 
-    let recipe = automl_config::resolve_command(&CommandRequest {
-        params: vec!["x=0..1".into(), "rate=1e-4..1:log".into()],
-        metric: "loss:min".into(),
-        argv: ["awk", "-v", "x={x}", "-v", "r={rate}", "BEGIN { print \"loss: \" (x - 0.3)^2 + (r - 0.01)^2 }"]
-            .map(String::from)
-            .to_vec(),
-        ..CommandRequest::default()
-    })?;
+    let program = "BEGIN { print \"loss: \" (x - 0.3)^2 + (r - 0.01)^2 }";
+    let argv = ["awk", "-v", "x={x}", "-v", "r={rate}", &program.replace('{', "{{").replace('}', "}}")];
+    let mut request = CommandRequest::new("loss:min", argv.map(String::from).to_vec());
+    request.params = vec!["x=0.0..1.0".into(), "rate=1e-4..1:log".into()];
+    let recipe = automl_config::resolve_command(&request)?;
     let options = StudyOptions {
         name: "embedded".into(),
         algorithm: Algorithm::Auto,

@@ -40,7 +40,7 @@ impl Search {
         let mut command = self.automl();
         command.args(["run", "--name", "s", "--seed", "7", "--parallel", "1", "--gpus", "none"]);
         command.args(["--trials", &TRIALS.to_string(), "--algorithm", "bayesian", "--metric", "loss:min"]);
-        command.args(["--param", "x=0..1", "--param", "n=1..8", "--", "sh", "program.sh", "{x}", "{n}"]);
+        command.args(["--param", "x=0.0..1.0", "--param", "n=1..8", "--", "sh", "program.sh", "{x}", "{n}"]);
         command.arg(&self.starts);
         command
     }

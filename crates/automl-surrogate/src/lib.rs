@@ -1,1 +1,44 @@
-//! Placeholder.
+//! Gaussian-process surrogate and acquisition functions on the unit cube.
+//!
+//! Rows of `[0, 1]^d` and targets go in, candidates ordered by acquisition value come out. This crate
+//! knows no trial, no parameter name, no objective direction and no study: targets are "larger is
+//! better" everywhere, and the caller maps its parameters onto [`Column`]s and back.
+//!
+//! Every function is pure. There is no clock, no generator state and no thread: random numbers are
+//! hashes of a key and an index ([`Draws`]), reductions run in a fixed order, and exponentials and
+//! logarithms come from a software library, so that equal inputs give equal bits.
+//!
+//! Reading order: [`column`](Column), kernel, linear algebra, prior, likelihood, fit, process,
+//! acquisition, search.
+
+mod acquisition;
+mod column;
+mod draws;
+mod fit;
+mod kernel;
+mod lbfgs;
+mod likelihood;
+mod linalg;
+mod loops;
+mod optimize;
+mod prior;
+mod process;
+mod subset;
+mod surface;
+mod training;
+mod warp;
+
+pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
+pub use column::Column;
+pub use draws::{Draws, derive, unit_interval};
+pub use fit::{FitOptions, fit};
+pub use kernel::{Hyperparameters, Kernel, Matern, matern52};
+pub use lbfgs::{Minimum, StopRule, minimize};
+pub use likelihood::{Likelihood, LikelihoodGradient};
+pub use linalg::{Cholesky, CholeskyError};
+pub use optimize::{Candidate, SearchProblem, maximize};
+pub use prior::{LogPrior, log_prior};
+pub use process::{GaussianProcess, Prediction, PredictionGradient};
+pub use surface::Surface;
+pub use training::TrainingSet;
+pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets};

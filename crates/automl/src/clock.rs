@@ -9,5 +9,6 @@ pub(crate) fn now_ms() -> u64 {
 
 /// Returns this host's name, or an empty text where it has none.
 pub(crate) fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().into())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| String::new(), |name| name.trim().into())
 }

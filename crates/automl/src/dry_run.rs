@@ -6,10 +6,10 @@ use crate::files::StudyDir;
 use crate::study::StudyError;
 use automl_config::{AttemptFiles, TrialRecipe};
 use automl_core::{
-    Attempt, AttemptNumber, Event, Origin, Params, Record, Series, Study, StudySettings, TrialId,
-    EVENT_FORMAT,
+    Attempt, AttemptNumber, EVENT_FORMAT, Event, Origin, Params, Record, Series, Study, StudySettings,
+    TrialId,
 };
-use automl_scheduler::{scheduler_for, Decision};
+use automl_scheduler::{Decision, scheduler_for};
 
 /// What the first trial would be.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The incumbent made visible: the `best` link and the ready-to-use spec.
 
-use crate::engine::{realise, EngineError};
+use crate::engine::{EngineError, realise};
 use crate::files::{self, StudyDir};
 use automl_config::TrialRecipe;
 use automl_core::{Attempt, Study, Trial};
@@ -22,7 +22,13 @@ pub(crate) fn publish(dir: &StudyDir, recipe: &TrialRecipe, study: &Study) -> Re
 /// Returns the spec (file name and text) that trains a trial's configuration from scratch at its full
 /// fidelity; `None` for programs without a spec.
 #[must_use]
-pub fn spec_of(dir: &StudyDir, recipe: &TrialRecipe, study: &Study, trial: &Trial) -> Option<(String, String)> {
-    let attempt = Attempt { resume_from: None, until: study.settings.fidelity.max, ..trial.attempts.first()?.clone() };
+pub fn spec_of(
+    dir: &StudyDir,
+    recipe: &TrialRecipe,
+    study: &Study,
+    trial: &Trial,
+) -> Option<(String, String)> {
+    let attempt =
+        Attempt { resume_from: None, until: study.settings.fidelity.max, ..trial.attempts.first()?.clone() };
     realise(recipe, dir, study, trial, &attempt, &[]).ok()?.spec
 }

@@ -12,11 +12,11 @@ mod files;
 mod incumbent;
 mod study;
 
-pub use dry_run::{first_trial, FirstTrial};
+pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
-pub use files::{find_program, ProgramError, StudyDir};
+pub use files::{ProgramError, StudyDir, find_program};
 pub use incumbent::spec_of;
 pub use study::{
-    create, exists, list, open, settings, view, Changes, OpenStudy, StudyError, StudyOptions, View,
-    DEFAULT_TRIALS,
+    Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
+    view,
 };

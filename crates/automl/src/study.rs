@@ -2,19 +2,19 @@
 
 use crate::clock::now_ms;
 use crate::dry_run::first_trial;
-use crate::engine::{fold, Engine, EventLog, LogError, Parts};
-use crate::files::{self, find_program, ProgramError, StudyDir};
+use crate::engine::{Engine, EventLog, LogError, Parts, fold};
+use crate::files::{self, ProgramError, StudyDir, find_program};
 use automl_config::{RecipeError, StudyRecipe, TrialRecipe};
 use automl_core::{
-    rng, Algorithm, Event, Fidelity, FidelityPlan, Limits, Record, Resources, Study, StudySettings,
-    EVENT_FORMAT,
+    Algorithm, EVENT_FORMAT, Event, Fidelity, FidelityPlan, Limits, Record, Resources, Study, StudySettings,
+    rng,
 };
-use automl_exec::{discover, GpuRequest, LocalExecutor, NvmlProbe, Slot, SlotError, SlotPlan};
+use automl_exec::LocalExecutor;
+use automl_exec::devices::{NvmlProbe, discover};
+use automl_exec::slots::{GpuRequest, Slot, SlotError, SlotPlan};
 use automl_scheduler::default_trials;
 use automl_scrape::{MetricRules, Metrics, RuleError};
-use automl_store::{
-    read_journal, running_engine, EngineInfo, LockError, SledStore, Store, StoreError, StudyLock,
-};
+use automl_store::{EngineInfo, LockError, SledStore, StoreError, StudyLock, read_journal, running_engine};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -55,7 +55,9 @@ pub const DEFAULT_TRIALS: u64 = 20;
 #[derive(Debug, Error)]
 pub enum StudyError {
     /// A name that cannot be a folder.
-    #[error("`{name}` cannot be a study's name: use letters, digits, `-`, `_` and `.`, not beginning with `.`")]
+    #[error(
+        "`{name}` cannot be a study's name: use letters, digits, `-`, `_` and `.`, not beginning with `.`"
+    )]
     BadName {
         /// The name.
         name: String,
@@ -196,12 +198,12 @@ pub fn create(
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
     clear_unborn(&dir).map_err(not_writable(dir.path()))?;
-    let (store, recovery) = SledStore::create(dir.path())?;
+    let store = SledStore::create(dir.path())?;
     let version = env!("CARGO_PKG_VERSION").to_string();
     let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
     let log = EventLog::create(Box::new(store), Record { at: now_ms(), event })?;
     write_settings(&dir, log.study())?;
-    Ok(ready.open(dir, log, lock, recovery.notes, runner, workdir))
+    Ok(ready.open(dir, log, lock, Vec::new(), runner, workdir))
 }
 
 /// Opens an existing study for work.
@@ -315,9 +317,9 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, workdir: &Path) -> Result<Self, StudyError> {
-        let recipe: TrialRecipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
-        let (monitoring, available, dynamic_patterns) = recipe.metric_rules();
-        let metrics = Metrics::compile(&MetricRules { monitoring, available, dynamic_patterns })?;
+        let recipe: TrialRecipe =
+            serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+        let metrics = Metrics::compile(&metric_rules(&recipe))?;
         let (slots, note) = slots(&settings.resources)?;
         let command = first_trial(dir, settings)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(workdir))?;
@@ -363,6 +365,15 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
     let slots = SlotPlan::new(request, resources.gpus_per_trial, resources.parallel, &gpus, cpus)?;
     let on_cpu = slots.iter().all(|slot| slot.gpus.is_empty());
     Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
+}
+
+fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
+    let rules = recipe.metric_rules();
+    MetricRules {
+        monitoring: vec![rules.monitoring.clone()],
+        available: rules.available.clone(),
+        dynamic_patterns: rules.patterns.iter().map(|pattern| pattern.as_str().to_string()).collect(),
+    }
 }
 
 fn gpu_request(text: &str) -> Result<GpuRequest, StudyError> {

@@ -2,10 +2,13 @@
 //! derived from the record and replaced whole.
 
 use super::live::LogFile;
-use crate::files::{self, find_program, ProgramError, StudyDir};
-use automl_config::{AttemptContext, AttemptFiles, LogFormat, LogSource, RecipeError, TrialRecipe};
+use crate::files::{self, ProgramError, StudyDir, find_program};
+use automl_config::{
+    AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
+};
 use automl_core::{Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings, Trial, TrialId};
-use automl_exec::{AttemptKey, LaunchError, LaunchSpec, Slot};
+use automl_exec::slots::Slot;
+use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG};
 use automl_scrape::SourceKind;
 use std::collections::BTreeMap;
 use std::fs;
@@ -92,14 +95,12 @@ impl Launcher {
         attempt: AttemptNumber,
     ) -> Vec<LogFile> {
         let attempt_dir = self.dir.attempt(trial, attempt);
-        let file = |source: &LogSource| match source {
-            LogSource::File { path, format } => {
-                LogFile { path: self.dir.results(trial).join(path), kind: kind(*format) }
-            }
-            LogSource::Stream { stream, format } => {
-                LogFile { path: attempt_dir.join(format!("{stream}.log")), kind: kind(*format) }
-            }
+        let path = |origin: &LogOrigin| match origin {
+            LogOrigin::File(path) => self.dir.results(trial).join(path),
+            LogOrigin::Stdout => attempt_dir.join(STDOUT_LOG),
+            LogOrigin::Stderr => attempt_dir.join(STDERR_LOG),
         };
+        let file = |source: &LogSource| LogFile { path: path(&source.origin), kind: kind(source.format) };
         recipe.logs().iter().map(file).collect()
     }
 
@@ -107,7 +108,8 @@ impl Launcher {
     pub(crate) fn checkpoint(&self, recipe: &TrialRecipe, trial: TrialId, at: Fidelity) -> Option<String> {
         let results = self.dir.results(trial);
         let rule = recipe.checkpoints()?;
-        let chosen = rule.choose(&files::list_files(&results), at.0)?;
+        let listing = files::list_files(&results);
+        let chosen = rule.choose(listing.iter().map(String::as_str), at.0)?;
         Some(results.join(chosen).to_string_lossy().into_owned())
     }
 
@@ -163,7 +165,7 @@ pub(crate) fn realise(
 
 fn kind(format: LogFormat) -> SourceKind {
     match format {
-        LogFormat::Text => SourceKind::Text,
+        LogFormat::Text | LogFormat::Csv => SourceKind::Text,
         LogFormat::StatusJson => SourceKind::StatusJson,
         LogFormat::JsonLines => SourceKind::JsonLines,
     }

@@ -13,8 +13,8 @@ mod launch;
 mod live;
 mod outcome;
 
-pub(crate) use event_log::{fold, EventLog};
 pub use event_log::LogError;
+pub(crate) use event_log::{EventLog, fold};
 pub(crate) use launch::realise;
 pub use live::LogFileError;
 
@@ -26,9 +26,10 @@ use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
     TrialId,
 };
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, Slot, Submit, Verdict};
-use automl_sampler::{SamplerKind, SuggestError};
-use automl_scheduler::{scheduler_for, Decision, Scheduler};
+use automl_exec::slots::Slot;
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, Submit, Verdict};
+use automl_sampler::{Sampler, SamplerKind, SuggestError};
+use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use launch::Launcher;
 use live::LiveAttempt;
@@ -102,7 +103,7 @@ pub struct Engine {
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
     scheduler: Box<dyn Scheduler>,
-    sampler: SamplerKind,
+    sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
     ended: UnboundedReceiver<AttemptEnded>,
     slots: Vec<Slot>,
@@ -280,7 +281,8 @@ impl Engine {
     fn suggest(&mut self, bracket: Option<u32>) -> Result<Option<TrialId>, EngineError> {
         let study = self.study();
         let (trial, settings) = (study.next_trial(), &study.settings);
-        let suggestion = self.sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
+        let suggestion =
+            self.sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
         match suggestion {
             Ok(suggestion) => {
                 let (params, origin) = (suggestion.params, suggestion.origin);
@@ -342,7 +344,7 @@ impl Engine {
         let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
         let number = attempt.number;
         let notes = live.notes();
-        let tail = || notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
+        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
@@ -350,7 +352,7 @@ impl Engine {
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,
-            advice: self.recipe.advice(tail()),
+            advice: outcome::advice(self.recipe.error_patterns(), tail),
         };
         let outcome = facts.outcome();
         let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
@@ -447,10 +449,11 @@ impl Engine {
 }
 
 /// Returns the sampler that an algorithm's name stands for.
-pub(crate) fn sampler_for(algorithm: Algorithm) -> SamplerKind {
-    match algorithm {
+pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
+    let kind = match algorithm {
         Algorithm::Random => SamplerKind::Random,
         Algorithm::Sobol | Algorithm::Hyperband => SamplerKind::Sobol,
         Algorithm::Auto | Algorithm::Bayesian => SamplerKind::Bayesian,
-    }
+    };
+    kind.build()
 }

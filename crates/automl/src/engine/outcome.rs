@@ -4,6 +4,7 @@
 //! Success needs all of: exit code 0, no word of failure in the program's own log, and a finite value
 //! of the objective. Anything else is recorded with its cause and the last lines of the log.
 
+use automl_config::ErrorPattern;
 use automl_core::{Attempt, FailureKind, Objective, Outcome};
 use automl_exec::Cause;
 use automl_scrape::Notes;
@@ -47,9 +48,10 @@ impl Facts<'_> {
             Cause::Silent => self.failed(FailureKind::Silent, "printed nothing for too long".into()),
             Cause::Fenced => self.interrupted("ended because a newer attempt was started", false),
             Cause::Lost => self.interrupted("its runner is gone without a trace", false),
-            Cause::LaunchFailed(reason) => {
-                Outcome::Failed { kind: FailureKind::Launch, reason: format!("could not be started: {reason}") }
-            }
+            Cause::LaunchFailed(reason) => Outcome::Failed {
+                kind: FailureKind::Launch,
+                reason: format!("could not be started: {reason}"),
+            },
         }
     }
 
@@ -125,6 +127,15 @@ impl Facts<'_> {
         };
         self.notes.iter().flat_map(tail).collect()
     }
+}
+
+/// Returns the advice of the first known failure that a line of the log matches.
+pub(crate) fn advice<'a>(
+    patterns: &[ErrorPattern],
+    lines: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let matches = |known: &&ErrorPattern| lines.clone().any(|line| known.pattern.matches(line));
+    patterns.iter().find(matches).map(|known| known.advice.clone())
 }
 
 fn signal_name(signal: i32) -> String {
@@ -219,7 +230,9 @@ mod tests {
     fn missing_metric_names_those_that_were_seen() {
         let mut notes = Notes::default();
         notes.seen_names.insert("val_los".into(), 1);
-        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(0), &[], &notes) else { panic!("not failed") };
+        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(0), &[], &notes) else {
+            panic!("not failed")
+        };
         assert!(reason.contains("`loss` was never reported; metrics seen: val_los"), "{reason}");
     }
 
@@ -227,7 +240,9 @@ mod tests {
     fn failures_quote_the_log() {
         let mut notes = Notes::default();
         notes.tail.extend((0..9).map(|i| format!("line {i}")));
-        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(3), &[], &notes) else { panic!("not failed") };
+        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(3), &[], &notes) else {
+            panic!("not failed")
+        };
         assert!(reason.starts_with("exit code 3\n  | line 4\n"), "{reason}");
     }
 

@@ -8,6 +8,6 @@ mod tail;
 
 pub(crate) use checkpoints::list_files;
 pub use layout::StudyDir;
-pub use programs::{find_program, ProgramError};
+pub use programs::{ProgramError, find_program};
 pub(crate) use replace::{link, write};
 pub(crate) use tail::Tail;

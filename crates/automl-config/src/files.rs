@@ -1,0 +1,66 @@
+//! The one place that touches the file system: reads texts, and asks whether paths are there.
+
+use crate::node::Node;
+use crate::problem::{Code, Position, Problems, Report};
+use crate::read::Format;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Larger files are refused: no config is that long, and a wrong path (a checkpoint) may be.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Reads a file into a text.
+///
+/// # Errors
+/// What stands in the way, without the path.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let refuse = |error: io::Error| format!("cannot be read: {error}");
+    let length = fs::metadata(path).map_err(refuse)?.len();
+    if length > MAX_BYTES {
+        return Err(format!("has {length} bytes; config files end at {MAX_BYTES}"));
+    }
+    let bytes = fs::read(path).map_err(refuse)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("is not UTF-8 text (byte {at})")
+    })
+}
+
+/// Reads and parses a file by its name's format; problems are in the report.
+pub(crate) fn read_tree(path: &Path) -> (Option<Node>, Report) {
+    let mut report = Report::new(path.display().to_string());
+    let node = match read_text(path) {
+        Ok(text) => Format::of_name(&path.to_string_lossy()).read(&text, &mut report),
+        Err(why) => {
+            report.error(Position::default(), "", Code::Unreadable, why);
+            None
+        }
+    };
+    (node, report)
+}
+
+/// Reads a file that must be fit for use.
+pub(crate) fn require_tree(path: &Path) -> Result<Node, Problems> {
+    let (node, report) = read_tree(path);
+    let problems = report.finish()?;
+    node.ok_or(Problems(problems))
+}
+
+/// Returns the absolute form of a path, without looking whether it is there.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+pub(crate) fn is_dir(path: &Path) -> bool {
+    path.is_dir()
+}
+
+pub(crate) fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
+/// Returns the names in a folder; none where it cannot be read.
+pub(crate) fn list(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}

@@ -1,0 +1,60 @@
+//! Section `api_params`: what the network is and which actions it has.
+
+use crate::fields::Fields;
+use crate::node::Node;
+use crate::problem::{Code, Report};
+use crate::spec::SpecFormat;
+
+/// Identity of a network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ApiParams {
+    /// Kind of data it works on, for example `segmentation`; some networks state none.
+    pub(crate) dataset_type: Option<String>,
+    /// Actions it has, in file order.
+    pub(crate) actions: Vec<String>,
+    /// Dataset formats it accepts; the first is assumed of a folder.
+    pub(crate) formats: Vec<String>,
+    pub(crate) spec_format: SpecFormat,
+}
+
+/// Keys that matter to services around the format and not to a search.
+const KEPT: [&str; 9] = [
+    "accepted_ds_intents",
+    "image",
+    "actions_pipe",
+    "image_override_per_action",
+    "recursive_dataset_file_download",
+    "classwise",
+    "version",
+    "realtime_infer_support",
+    "chaining_rules",
+];
+
+impl ApiParams {
+    pub(super) fn read(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, "api_params", report)?;
+        let params = ApiParams {
+            dataset_type: fields.string("dataset_type", report),
+            actions: fields.strings("actions", report),
+            formats: fields.strings("formats", report),
+            spec_format: spec_format(&mut fields, report),
+        };
+        for key in KEPT {
+            fields.node(key);
+        }
+        fields.close_leniently(report);
+        Some(params)
+    }
+}
+
+fn spec_format(fields: &mut Fields<'_>, report: &mut Report) -> SpecFormat {
+    let Some(name) = fields.string("spec_backend", report) else { return SpecFormat::Yaml };
+    SpecFormat::of_backend(&name).unwrap_or_else(|| {
+        let at = fields.node("spec_backend").map_or(fields.at(), |n| n.at);
+        let path = fields.path_of("spec_backend");
+        report
+            .error(at, &path, Code::Unsupported, format!("specs cannot be written as `{name}`"))
+            .hint("known: `yaml`, `json`, `toml`");
+        SpecFormat::Yaml
+    })
+}

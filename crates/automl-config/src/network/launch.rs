@@ -1,0 +1,176 @@
+//! Section `launch`: how an action's program is started, followed and carried on.
+//!
+//! The format this project reads leaves launching to a service; this section states it, so that any
+//! program can be a network. `{action: {…}}`, each action with
+//!
+//! - `command`: the argument vector. Placeholders `{spec} {config} {results_dir} {trial_dir} {study}
+//!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus}` stand for values
+//!   within one argument; `{{` and `}}` are braces.
+//! - `environment`: variables and values, with the same placeholders.
+//! - `workdir`: folder to start in; the results folder where absent.
+//! - `fidelity`: `key` (spec key with the length of a full training), `unit` (default `epoch`),
+//!   `stop_after_env` (variable that tells the program after how many completed units to stop).
+//! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
+//!   `first_epoch` (number of the first epoch in file names, default 0).
+//! - `logs`: a list of `{path, format}` (relative to the results folder) and `{stream, format}`.
+//! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
+//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+
+use crate::fields::{Fields, join, wrong_type};
+use crate::node::Node;
+use crate::problem::{Code, Report};
+use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
+use std::path::PathBuf;
+
+/// How one action is run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Launch {
+    pub(crate) command: Vec<Template>,
+    pub(crate) environment: Vec<(String, Template)>,
+    pub(crate) workdir: Option<PathBuf>,
+    pub(crate) fidelity: Option<Fidelity>,
+    pub(crate) checkpoints: Option<CheckpointRule>,
+    pub(crate) logs: Vec<LogSource>,
+    pub(crate) seed_key: Option<String>,
+    pub(crate) gpu_ids_key: Option<String>,
+    pub(crate) error_patterns: Vec<ErrorPattern>,
+}
+
+/// How the length of a training is set.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fidelity {
+    /// Spec key with the length of a full training.
+    pub(crate) key: String,
+    pub(crate) unit: String,
+    /// Variable that tells the program when to stop early.
+    pub(crate) stop_after_env: Option<String>,
+}
+
+pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, Launch)> {
+    let Some(section) = section else { return Vec::new() };
+    let Some(entries) = section.entries() else {
+        return wrong_type(section, "launch", "an object", report).unwrap_or_default();
+    };
+    let read =
+        entries.iter().map(|e| (e.key.clone(), Launch::read(&e.value, &join("launch", &e.key), report)));
+    read.filter_map(|(action, launch)| launch.map(|launch| (action, launch))).collect()
+}
+
+impl Launch {
+    fn read(node: &Node, path: &str, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, path, report)?;
+        let launch = Launch {
+            command: read_command(&mut fields, report),
+            environment: read_environment(&mut fields, report),
+            workdir: fields.string("workdir", report).map(PathBuf::from),
+            fidelity: read_fidelity(&mut fields, report),
+            checkpoints: read_resume(&mut fields, report),
+            logs: read_logs(&mut fields, report),
+            seed_key: fields.string("seed_key", report),
+            gpu_ids_key: fields.string("gpu_ids_key", report),
+            error_patterns: read_error_patterns(&mut fields, report),
+        };
+        fields.close(report);
+        Some(launch)
+    }
+}
+
+fn read_command(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Template> {
+    let path = fields.path_of("command");
+    let Some(node) = fields.required("command", report) else { return Vec::new() };
+    let Some(items) = node.items().filter(|items| !items.is_empty()) else {
+        return wrong_type(node, &path, "a list of arguments, the program first", report).unwrap_or_default();
+    };
+    let with_index = items.iter().enumerate();
+    with_index.filter_map(|(i, item)| read_template(item, &format!("{path}[{i}]"), report)).collect()
+}
+
+fn read_environment(fields: &mut Fields<'_>, report: &mut Report) -> Vec<(String, Template)> {
+    let path = fields.path_of("environment");
+    let entries = fields.node("environment").and_then(Node::entries).unwrap_or_default();
+    let template = |e: &crate::node::Entry| {
+        read_template(&e.value, &join(&path, &e.key), report).map(|template| (e.key.clone(), template))
+    };
+    entries.iter().filter_map(template).collect()
+}
+
+fn read_template(node: &Node, path: &str, report: &mut Report) -> Option<Template> {
+    let text = crate::fields::string(node, path, report)?;
+    match Template::parse(&text, &[]) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            report.error(node.at, path, Code::BadValue, error.message).hint(error.hint);
+            None
+        }
+    }
+}
+
+fn read_fidelity(fields: &mut Fields<'_>, report: &mut Report) -> Option<Fidelity> {
+    let path = fields.path_of("fidelity");
+    let mut inner = Fields::open(fields.node("fidelity")?, &path, report)?;
+    let key = inner.required_string("key", report);
+    let unit = inner.string("unit", report).unwrap_or_else(|| "epoch".into());
+    let stop_after_env = inner.string("stop_after_env", report);
+    inner.close(report);
+    Some(Fidelity { key: key?, unit, stop_after_env })
+}
+
+fn read_resume(fields: &mut Fields<'_>, report: &mut Report) -> Option<CheckpointRule> {
+    let path = fields.path_of("resume");
+    let mut inner = Fields::open(fields.node("resume")?, &path, report)?;
+    let pattern = inner.required("pattern", report);
+    let pattern =
+        pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
+    let first_epoch = inner.count("first_epoch", 0, report).unwrap_or(0);
+    inner.close(report);
+    Some(CheckpointRule::new(pattern?, first_epoch))
+}
+
+fn read_logs(fields: &mut Fields<'_>, report: &mut Report) -> Vec<LogSource> {
+    let path = fields.path_of("logs");
+    let items = fields.node("logs").and_then(Node::items).unwrap_or_default();
+    let with_index = items.iter().enumerate();
+    with_index.filter_map(|(i, item)| read_log(item, &format!("{path}[{i}]"), report)).collect()
+}
+
+fn read_log(node: &Node, path: &str, report: &mut Report) -> Option<LogSource> {
+    let mut fields = Fields::open(node, path, report)?;
+    let file = fields.string("path", report).map(LogOrigin::File);
+    let stream = fields.string("stream", report);
+    let format = fields.required_string("format", report);
+    fields.close(report);
+    let origin = match (file, stream.as_deref()) {
+        (Some(file), None) => file,
+        (None, Some("stdout")) => LogOrigin::Stdout,
+        (None, Some("stderr")) => LogOrigin::Stderr,
+        _ => {
+            let message = "a log needs either `path` or `stream` (stdout or stderr)";
+            report.error(node.at, path, Code::BadValue, message);
+            return None;
+        }
+    };
+    let format = format?;
+    let Some(format) = LogFormat::of_name(&format) else {
+        let hint = crate::nearest::did_you_mean(&format, LogFormat::NAMES.iter().map(|(name, _)| *name));
+        report.error(node.at, path, Code::UnknownName, format!("unknown log format `{format}`")).hint(hint);
+        return None;
+    };
+    Some(LogSource { origin, format })
+}
+
+fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ErrorPattern> {
+    let path = fields.path_of("error_patterns");
+    let items = fields.node("error_patterns").and_then(Node::items).unwrap_or_default();
+    let mut patterns = Vec::new();
+    for (i, item) in items.iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        let Some(mut inner) = Fields::open(item, &path, report) else { continue };
+        let pattern = inner.required("pattern", report);
+        let pattern =
+            pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
+        let advice = inner.required_string("advice", report);
+        inner.close(report);
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+    }
+    patterns
+}

@@ -1,0 +1,147 @@
+//! Network configs: how a network is launched, which data it needs, which metric counts.
+//!
+//! One file reads one section. The section `launch` is this project's own addition to the format and
+//! is documented in its module. Sections that are known but not acted upon yet are named in
+//! [`LATER_SECTIONS`]; unknown ones are kept out with a warning, since real configs hold more than
+//! any list of sections says.
+
+mod api_params;
+mod data_sources;
+mod launch;
+mod metrics;
+mod spec_params;
+
+pub(crate) use api_params::ApiParams;
+pub(crate) use data_sources::{DataSource, PathRule, SourceName, Transform};
+pub(crate) use launch::Launch;
+pub(crate) use metrics::Metrics;
+pub(crate) use spec_params::{Expression, Function};
+
+use crate::fields::Fields;
+use crate::node::Node;
+use crate::problem::{Code, Report};
+
+/// Sections of the format that are read by nobody yet; their presence is remarked upon.
+const LATER_SECTIONS: [&str; 6] = [
+    "dataset_validation",
+    "dynamic_config",
+    "cloud_upload",
+    "actions_mapping",
+    "additional_download",
+    "upload_strategy",
+];
+
+/// A read network config.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkConfig {
+    pub(crate) api_params: ApiParams,
+    /// Spec keys filled from datasets, by action, in file order.
+    pub(crate) data_sources: Vec<(String, Vec<DataSource>)>,
+    /// Spec keys filled for a plain job, by action, in file order.
+    pub(crate) spec_params: Vec<(String, Vec<(String, Expression)>)>,
+    /// Spec keys filled for each trial of a search, in file order, which has meaning.
+    pub(crate) automl_spec_params: Vec<(String, Expression)>,
+    pub(crate) metrics: Metrics,
+    /// How to run each action.
+    pub(crate) launch: Vec<(String, Launch)>,
+}
+
+impl NetworkConfig {
+    /// Reads a config; problems go to the report. `None` where it is no object at all.
+    pub(crate) fn read(root: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(root, "", report)?;
+        let api_params = fields.required("api_params", report);
+        let config = NetworkConfig {
+            api_params: api_params.and_then(|n| ApiParams::read(n, report)).unwrap_or_default(),
+            data_sources: data_sources::read(fields.node("data_sources"), report),
+            spec_params: spec_params::read_by_action(fields.node("spec_params"), report),
+            automl_spec_params: spec_params::read(
+                fields.node("automl_spec_params"),
+                "automl_spec_params",
+                report,
+            ),
+            metrics: fields.node("metrics").and_then(|n| Metrics::read(n, report)).unwrap_or_default(),
+            launch: launch::read(fields.node("launch"), report),
+        };
+        for section in LATER_SECTIONS {
+            if let Some(node) = fields.node(section) {
+                let message = format!("section `{section}` is not acted upon yet");
+                report.warning(node.at, section, Code::Unsupported, message);
+            }
+        }
+        fields.close_leniently(report);
+        config.check_actions(root, report);
+        Some(config)
+    }
+
+    /// Returns how to run an action.
+    pub(crate) fn launch(&self, action: &str) -> Option<&Launch> {
+        self.launch.iter().find(|(name, _)| name == action).map(|(_, launch)| launch)
+    }
+
+    /// Returns the data sources of an action, in file order.
+    pub(crate) fn data_sources(&self, action: &str) -> &[DataSource] {
+        self.data_sources.iter().find(|(name, _)| name == action).map_or(&[], |(_, sources)| sources)
+    }
+
+    /// A launch of an action that the network does not have is a slip of the pen.
+    fn check_actions(&self, root: &Node, report: &mut Report) {
+        for (action, _) in &self.launch {
+            if !self.api_params.actions.contains(action) {
+                let at = root.get("launch").and_then(|n| n.get(action)).map_or(root.at, |n| n.at);
+                let message = format!("`{action}` is not among api_params.actions");
+                report.error(at, "launch", Code::UnknownName, message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read_json;
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut report = Report::new("n.json");
+        let node = read_json(text, &mut report).unwrap();
+        NetworkConfig::read(&node, &mut report);
+        report.into_problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn foreign_sections_are_warnings() {
+        let text = r#"{"api_params": {"actions": [], "image": "X", "spec_backend": "yaml"},
+            "cloud_upload": {}, "checkpoint": {}}"#;
+        assert_eq!(
+            problems(text),
+            [
+                "n.json:2:29: warning: cloud_upload: section `cloud_upload` is not acted upon yet",
+                "n.json:2:33: warning: unknown key `checkpoint` is ignored",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_section_reports_its_errors() {
+        let text = r#"{"api_params": {"actions": ["train"], "spec_backend": "xml"},
+          "data_sources": {"train": {"a": {"source": "trainn", "path": 1}, "b": {}}},
+          "automl_spec_params": {"a": 1, "b": "assign_const_value"},
+          "metrics": {"monitoring_metric": 5, "dynamic_metric_patterns": ["("]},
+          "launch": {"trian": {"command": ["x", "{spce}"]}}}"#;
+        assert_eq!(
+            problems(text),
+            [
+                "n.json:1:55: error: api_params.spec_backend: specs cannot be written as `xml` (known: `yaml`, `json`, `toml`)",
+                "n.json:2:54: error: data_sources.train.a.source: unknown source `trainn` (known: `train_datasets`, `eval_dataset`, `inference_dataset`, `calibration_dataset`)",
+                "n.json:2:72: error: data_sources.train.a.path: expected a text, found the whole number 1",
+                "n.json:2:81: error: data_sources.train.b: key `source` is missing",
+                "n.json:3:39: error: automl_spec_params.a: expected a text, found the whole number 1",
+                "n.json:3:47: error: automl_spec_params.b: `assign_const_value` needs one or two spec keys after it (write assign_const_value,train.num_epochs)",
+                "n.json:4:44: error: metrics.monitoring_metric: expected a text, a list of texts or null, found the whole number 5",
+                "n.json:4:75: error: metrics.dynamic_metric_patterns[0]: not a regular expression: unclosed group",
+                "n.json:5:49: error: launch.trian.command[1]: unknown placeholder `{spce}` (did you mean `spec`?)",
+                "n.json:5:31: error: launch: `trian` is not among api_params.actions",
+            ]
+        );
+    }
+}

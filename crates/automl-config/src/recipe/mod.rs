@@ -1,0 +1,66 @@
+//! How one attempt of a trial is started: everything that a study must remember to run trials
+//! without reading any config file again.
+//!
+//! A [`TrialRecipe`] is stored in the study's log and has no secrets in it. [`TrialRecipe::realise`]
+//! turns it and an [`AttemptContext`] into texts and arguments; writing the files and starting the
+//! program is the caller's business.
+
+mod checkpoint;
+mod realise;
+mod source;
+mod spec;
+mod template;
+
+pub use checkpoint::CheckpointRule;
+pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
+pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules};
+pub(crate) use spec::SpecRecipe;
+pub(crate) use template::{Placeholder, Segment, Template};
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How to start, follow and carry on an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecipe {
+    pub(crate) argv: Vec<Template>,
+    pub(crate) environment: Vec<(String, Template)>,
+    pub(crate) workdir: Option<PathBuf>,
+    /// Present for networks; other programs get their parameters as arguments, variables and JSON.
+    pub(crate) spec: Option<SpecRecipe>,
+    pub(crate) logs: Vec<LogSource>,
+    pub(crate) checkpoints: Option<CheckpointRule>,
+    pub(crate) error_patterns: Vec<ErrorPattern>,
+    pub(crate) metrics: MetricRules,
+}
+
+impl TrialRecipe {
+    /// Returns which metrics are read and which one counts.
+    #[must_use]
+    pub fn metric_rules(&self) -> &MetricRules {
+        &self.metrics
+    }
+
+    /// Returns the logs to read.
+    #[must_use]
+    pub fn logs(&self) -> &[LogSource] {
+        &self.logs
+    }
+
+    /// Returns which files are checkpoints; `None` where an attempt cannot be carried on.
+    #[must_use]
+    pub fn checkpoints(&self) -> Option<&CheckpointRule> {
+        self.checkpoints.as_ref()
+    }
+
+    /// Returns the known failures to look for in logs.
+    #[must_use]
+    pub fn error_patterns(&self) -> &[ErrorPattern] {
+        &self.error_patterns
+    }
+}
+
+/// Returns a name in the form of an environment variable: upper case, anything odd as `_`.
+pub(crate) fn env_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}

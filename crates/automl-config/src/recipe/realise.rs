@@ -1,0 +1,196 @@
+//! One attempt, from a recipe and a context: files as texts, an argument vector, variables.
+
+use super::template::{Placeholder, Segment};
+use super::{TrialRecipe, env_name};
+use automl_core::Params;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// File name of a trial's parameters, beside its spec in the trial's folder.
+pub const PARAMS_FILE: &str = "params.json";
+
+/// What is known of an attempt before it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptContext<'a> {
+    /// Name of the study.
+    pub study: &'a str,
+    /// Number of the trial, from 1.
+    pub trial: u64,
+    /// Number of the attempt within the trial, from 1.
+    pub attempt: u32,
+    /// Values of the active parameters.
+    pub params: &'a Params,
+    /// Folder of the trial, absolute; the spec and the parameters are written there.
+    pub trial_dir: &'a Path,
+    /// Folder that the program writes its results to, absolute.
+    pub results_dir: &'a Path,
+    /// Fidelity at which this attempt shall end, counted from the trial's start.
+    pub until: u64,
+    /// Fidelity of a full training.
+    pub max_fidelity: u64,
+    /// Checkpoint to carry on from.
+    pub resume_from: Option<&'a Path>,
+    /// Seed of the trial. Programs get its lowest 31 bits, which every library accepts.
+    pub seed: u64,
+    /// Numbers of the GPUs reserved for the attempt.
+    pub gpus: &'a [u32],
+}
+
+/// What an attempt needs before it can be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptFiles {
+    /// File name (within the trial's folder) and text of the spec. May hold secrets.
+    pub spec: Option<(String, String)>,
+    /// File name (within the trial's folder) and text of the parameters as a JSON object.
+    pub params_file: (String, String),
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables to set on top of the engine's own.
+    pub env: BTreeMap<String, String>,
+    /// Folder to start in; the results folder where absent.
+    pub workdir: Option<PathBuf>,
+}
+
+/// Why an attempt cannot be prepared.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum RecipeError {
+    /// A path that cannot be put into an argument or a spec.
+    #[error("path {} is not valid UTF-8 and cannot be passed on; rename it", path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A secret that was given to an earlier process and is kept nowhere.
+    #[error("the value of `{key}` is a secret and was not kept; set the environment variable {variable}")]
+    SecretMissing {
+        /// Spec key.
+        key: String,
+        /// Variable that supplies it.
+        variable: String,
+    },
+    /// The spec cannot be written in the network's format.
+    #[error("cannot write {file}: {reason}")]
+    Write {
+        /// Name of the spec file.
+        file: String,
+        /// What the format cannot hold.
+        reason: String,
+    },
+}
+
+impl AttemptContext<'_> {
+    /// Returns the seed in the range that every library accepts.
+    pub(super) fn short_seed(&self) -> u64 {
+        self.seed & 0x7fff_ffff
+    }
+}
+
+impl TrialRecipe {
+    /// Prepares an attempt. The same context always gives the same files.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8, a secret that this process does not know, a spec that the format
+    /// cannot hold.
+    pub fn realise(&self, context: &AttemptContext<'_>) -> Result<AttemptFiles, RecipeError> {
+        let spec = self.spec.as_ref().map(|recipe| {
+            let file = recipe.format.file_name().to_string();
+            let text = recipe.format.write(&recipe.build(context)?);
+            text.map(|text| (file.clone(), text)).map_err(|reason| RecipeError::Write { file, reason })
+        });
+        let params = serde_json::to_string_pretty(context.params).expect("plain values always serialise");
+        let values = Values::new(self, context)?;
+        let environment =
+            self.environment.iter().map(|(name, template)| (name.clone(), values.fill(template)));
+        let mut env = self.own_variables(context, &values);
+        env.extend(environment);
+        Ok(AttemptFiles {
+            spec: spec.transpose()?,
+            params_file: (PARAMS_FILE.into(), params + "\n"),
+            argv: self.argv.iter().map(|template| values.fill(template)).collect(),
+            env,
+            workdir: self.workdir.clone(),
+        })
+    }
+
+    fn own_variables(&self, context: &AttemptContext<'_>, values: &Values<'_>) -> BTreeMap<String, String> {
+        let mut env: BTreeMap<String, String> = [
+            ("AUTOML_STUDY", Placeholder::Study),
+            ("AUTOML_TRIAL", Placeholder::Trial),
+            ("AUTOML_ATTEMPT", Placeholder::Attempt),
+            ("AUTOML_RESULTS_DIR", Placeholder::ResultsDir),
+            ("AUTOML_CONFIG", Placeholder::Config),
+            ("AUTOML_SEED", Placeholder::Seed),
+            ("AUTOML_FIDELITY", Placeholder::Fidelity),
+            ("AUTOML_RESUME", Placeholder::Resume),
+        ]
+        .map(|(name, placeholder)| (name.to_string(), values.of(placeholder)))
+        .into();
+        match &self.spec {
+            Some(spec) => {
+                let stop = spec.stop_after_env.as_ref();
+                env.extend(stop.map(|name| (name.clone(), context.until.to_string())));
+            }
+            None => {
+                let variable = |name: &str| format!("AUTOML_PARAM_{}", env_name(name));
+                env.extend(context.params.iter().map(|(name, value)| (variable(name), value.to_string())));
+            }
+        }
+        env
+    }
+}
+
+/// The placeholders' values.
+struct Values<'a> {
+    context: &'a AttemptContext<'a>,
+    paths: BTreeMap<Placeholder, String>,
+}
+
+impl<'a> Values<'a> {
+    fn new(recipe: &TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
+        let spec_file = recipe.spec.as_ref().map_or(PARAMS_FILE, |spec| spec.format.file_name());
+        let paths = [
+            (Placeholder::Spec, context.trial_dir.join(spec_file)),
+            (Placeholder::Config, context.trial_dir.join(PARAMS_FILE)),
+            (Placeholder::TrialDir, context.trial_dir.into()),
+            (Placeholder::ResultsDir, context.results_dir.into()),
+            (Placeholder::Resume, context.resume_from.unwrap_or(Path::new("")).into()),
+        ];
+        let texts = paths.into_iter().map(|(placeholder, path)| Ok((placeholder, path_text(&path)?)));
+        Ok(Values { context, paths: texts.collect::<Result<_, _>>()? })
+    }
+
+    fn fill(&self, template: &super::Template) -> String {
+        template.fill(|segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Value(placeholder) => self.of(*placeholder),
+            Segment::Param(name) => {
+                self.context.params.get(name).map(ToString::to_string).unwrap_or_default()
+            }
+        })
+    }
+
+    fn of(&self, placeholder: Placeholder) -> String {
+        let context = self.context;
+        match placeholder {
+            Placeholder::Spec
+            | Placeholder::Config
+            | Placeholder::TrialDir
+            | Placeholder::ResultsDir
+            | Placeholder::Resume => self.paths[&placeholder].clone(),
+            Placeholder::Study => context.study.into(),
+            Placeholder::Trial => context.trial.to_string(),
+            Placeholder::Attempt => context.attempt.to_string(),
+            Placeholder::Fidelity => context.until.to_string(),
+            Placeholder::MaxFidelity => context.max_fidelity.to_string(),
+            Placeholder::Seed => context.short_seed().to_string(),
+            Placeholder::Gpus => context.gpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            Placeholder::NumGpus => context.gpus.len().to_string(),
+        }
+    }
+}
+
+/// Returns a path as text.
+pub(super) fn path_text(path: &Path) -> Result<String, RecipeError> {
+    path.to_str().map(String::from).ok_or_else(|| RecipeError::NotUtf8 { path: path.into() })
+}

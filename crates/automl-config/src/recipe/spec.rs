@@ -1,0 +1,126 @@
+//! From the resolved spec of a study to the spec of one attempt.
+//!
+//! Order: the base, the trial's parameters, what the attempt dictates (length, seed, GPUs), the
+//! config's functions in file order, secrets last. Functions see what was written before them.
+
+use super::realise::{AttemptContext, RecipeError, path_text};
+use crate::network::{Expression, Function};
+use crate::spec::{Secrets, SpecFormat, SpecPath};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How an attempt's spec is built.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SpecRecipe {
+    /// Defaults, the user's settings and dataset paths; without secrets.
+    pub(crate) base: Value,
+    pub(crate) format: SpecFormat,
+    /// Config functions in file order.
+    pub(crate) functions: Vec<(String, Expression)>,
+    /// Key with the length of a full training.
+    pub(crate) fidelity_key: Option<String>,
+    /// Variable that makes the program stop early. Without it the training is as long as the attempt.
+    pub(crate) stop_after_env: Option<String>,
+    /// Key that gets the attempt's seed; absent where the user fixed the seed.
+    pub(crate) seed_key: Option<String>,
+    pub(crate) gpu_count_key: Option<String>,
+    pub(crate) gpu_ids_key: Option<String>,
+    pub(crate) pretrained: Option<String>,
+    /// Keys whose values the user gave and that are not kept.
+    pub(crate) secret_keys: Vec<String>,
+    /// Values of `secret_keys`, in the process that was given them.
+    #[serde(skip)]
+    pub(crate) secrets: Secrets,
+}
+
+impl SpecRecipe {
+    /// Builds the spec of an attempt.
+    pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
+        let mut spec = self.base.clone();
+        for (name, value) in context.params.iter() {
+            set(&mut spec, name, value.to_json());
+        }
+        self.dictate(&mut spec, context);
+        for (key, expression) in &self.functions {
+            if let Some(value) = self.evaluate(key, expression, &spec, context)? {
+                set(&mut spec, key, value);
+            }
+        }
+        for key in &self.secret_keys {
+            let missing =
+                || RecipeError::SecretMissing { key: key.clone(), variable: crate::spec::variable(key) };
+            set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?);
+        }
+        Ok(spec)
+    }
+
+    /// The full training's length stays in the spec even if the attempt ends earlier, so that
+    /// schedules over the length (learning rate) do not depend on where a trial is paused.
+    fn dictate(&self, spec: &mut Value, context: &AttemptContext<'_>) {
+        let length = if self.stop_after_env.is_some() { context.max_fidelity } else { context.until };
+        let gpus = context.gpus.len();
+        let visible: Vec<usize> = (0..gpus).collect();
+        for (key, value) in [
+            (&self.fidelity_key, Some(json!(length))),
+            (&self.seed_key, Some(json!(context.short_seed()))),
+            (&self.gpu_count_key, (gpus > 0).then(|| json!(gpus))),
+            (&self.gpu_ids_key, (gpus > 0).then(|| json!(visible))),
+        ] {
+            if let (Some(key), Some(value)) = (key, value) {
+                set(spec, key, value);
+            }
+        }
+    }
+
+    /// Returns the value to write, or `None` to leave the key as it is.
+    fn evaluate(
+        &self,
+        key: &str,
+        expression: &Expression,
+        spec: &Value,
+        context: &AttemptContext<'_>,
+    ) -> Result<Option<Value>, RecipeError> {
+        let resume = context.resume_from.map(path_text).transpose()?;
+        let pretrained = self.pretrained.clone();
+        Ok(match expression {
+            Expression::Literal(text) => Some(json!(text)),
+            Expression::Interval { limit, equal_to: None } => self.interval(key, limit, spec, context),
+            Expression::Interval { equal_to: Some(other), .. } => get(spec, other).cloned(),
+            Expression::Unsupported(_) => None,
+            Expression::Call(function) => match function {
+                Function::ResultsDir => Some(json!(path_text(context.results_dir)?)),
+                Function::ResumeCheckpoint => resume.map(Value::from),
+                Function::HasResumeCheckpoint => Some(json!(resume.is_some())),
+                // A resumed model has its weights already; loading others first would be in vain.
+                Function::PretrainedUnlessResumed if resume.is_some() => Some(json!("")),
+                Function::PretrainedUnlessResumed | Function::Pretrained => pretrained.map(Value::from),
+                Function::EncryptionKey => self.secrets.get(key),
+            },
+        })
+    }
+
+    /// Returns an interval of at most the training's length that also divides the attempt's length, so
+    /// that a checkpoint exists where the attempt ends.
+    fn interval(&self, key: &str, limit: &str, spec: &Value, context: &AttemptContext<'_>) -> Option<Value> {
+        let own = get(spec, key).and_then(Value::as_u64);
+        let limit_is_length = self.fidelity_key.as_deref() == Some(limit);
+        let length = if limit_is_length { context.until } else { get(spec, limit)?.as_u64()? };
+        let own = own.filter(|n| *n > 0).unwrap_or(length).min(length);
+        Some(json!(greatest_common_divisor(own, length)))
+    }
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// Keys are checked when a recipe is made.
+fn set(spec: &mut Value, key: &str, value: Value) {
+    if let Ok(path) = key.parse::<SpecPath>() {
+        path.set(spec, value);
+    }
+}
+
+fn get<'v>(spec: &'v Value, key: &str) -> Option<&'v Value> {
+    key.parse::<SpecPath>().ok()?.get(spec)
+}

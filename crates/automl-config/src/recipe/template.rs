@@ -1,0 +1,187 @@
+//! Arguments with placeholders: `--lr={lr}`, `{results_dir}/log`, `{{` for a brace.
+//!
+//! A template fills one argument. Whatever a value contains, it stays within that argument.
+
+use crate::nearest::did_you_mean;
+use serde::{Deserialize, Serialize};
+
+/// A parsed text with placeholders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Template(Vec<Segment>);
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Segment {
+    Text(String),
+    /// A value of the attempt.
+    Value(Placeholder),
+    /// A parameter's value; empty where the parameter is inactive.
+    Param(String),
+}
+
+/// A value of the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Placeholder {
+    Spec,
+    Config,
+    ResultsDir,
+    TrialDir,
+    Study,
+    Trial,
+    Attempt,
+    Resume,
+    Fidelity,
+    MaxFidelity,
+    Seed,
+    Gpus,
+    NumGpus,
+}
+
+impl Placeholder {
+    pub(crate) const NAMES: [(&'static str, Placeholder); 13] = [
+        ("spec", Placeholder::Spec),
+        ("config", Placeholder::Config),
+        ("results_dir", Placeholder::ResultsDir),
+        ("trial_dir", Placeholder::TrialDir),
+        ("study", Placeholder::Study),
+        ("trial", Placeholder::Trial),
+        ("attempt", Placeholder::Attempt),
+        ("resume", Placeholder::Resume),
+        ("fidelity", Placeholder::Fidelity),
+        ("max_fidelity", Placeholder::MaxFidelity),
+        ("seed", Placeholder::Seed),
+        ("gpus", Placeholder::Gpus),
+        ("num_gpus", Placeholder::NumGpus),
+    ];
+
+    fn of_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, placeholder)| *placeholder)
+    }
+}
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TemplateError {
+    /// Column of the brace, from 1.
+    pub(crate) column: usize,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+const BRACES: &str = "write `{{` and `}}` for braces";
+
+impl Template {
+    /// Parses a text. Parameters win over the attempt's values of the same name.
+    pub(crate) fn parse(text: &str, params: &[&str]) -> Result<Self, TemplateError> {
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        let error = |rest: &str, message: String, hint: String| {
+            let column = text[..text.len() - rest.len()].chars().count() + 1;
+            Err(TemplateError { column, message, hint })
+        };
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                literal.push_str(&rest[..1]);
+                rest = &rest[2..];
+                continue;
+            }
+            let Some(end) = rest.find('}').filter(|end| *end > 0) else {
+                return error(rest, format!("`{}` is not paired", &rest[..1]), BRACES.into());
+            };
+            let name = &rest[1..end];
+            let segment = if params.contains(&name) {
+                Segment::Param(name.into())
+            } else if let Some(placeholder) = Placeholder::of_name(name) {
+                Segment::Value(placeholder)
+            } else {
+                let known = params.iter().copied().chain(Placeholder::NAMES.iter().map(|(name, _)| *name));
+                let hint = Some(did_you_mean(name, known)).filter(|h| !h.is_empty());
+                return error(
+                    rest,
+                    format!("unknown placeholder `{{{name}}}`"),
+                    hint.unwrap_or(BRACES.into()),
+                );
+            };
+            if !literal.is_empty() {
+                segments.push(Segment::Text(std::mem::take(&mut literal)));
+            }
+            segments.push(segment);
+            rest = &rest[end + 1..];
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() || segments.is_empty() {
+            segments.push(Segment::Text(literal));
+        }
+        Ok(Template(segments))
+    }
+
+    /// Fills the placeholders.
+    pub(crate) fn fill(&self, value: impl Fn(&Segment) -> String) -> String {
+        let part = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            other => value(other),
+        };
+        self.0.iter().map(part).collect()
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// Tells whether the template has a placeholder.
+    pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
+        self.0.contains(&Segment::Value(placeholder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Result<String, TemplateError> {
+        Template::parse(text, &["lr", "seed"]).map(|t| {
+            t.fill(|segment| match segment {
+                Segment::Param(name) => format!("<param {name}>"),
+                other => format!("<{other:?}>"),
+            })
+        })
+    }
+
+    #[test]
+    fn placeholders_are_found() {
+        for (text, expected) in [
+            ("", ""),
+            ("--lr={lr}", "--lr=<param lr>"),
+            ("{results_dir}/x{trial}", "<Value(ResultsDir)>/x<Value(Trial)>"),
+            ("{{lr}}", "{lr}"),
+            ("{{{lr}}}", "{<param lr>}"),
+            ("{seed}", "<param seed>"),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(shown(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_braces_are_located() {
+        for (text, column, message, hint) in [
+            ("ä{rl}", 2, "unknown placeholder `{rl}`", "did you mean `lr`?"),
+            ("x{lr", 2, "`{` is not paired", BRACES),
+            ("x}", 2, "`}` is not paired", BRACES),
+            ("{\"a\": 1}", 1, "unknown placeholder `{\"a\": 1}`", BRACES),
+        ] {
+            let error = shown(text).unwrap_err();
+            assert_eq!(
+                (error.column, error.message.as_str(), error.hint.as_str()),
+                (column, message, hint),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a caller asks for: the raw form of flags and settings, not yet checked.
+
+use crate::recipe::{LogFormat, LogOrigin, LogSource};
+use std::path::PathBuf;
+
+/// A search (or a plain job) over a network of the catalogue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkRequest {
+    /// Name of the network.
+    pub network: String,
+    /// Network config to use in place of the catalogue's.
+    pub network_config: Option<PathBuf>,
+    /// Parameter schema to use in place of the catalogue's.
+    pub schema: Option<PathBuf>,
+    /// Action, usually `train`.
+    pub action: String,
+    /// Parameters to search; the schema's default list where `None`.
+    pub params: Option<Vec<String>>,
+    /// Ranges in short form, for example `train.lr=1e-7..1e-5:log`.
+    pub bounds: Vec<String>,
+    /// Spec settings `key=value`, the value in YAML. Later ones win.
+    pub set: Vec<String>,
+    /// Where the data is.
+    pub datasets: Datasets,
+    /// `NAME[:min|:max]`; the network's monitoring metric where `None`.
+    pub metric: Option<String>,
+    /// Path or URI of the model to start from.
+    pub pretrained: Option<String>,
+}
+
+impl NetworkRequest {
+    /// Returns the plainest request: train the network over its default parameters.
+    pub fn new(network: impl Into<String>) -> Self {
+        NetworkRequest {
+            network: network.into(),
+            network_config: None,
+            schema: None,
+            action: "train".into(),
+            params: None,
+            bounds: Vec::new(),
+            set: Vec::new(),
+            datasets: Datasets::default(),
+            metric: None,
+            pretrained: None,
+        }
+    }
+}
+
+/// Dataset folders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Datasets {
+    /// Training data, possibly several.
+    pub train: Vec<PathBuf>,
+    /// Validation data.
+    pub eval: Option<PathBuf>,
+    /// Data to run inference on.
+    pub inference: Option<PathBuf>,
+    /// Data to calibrate a quantised model with.
+    pub calibration: Option<PathBuf>,
+}
+
+/// A search over any program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandRequest {
+    /// Parameters in short form, for example `lr=1e-5..1e-1:log`.
+    pub params: Vec<String>,
+    /// File with further parameters.
+    pub space: Option<PathBuf>,
+    /// `NAME[:min|:max]`.
+    pub metric: String,
+    /// Program and arguments, with placeholders.
+    pub argv: Vec<String>,
+    /// Logs to read; standard output and error as text unless changed.
+    pub logs: Vec<LogSource>,
+    /// Fidelity of a full run; 1 (a run is all or nothing) where `None`.
+    pub max_fidelity: Option<u64>,
+    /// Regular expression of checkpoint paths relative to the results folder, with a group `epoch`
+    /// where names say how far they are (counted from 1). Makes trials resumable.
+    pub checkpoints: Option<String>,
+}
+
+impl CommandRequest {
+    /// Returns a request without parameters that reads standard output and error.
+    pub fn new(metric: impl Into<String>, argv: Vec<String>) -> Self {
+        let text = |origin| LogSource { origin, format: LogFormat::Text };
+        CommandRequest {
+            params: Vec::new(),
+            space: None,
+            metric: metric.into(),
+            argv,
+            logs: vec![text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
+            max_fidelity: None,
+            checkpoints: None,
+        }
+    }
+}

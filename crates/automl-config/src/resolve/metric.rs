@@ -1,0 +1,163 @@
+//! Which metric counts and whether it is to fall or to rise.
+
+use crate::nearest::did_you_mean;
+use crate::network::Metrics;
+use crate::problem::{Code, Position, Report};
+use automl_core::{Direction, Objective};
+
+/// Words in a metric's name that say that less is better.
+const FALLING: [&str; 26] = [
+    "loss",
+    "error",
+    "err",
+    "wer",
+    "cer",
+    "perplexity",
+    "ppl",
+    "mae",
+    "mse",
+    "rmse",
+    "mape",
+    "nll",
+    "fid",
+    "kid",
+    "latency",
+    "runtime",
+    "duration",
+    "time",
+    "cost",
+    "flops",
+    "memory",
+    "energy",
+    "regret",
+    "distance",
+    "deviation",
+    "entropy",
+];
+
+/// Resolves `NAME[:min|:max]` against a network's metrics; the report's file is the flag.
+pub(super) fn for_network(
+    asked: Option<&str>,
+    metrics: &Metrics,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Objective> {
+    let (metric, direction) = match (asked, &metrics.monitoring) {
+        (Some(text), _) => split(text),
+        (None, Some(name)) => (name.clone(), None),
+        (None, None) => {
+            let problem =
+                report.error(Position::default(), "", Code::MissingKey, "the network monitors no metric");
+            problem.hint("give one: --metric NAME:min or NAME:max");
+            return None;
+        }
+    };
+    if !metrics.knows(&metric) {
+        let hint = did_you_mean(&metric, metrics.available.iter().map(String::as_str));
+        let message = format!("the network reports no metric `{metric}`");
+        report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
+        return None;
+    }
+    let stated = metrics.direction.filter(|_| metrics.monitoring.as_ref() == Some(&metric));
+    if let (None, Some(stated)) = (direction, stated) {
+        notes.push(format!("metric {metric}: {stated}, as the network config says"));
+    }
+    let direction = direction.or(stated).unwrap_or_else(|| by_name(&metric, notes));
+    Some(Objective { metric, direction })
+}
+
+/// Resolves `NAME[:min|:max]` of a program of which nothing is known.
+pub(super) fn for_command(asked: &str, notes: &mut Vec<String>, report: &mut Report) -> Option<Objective> {
+    let (metric, direction) = split(asked);
+    if metric.trim().is_empty() {
+        let problem = report.error(Position::in_flag(1), "", Code::MissingKey, "the metric has no name");
+        problem.hint("write --metric NAME:min or NAME:max");
+        return None;
+    }
+    let direction = direction.unwrap_or_else(|| by_name(&metric, notes));
+    Some(Objective { metric, direction })
+}
+
+/// Splits off a direction; a colon followed by anything else belongs to the name.
+fn split(text: &str) -> (String, Option<Direction>) {
+    let direction = |word: &str| match word {
+        "min" | "minimize" | "minimise" => Some(Direction::Minimize),
+        "max" | "maximize" | "maximise" => Some(Direction::Maximize),
+        _ => None,
+    };
+    match text.rsplit_once(':').map(|(name, word)| (name, direction(word))) {
+        Some((name, Some(direction))) => (name.into(), Some(direction)),
+        _ => (text.into(), None),
+    }
+}
+
+fn by_name(metric: &str, notes: &mut Vec<String>) -> Direction {
+    match words(metric).iter().find_map(|word| falling(word)) {
+        Some(word) => {
+            notes.push(format!(
+                "metric {metric}: minimize, because its name says `{word}`; {metric}:max for the other"
+            ));
+            Direction::Minimize
+        }
+        None => {
+            notes.push(format!(
+                "metric {metric}: maximize, because its name says nothing else; {metric}:min for the other"
+            ));
+            Direction::Maximize
+        }
+    }
+}
+
+/// Whole words only: `certainty` is no `cer`. Longer words may be glued on (`valloss`).
+fn falling(word: &str) -> Option<&'static str> {
+    FALLING.into_iter().find(|known| word == *known || (known.len() >= 4 && word.ends_with(known)))
+}
+
+/// Splits at everything that is no letter, and where a capital follows a small letter.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut previous_small = false;
+    for c in name.chars() {
+        if !c.is_alphabetic() || (c.is_uppercase() && previous_small) {
+            words.push(String::new());
+        }
+        if c.is_alphabetic() {
+            words.last_mut().expect("there is always a word").extend(c.to_lowercase());
+        }
+        previous_small = c.is_lowercase();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_direction() {
+        use Direction::{Maximize, Minimize};
+        for (name, expected) in [
+            ("val_loss", Minimize),
+            ("val/loss", Minimize),
+            ("trainLoss", Minimize),
+            ("valloss", Minimize),
+            ("evaluation_cost", Minimize),
+            ("WER", Minimize),
+            ("fid50k_full", Minimize),
+            ("acc", Maximize),
+            ("mIoU", Maximize),
+            ("val_acc_certainty", Maximize),
+            ("num_params_acc", Maximize),
+            ("timely", Maximize),
+        ] {
+            assert_eq!(by_name(name, &mut Vec::new()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn suffix_is_a_direction_only_if_it_is_one() {
+        assert_eq!(split("acc:max"), ("acc".into(), Some(Direction::Maximize)));
+        assert_eq!(split("a:b:min"), ("a:b".into(), Some(Direction::Minimize)));
+        assert_eq!(split("[bbox] val:mAP"), ("[bbox] val:mAP".into(), None));
+    }
+}

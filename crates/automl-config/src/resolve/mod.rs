@@ -1,0 +1,33 @@
+//! From a request to a checked [`StudyRecipe`], with all problems at once.
+
+mod command;
+mod datasets;
+mod metric;
+mod network;
+mod settings;
+mod space;
+
+pub use command::resolve_command;
+pub use network::resolve_network;
+
+use crate::recipe::TrialRecipe;
+use automl_core::{Objective, SearchSpace};
+
+/// A checked study: what is searched, what counts, how a trial is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyRecipe {
+    /// What may vary.
+    pub space: SearchSpace,
+    /// What is optimised.
+    pub objective: Objective,
+    /// How a trial is run.
+    pub trial: TrialRecipe,
+    /// Length of a full training in fidelity units, at least 1.
+    pub full_fidelity: u64,
+    /// Unit of fidelity, for example `epoch`.
+    pub fidelity_unit: String,
+    /// Whether an attempt can carry on from a checkpoint.
+    pub resumable: bool,
+    /// Decisions taken for the user and warnings, to be shown.
+    pub notes: Vec<String>,
+}

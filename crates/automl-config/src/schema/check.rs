@@ -1,0 +1,56 @@
+//! A value for a spec key, checked against its leaf.
+
+use super::{At, Kind, Leaf};
+use crate::nearest::did_you_mean;
+use crate::problem::{Code, Report};
+use automl_core::ParamValue;
+use serde_json::Value;
+
+/// Reports what is wrong with a value: another type, not an option (errors), outside the bounds (a
+/// warning, since bounds of schemas are often recommendations).
+pub(crate) fn check_value(leaf: &Leaf, value: &Value, at: At<'_>, report: &mut Report) {
+    if !leaf.admits_type(value) {
+        let message = format!("expected {}, found {}", expected(&leaf.kind), describe(value));
+        report.error(at.position, at.path, Code::WrongType, message);
+        return;
+    }
+    let plain = ParamValue::from_json(value);
+    if let Some(plain) =
+        plain.filter(|v| !leaf.options.is_empty() && !leaf.options.iter().any(|o| o.same_as(v)))
+    {
+        let known: Vec<String> = leaf.options.iter().map(ToString::to_string).collect();
+        let hint = did_you_mean(&plain.to_string(), known.iter().map(String::as_str));
+        report.error(at.position, at.path, Code::BadValue, format!("`{plain}` is not an option")).hint(hint);
+    }
+    let Some(number) = value.as_f64() else { return };
+    if leaf.minimum.is_some_and(|m| number < m) || leaf.maximum.is_some_and(|m| number > m) {
+        let low = leaf.minimum.map_or_else(String::new, |v| ParamValue::Float(v).to_string());
+        let high = leaf.maximum.map_or_else(String::new, |v| ParamValue::Float(v).to_string());
+        let message = format!("{value} is outside the schema's range {low}..{high}");
+        report.warning(at.position, at.path, Code::BadBounds, message);
+    }
+}
+
+/// Returns what a kind takes, in words.
+pub(super) fn expected(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Float => "a number",
+        Kind::Int => "a whole number",
+        Kind::Bool => "true or false",
+        Kind::Text => "a text",
+        Kind::Categorical | Kind::Ordered => "one of the options",
+        Kind::Other(_) => "a value",
+    }
+}
+
+/// Returns a JSON value in words for messages.
+pub(super) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(v) => format!("the truth value {v}"),
+        Value::Number(v) => format!("the number {v}"),
+        Value::String(v) => format!("the text `{v}`"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}

@@ -1,0 +1,203 @@
+//! One parameter of a schema, as the file states it.
+
+use crate::fields::Fields;
+use crate::node::{Data, Node};
+use crate::problem::{Code, Position, Report};
+use automl_core::ParamValue;
+use serde_json::Value;
+
+/// One key of the spec.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Leaf {
+    /// Dotted path in the spec.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// `None` where the file states none or an infinite one; may be null.
+    pub(crate) default: Option<Value>,
+    /// May be infinite.
+    pub(crate) minimum: Option<f64>,
+    /// May be infinite.
+    pub(crate) maximum: Option<f64>,
+    /// Allowed values; empty where any value of the type is allowed.
+    pub(crate) options: Vec<ParamValue>,
+    /// Prior weights of the options.
+    pub(crate) weights: Option<Vec<f64>>,
+    /// Whether AutoML may search it; `None` where the schema does not say.
+    pub(crate) automl: Option<bool>,
+    pub(crate) popular: bool,
+    pub(crate) description: String,
+    /// Restriction in the schema's small language, for example `> 0` or `/ 8`.
+    pub(crate) math_cond: Option<String>,
+    /// Parameter that the restriction refers to.
+    pub(crate) depends_on: Option<String>,
+    pub(crate) at: Position,
+}
+
+/// Type of a leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Float,
+    Int,
+    Bool,
+    Text,
+    /// One of `options`, without order.
+    Categorical,
+    /// One of `options`, in order.
+    Ordered,
+    /// A type that can stand in a spec but not be searched (lists, objects, …), by its name.
+    Other(String),
+}
+
+impl Kind {
+    fn of(name: &str) -> Self {
+        match name {
+            "float" | "number" => Kind::Float,
+            "int" | "integer" => Kind::Int,
+            "bool" | "boolean" => Kind::Bool,
+            "string" => Kind::Text,
+            "categorical" => Kind::Categorical,
+            "ordered_int" | "ordered" => Kind::Ordered,
+            other => Kind::Other(other.into()),
+        }
+    }
+
+    /// Returns the type's name as shown to users.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Kind::Float => "float",
+            Kind::Int => "int",
+            Kind::Bool => "bool",
+            Kind::Text => "string",
+            Kind::Categorical => "categorical",
+            Kind::Ordered => "ordered",
+            Kind::Other(name) => name,
+        }
+    }
+}
+
+impl Leaf {
+    /// Reads a leaf; `None` where its type is unknown (reported).
+    pub(crate) fn read(node: &Node, name: String, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &name, report)?;
+        let kind = read_kind(&mut fields, report);
+        let default = fields_default(node);
+        let mut leaf = Leaf {
+            kind: kind.clone().unwrap_or(Kind::Text),
+            minimum: bound(&mut fields, "minimum", report),
+            maximum: bound(&mut fields, "maximum", report),
+            options: options(&mut fields, report),
+            weights: weights(&mut fields, report),
+            automl: fields.bool("automl_enabled", report),
+            popular: fields.node("popular").is_some_and(|n| !matches!(n.data, Data::Bool(false))),
+            description: fields.string("description", report).unwrap_or_default(),
+            math_cond: fields.string("math_cond", report).filter(|text| !text.is_empty()),
+            depends_on: fields.string("depends_on", report).filter(|text| !text.is_empty()),
+            at: node.at,
+            default,
+            name: name.clone(),
+        };
+        for kept in ["default", "title", "examples", "pattern", "parent_param", "required", "format", "items"]
+        {
+            fields.node(kept);
+        }
+        fields.close_leniently(report);
+        kind?;
+        leaf.check(report);
+        Some(leaf)
+    }
+
+    /// Returns the default as a parameter's value of the leaf's own type.
+    pub(crate) fn default_param(&self) -> Option<ParamValue> {
+        let value = ParamValue::from_json(self.default.as_ref()?)?;
+        Some(match (&self.kind, value) {
+            (Kind::Float, ParamValue::Int(v)) => ParamValue::Float(v as f64),
+            (_, value) => value,
+        })
+    }
+
+    fn check(&mut self, report: &mut Report) {
+        let name = self.name.clone();
+        let reversed = self.minimum.zip(self.maximum).filter(|(low, high)| low.total_cmp(high).is_gt());
+        if let Some((low, high)) = reversed {
+            let message = format!("minimum {low} is above maximum {high}");
+            report.error(self.at, &name, Code::BadBounds, message).hint("swap them");
+        }
+        if matches!(self.kind, Kind::Categorical | Kind::Ordered) && self.options.is_empty() {
+            report.error(self.at, &name, Code::BadValue, "there are no options").hint("`enum` is empty");
+        }
+        if let Some(weights) = self.weights.as_ref().filter(|w| w.len() != self.options.len()) {
+            let s = if weights.len() == 1 { "" } else { "s" };
+            let message = format!("{} weight{s} for {} options", weights.len(), self.options.len());
+            report.error(self.at, &name, Code::BadValue, message).hint("give one weight for each option");
+            self.weights = None;
+        }
+        if let Some(default) = self.default.clone().filter(|d| !self.admits_type(d)) {
+            let shown = super::check::describe(&default);
+            let message = format!("the default is {shown}, but the type is {}", self.kind.name());
+            report.warning(self.at, &name, Code::WrongType, message);
+        }
+    }
+
+    /// Tells whether a spec value has the leaf's type. Null and the marker `???` fit everywhere: they
+    /// stand for "not set" and "to be set".
+    pub(crate) fn admits_type(&self, value: &Value) -> bool {
+        if value.is_null() || value == "???" {
+            return true;
+        }
+        match self.kind {
+            Kind::Float => value.is_number(),
+            Kind::Int => value.is_i64() || value.as_f64().is_some_and(|v| v.fract() == 0.0),
+            Kind::Bool => value.is_boolean(),
+            Kind::Text => value.is_string(),
+            Kind::Categorical | Kind::Ordered | Kind::Other(_) => true,
+        }
+    }
+}
+
+/// The default may be null, which [`Fields`] takes for absent.
+fn fields_default(node: &Node) -> Option<Value> {
+    node.get("default").and_then(Node::to_json)
+}
+
+/// Union types have `anyOf` in place of `type`; the first branch counts.
+fn read_kind(fields: &mut Fields<'_>, report: &mut Report) -> Option<Kind> {
+    if let Some(union) = fields.node("anyOf") {
+        let first = union.items().and_then(|items| items.first()).and_then(|b| b.get("type"));
+        if let Some(name) = first.and_then(Node::as_str) {
+            return Some(Kind::of(name));
+        }
+    }
+    fields.required_string("type", report).map(|name| Kind::of(&name))
+}
+
+/// Bounds of lists are lists; such a leaf cannot be searched, and its bounds are not read.
+fn bound(fields: &mut Fields<'_>, key: &'static str, report: &mut Report) -> Option<f64> {
+    let node = fields.node(key)?;
+    match (&node.data, node.as_f64()) {
+        (Data::Seq(_), _) => None,
+        (Data::Str(text), _) if text.is_empty() => None,
+        (_, Some(v)) if !v.is_nan() => Some(v),
+        _ => crate::fields::wrong_type(node, &fields.path_of(key), "a number", report),
+    }
+}
+
+fn options(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ParamValue> {
+    let Some(node) = fields.node("enum") else { return Vec::new() };
+    match node.items() {
+        Some(items) => items.iter().filter_map(Node::to_param).collect(),
+        None => {
+            crate::fields::wrong_type(node, &fields.path_of("enum"), "a list", report).unwrap_or_default()
+        }
+    }
+}
+
+fn weights(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<f64>> {
+    let node = fields.node("option_weights")?;
+    let numbers = node.items().and_then(|items| items.iter().map(Node::as_f64).collect());
+    match numbers {
+        Some(numbers) => Some(numbers),
+        None => {
+            crate::fields::wrong_type(node, &fields.path_of("option_weights"), "a list of numbers", report)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Parameter schemas: every key of a network's spec with type, default, bounds and AutoML flags.
+//!
+//! The format is a tree of `properties` whose leaves carry a `type` of their own vocabulary (`float`,
+//! `categorical`, `ordered_int`, …). This module reads it and answers what a key may hold and over
+//! which values it may be searched. It does not know networks, datasets or trials.
+
+mod bound;
+mod check;
+mod condition;
+mod leaf;
+mod range;
+
+pub(crate) use bound::apply_bound;
+pub(crate) use check::check_value;
+pub(crate) use condition::unenforced;
+pub(crate) use leaf::{Kind, Leaf};
+pub(crate) use range::search_range;
+
+use crate::fields::{Fields, join, strings, wrong_type};
+use crate::nearest::did_you_mean;
+use crate::node::Node;
+use crate::problem::{Code, Position, Report};
+use crate::spec::SpecPath;
+use serde_json::Value;
+
+/// A read schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    /// Leaves in file order.
+    pub(crate) leaves: Vec<Leaf>,
+    /// Parameters that are searched where the user names none.
+    pub(crate) default_parameters: Vec<String>,
+    /// The default spec.
+    pub(crate) default: Value,
+}
+
+impl Schema {
+    /// Reads a schema; problems go to the report, and what can be read is read.
+    pub(crate) fn read(root: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(root, "", report)?;
+        let mut leaves = Vec::new();
+        if let Some(properties) = fields.required("properties", report) {
+            collect(properties, "", &mut leaves, report);
+        }
+        let default_parameters = fields.strings("automl_default_parameters", report);
+        check_names(&mut fields, &leaves, "automl_default_parameters", report);
+        let default = match fields.node("default") {
+            Some(node) => json(node, "default", report)?,
+            None => assemble(&leaves),
+        };
+        Some(Schema { leaves, default_parameters, default })
+    }
+
+    /// Returns the leaf of a dotted name.
+    pub(crate) fn leaf(&self, name: &str) -> Option<&Leaf> {
+        self.leaves.iter().find(|leaf| leaf.name == name)
+    }
+
+    /// Returns the names of all leaves in file order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.leaves.iter().map(|leaf| leaf.name.as_str())
+    }
+
+    /// Tells whether a path is a leaf, lies within one (a list's item), or contains leaves.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        let within = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.names().any(|name| within(name, path) || within(path, name))
+    }
+}
+
+fn collect(properties: &Node, path: &str, leaves: &mut Vec<Leaf>, report: &mut Report) {
+    let Some(entries) = properties.entries() else {
+        return wrong_type(properties, path, "an object of parameters", report).unwrap_or_default();
+    };
+    for entry in entries {
+        let name = join(path, &entry.key);
+        match entry.value.get("properties") {
+            Some(inner) => collect(inner, &name, leaves, report),
+            None => leaves.extend(Leaf::read(&entry.value, name, report)),
+        }
+    }
+}
+
+/// Names in a top-level list must be leaves.
+fn check_names(fields: &mut Fields<'_>, leaves: &[Leaf], key: &'static str, report: &mut Report) {
+    let Some(node) = fields.node(key) else { return };
+    let places = node.items().unwrap_or_default().iter().map(|item| item.at);
+    let names = strings(node, key, &mut Report::new(""));
+    for (name, at) in names.iter().zip(places) {
+        if !leaves.iter().any(|leaf| leaf.name == *name) {
+            let hint = did_you_mean(name, leaves.iter().map(|leaf| leaf.name.as_str()));
+            report.error(at, key, Code::UnknownName, format!("no parameter `{name}`")).hint(hint);
+        }
+    }
+}
+
+fn json(node: &Node, path: &str, report: &mut Report) -> Option<Value> {
+    let value = node.to_json();
+    if value.is_none() {
+        report.error(node.at, path, Code::BadValue, "a default spec must hold finite numbers only");
+    }
+    value
+}
+
+/// Builds the default spec out of the leaves' defaults.
+fn assemble(leaves: &[Leaf]) -> Value {
+    let mut spec = Value::Object(serde_json::Map::new());
+    for leaf in leaves {
+        let path: Result<SpecPath, _> = leaf.name.parse();
+        if let (Ok(path), Some(default)) = (path, &leaf.default) {
+            path.set(&mut spec, default.clone());
+        }
+    }
+    spec
+}
+
+/// A place in the user's input that a schema question is about: a flag, or a file's line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    /// Position within the report's file.
+    pub(crate) position: Position,
+    /// Dotted name shown with problems.
+    pub(crate) path: &'a str,
+}
+
+#[cfg(test)]
+pub(crate) fn schema_of(text: &str) -> Schema {
+    let mut report = Report::new("schema.json");
+    let node = crate::read::read_json(text, &mut report).unwrap();
+    let schema = Schema::read(&node, &mut report).unwrap();
+    assert_eq!(report.into_problems(), []);
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read_json;
+
+    #[test]
+    fn nested_properties_become_dotted_names() {
+        let schema = schema_of(
+            r#"{"type": "object", "properties": {
+                "seed": {"type": "int", "default": 1},
+                "train": {"type": "object", "properties": {"lr": {"type": "float", "default": 0.1, "maximum": Infinity}}}},
+              "automl_default_parameters": ["train.lr"]}"#,
+        );
+        assert_eq!(schema.names().collect::<Vec<_>>(), ["seed", "train.lr"]);
+        assert_eq!(schema.default, serde_json::json!({"seed": 1, "train": {"lr": 0.1}}));
+        assert_eq!(schema.leaf("train.lr").unwrap().maximum, Some(f64::INFINITY));
+        for (path, known) in
+            [("train", true), ("train.lr", true), ("train.lr[0]", true), ("tra", false), ("train.l", false)]
+        {
+            assert_eq!(schema.knows(path), known, "{path}");
+        }
+    }
+
+    #[test]
+    fn broken_schemas_report_everything() {
+        let text = r#"{"properties": {
+            "a": {"type": "float", "minimum": 2, "maximum": 1},
+            "b": {"type": "categorical", "enum": []},
+            "c": {"default": 1},
+            "d": {"type": "int", "default": "x", "minimm": 1},
+            "e": {"type": "categorical", "enum": ["x", "y"], "option_weights": [1]}},
+          "automl_default_parameters": ["aa"]}"#;
+        let mut report = Report::new("s.json");
+        Schema::read(&read_json(text, &mut report).unwrap(), &mut report);
+        let text: Vec<_> = report.into_problems().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "s.json:2:18: error: a: minimum 2 is above maximum 1 (swap them)",
+                "s.json:3:18: error: b: there are no options (`enum` is empty)",
+                "s.json:4:18: error: c: key `type` is missing",
+                "s.json:5:50: warning: d: unknown key `minimm` is ignored (did you mean `minimum`?)",
+                "s.json:5:18: warning: d: the default is the text `x`, but the type is int",
+                "s.json:6:18: error: e: 1 weight for 2 options (give one weight for each option)",
+                "s.json:7:41: error: automl_default_parameters: no parameter `aa` (did you mean `a`?)",
+            ]
+        );
+    }
+}

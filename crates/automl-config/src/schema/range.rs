@@ -1,0 +1,175 @@
+//! From a leaf to the values that a search goes over.
+//!
+//! Where both bounds are finite they are the range. An open bound (missing or infinite) states what
+//! is legal, not what is sensible; there the range comes from the default `d`, cut to the bounds:
+//!
+//! | type  | default | range |
+//! |-------|---------|-------|
+//! | float | d > 0   | `[d/10, 10 d]` (two decades, hence on a log scale) |
+//! | float | d < 0   | `[10 d, d/10]` |
+//! | int   | d > 0   | `[max(1, d/2), 2 d]` |
+//! | other, or no default | | none: the user must give `--bound` |
+//!
+//! Each such choice is remarked upon.
+
+use super::{Kind, Leaf};
+use crate::grammar::interval;
+use crate::problem::{Code, Problem};
+use automl_core::{Distribution, Scale, log_scale_by_rule};
+
+/// Returns the distribution of a leaf's values and a remark for each decision taken.
+///
+/// The error's file is empty and to be filled in by the caller.
+pub(crate) fn search_range(leaf: &Leaf) -> Result<(Distribution, Vec<String>), Box<Problem>> {
+    let choices = || leaf.options.clone();
+    let weights = leaf.weights.clone();
+    let distribution = match &leaf.kind {
+        Kind::Bool => Distribution::bool(),
+        Kind::Ordered => Distribution::Ordinal { choices: choices() },
+        Kind::Categorical => Distribution::Categorical { choices: choices(), weights },
+        Kind::Text if !leaf.options.is_empty() => Distribution::Categorical { choices: choices(), weights },
+        Kind::Float | Kind::Int => return numeric_range(leaf),
+        Kind::Text => {
+            return Err(not_searchable(leaf, "is a free text", "give options: --bound 'NAME=a|b|c'"));
+        }
+        Kind::Other(kind) => {
+            return Err(not_searchable(
+                leaf,
+                &format!("has type `{kind}`, which cannot be searched yet"),
+                "",
+            ));
+        }
+    };
+    Ok((distribution, Vec::new()))
+}
+
+fn not_searchable(leaf: &Leaf, why: &str, hint: &str) -> Box<Problem> {
+    let hint = hint.replace("NAME", &leaf.name);
+    let message = format!("`{}` {why}", leaf.name);
+    Box::new(Problem::plain("", &leaf.name, Code::NotSearchable, message).with_hint(hint))
+}
+
+fn numeric_range(leaf: &Leaf) -> Result<(Distribution, Vec<String>), Box<Problem>> {
+    let whole = leaf.kind == Kind::Int;
+    let mut notes = Vec::new();
+    let closed = |bound: Option<f64>| bound.filter(|b| b.is_finite());
+    let (low, high) = match (closed(leaf.minimum), closed(leaf.maximum)) {
+        (Some(low), Some(high)) => (low, high),
+        (low, high) => {
+            let (low, high) = around_default(leaf, low, high).ok_or_else(|| {
+                let hint = "give its range: --bound 'NAME=low..high'";
+                not_searchable(leaf, "has no finite bounds and no default to start from", hint)
+            })?;
+            let shown = interval(low, high, whole);
+            notes.push(format!(
+                "{}: the schema bounds are open; searching {shown} around the default",
+                leaf.name
+            ));
+            (low, high)
+        }
+    };
+    let log = log_scale_by_rule(low, high, whole);
+    if log {
+        let shown = interval(low, high, whole);
+        notes.push(format!(
+            "{}: log scale, because {shown} spans decades; --bound can say :linear",
+            leaf.name
+        ));
+    }
+    let scale = if log { Scale::Log } else { Scale::Linear };
+    let distribution = if whole {
+        Distribution::Int { low: low.ceil() as i64, high: high.floor() as i64, step: 1, scale }
+    } else {
+        Distribution::Float { low, high, scale, step: None }
+    };
+    Ok((distribution, notes))
+}
+
+/// The table of the module header; `None` where it has no row.
+fn around_default(leaf: &Leaf, low: Option<f64>, high: Option<f64>) -> Option<(f64, f64)> {
+    let default = leaf.default.as_ref()?.as_f64()?;
+    let (from, to) = match leaf.kind {
+        Kind::Int if default >= 1.0 => ((default / 2.0).floor().max(1.0), default * 2.0),
+        Kind::Float if default > 0.0 => (default / 10.0, default * 10.0),
+        Kind::Float if default < 0.0 => (default * 10.0, default / 10.0),
+        _ => return None,
+    };
+    let (from, to) = (from.max(low.unwrap_or(from)), to.min(high.unwrap_or(to)));
+    (from < to).then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema_of;
+    use super::*;
+    use automl_core::ParamValue;
+
+    fn range(leaf: &str) -> Result<(Distribution, Vec<String>), String> {
+        let schema = schema_of(&format!(r#"{{"properties": {{"p": {leaf}}}}}"#));
+        search_range(&schema.leaves[0]).map_err(|p| p.message)
+    }
+
+    fn float(low: f64, high: f64, scale: Scale) -> Distribution {
+        Distribution::Float { low, high, scale, step: None }
+    }
+
+    #[test]
+    fn closed_bounds_are_the_range() {
+        let (found, notes) = range(r#"{"type": "float", "minimum": 1e-7, "maximum": 1e-5}"#).unwrap();
+        assert_eq!(found, float(1e-7, 1e-5, Scale::Log));
+        assert_eq!(notes, ["p: log scale, because 1e-7..1e-5 spans decades; --bound can say :linear"]);
+        let (found, notes) = range(r#"{"type": "number", "minimum": 0, "maximum": 1}"#).unwrap();
+        assert_eq!((found, notes), (float(0.0, 1.0, Scale::Linear), vec![]));
+        let (found, _) = range(r#"{"type": "int", "minimum": 1, "maximum": 4}"#).unwrap();
+        assert_eq!(found, Distribution::Int { low: 1, high: 4, step: 1, scale: Scale::Linear });
+    }
+
+    #[test]
+    fn open_bounds_span_the_default() {
+        let (found, notes) =
+            range(r#"{"type": "float", "default": 0.5, "minimum": 0, "maximum": Infinity}"#).unwrap();
+        assert_eq!(found, float(0.05, 5.0, Scale::Log));
+        assert_eq!(notes[0], "p: the schema bounds are open; searching 0.05..5.0 around the default");
+        let (found, _) = range(r#"{"type": "float", "default": 0.5, "maximum": 1}"#).unwrap();
+        assert_eq!(found, float(0.05, 1.0, Scale::Linear));
+        let (found, _) =
+            range(r#"{"type": "int", "default": 1, "minimum": 1, "maximum": Infinity}"#).unwrap();
+        assert_eq!(found, Distribution::Int { low: 1, high: 2, step: 1, scale: Scale::Linear });
+        let (found, _) = range(r#"{"type": "float", "default": -2.0}"#).unwrap();
+        assert_eq!(found, float(-20.0, -0.2, Scale::Linear));
+    }
+
+    #[test]
+    fn ranges_are_never_invented_from_nothing() {
+        for leaf in [
+            r#"{"type": "float", "default": 0.0, "minimum": 0}"#,
+            r#"{"type": "float"}"#,
+            r#"{"type": "int", "default": -1, "minimum": -1, "maximum": Infinity}"#,
+        ] {
+            assert_eq!(
+                range(leaf).unwrap_err(),
+                "`p` has no finite bounds and no default to start from",
+                "{leaf}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_become_choices() {
+        let text = |v: &str| ParamValue::Text(v.into());
+        let (found, _) =
+            range(r#"{"type": "categorical", "enum": ["a", "b"], "option_weights": [1, 3]}"#).unwrap();
+        assert_eq!(
+            found,
+            Distribution::Categorical { choices: vec![text("a"), text("b")], weights: Some(vec![1.0, 3.0]) }
+        );
+        let (found, _) = range(r#"{"type": "ordered_int", "enum": [32, 64]}"#).unwrap();
+        assert_eq!(found, Distribution::Ordinal { choices: vec![ParamValue::Int(32), ParamValue::Int(64)] });
+        assert_eq!(range(r#"{"type": "bool"}"#).unwrap().0, Distribution::bool());
+        assert_eq!(range(r#"{"type": "string"}"#).unwrap_err(), "`p` is a free text");
+        assert_eq!(
+            range(r#"{"type": "list_2"}"#).unwrap_err(),
+            "`p` has type `list_2`, which cannot be searched yet"
+        );
+    }
+}

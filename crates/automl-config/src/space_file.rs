@@ -1,0 +1,223 @@
+//! Search spaces in files: YAML, JSON or TOML.
+//!
+//! Either a list of parameters (at the top, or under the key `parameters`) or an object from names to
+//! parameters. A parameter is a short form (`lr=1e-5..1e-1:log`, in an object without the name) or an
+//! object: `{name, type: float|int|bool|categorical|ordinal, low, high, scale, step, choices, weights,
+//! default, condition}`, where `distribution` may hold the keys from `type` to `weights`.
+
+use crate::fields::{Fields, join, wrong_type};
+use crate::grammar::{ShortForm, interval};
+use crate::node::{Data, Node};
+use crate::problem::{Code, Report};
+use automl_core::{Condition, Distribution, ParamValue, Parameter, Scale, log_scale_by_rule};
+
+/// Reads the parameters of a space; problems go to the report, remarks to the notes.
+pub(crate) fn read_space(root: &Node, notes: &mut Vec<String>, report: &mut Report) -> Vec<Parameter> {
+    let list = root.get("parameters").or_else(|| root.get("parameter")).filter(|node| node.items().is_some());
+    let node = list.unwrap_or(root);
+    match &node.data {
+        Data::Seq(items) => {
+            let with_index = items.iter().enumerate();
+            with_index
+                .filter_map(|(i, item)| read_item(item, None, &format!("[{i}]"), notes, report))
+                .collect()
+        }
+        Data::Map(entries) => {
+            entries.iter().filter_map(|e| read_item(&e.value, Some(&e.key), &e.key, notes, report)).collect()
+        }
+        _ => wrong_type(node, "", "a list or an object of parameters", report).unwrap_or_default(),
+    }
+}
+
+fn read_item(
+    node: &Node,
+    name: Option<&str>,
+    path: &str,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Parameter> {
+    let parameter = match (&node.data, name) {
+        (Data::Str(text), name) => short_form(node, name, text, path, notes, report)?,
+        (Data::Map(_), name) => read_object(node, name, path, notes, report)?,
+        (_, Some(name)) => {
+            let value = node.to_param();
+            let Some(value) = value else { return wrong_type(node, path, "a parameter", report) };
+            Parameter::new(name, Distribution::Categorical { choices: vec![value], weights: None })
+        }
+        (_, None) => return wrong_type(node, path, "a parameter (a short form or an object)", report),
+    };
+    if let Err(error) = parameter.distribution.validate() {
+        report.error(node.at, path, Code::BadBounds, error.to_string());
+        return None;
+    }
+    Some(parameter)
+}
+
+fn short_form(
+    node: &Node,
+    name: Option<&str>,
+    text: &str,
+    path: &str,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Parameter> {
+    let parsed = match name {
+        Some(name) => ShortForm::parse_named(name, text),
+        None => ShortForm::parse(text),
+    };
+    match parsed {
+        Ok(parsed) => {
+            let (parameter, note) = parsed.to_parameter();
+            notes.extend(note);
+            Some(parameter)
+        }
+        Err(error) => {
+            let message = format!("{} (character {} of `{text}`)", error.message, error.column);
+            report.error(node.at, path, Code::Syntax, message).hint(error.hint);
+            None
+        }
+    }
+}
+
+fn read_object(
+    node: &Node,
+    name: Option<&str>,
+    path: &str,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Parameter> {
+    let mut fields = Fields::open(node, path, report)?;
+    let name = match name {
+        Some(name) => Some(name.to_string()),
+        None => fields.required_string("name", report),
+    };
+    let default = fields.node("default").and_then(Node::to_param);
+    let conditions = read_conditions(&mut fields, report);
+    let distribution = match fields.node("distribution") {
+        Some(inner) => {
+            let mut inner = Fields::open(inner, &join(path, "distribution"), report)?;
+            let distribution = read_distribution(&mut inner, name.as_deref(), notes, report);
+            inner.close(report);
+            distribution
+        }
+        None => read_distribution(&mut fields, name.as_deref(), notes, report),
+    };
+    fields.close(report);
+    let (name, distribution) = (name?, distribution?);
+    let default = default.map(|value| match (&distribution, value) {
+        (Distribution::Float { .. }, ParamValue::Int(v)) => ParamValue::Float(v as f64),
+        (_, value) => value,
+    });
+    Some(Parameter { name, distribution, default, conditions })
+}
+
+fn read_distribution(
+    fields: &mut Fields<'_>,
+    name: Option<&str>,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Distribution> {
+    let kind = fields.required_string("type", report)?;
+    match kind.as_str() {
+        "float" => read_numeric(fields, name, false, notes, report),
+        "int" => read_numeric(fields, name, true, notes, report),
+        "bool" => Some(Distribution::bool()),
+        "categorical" => {
+            let choices = read_choices(fields, report)?;
+            let weights = fields.node("weights").and_then(Node::items);
+            let weights = weights.and_then(|items| items.iter().map(Node::as_f64).collect());
+            Some(Distribution::Categorical { choices, weights })
+        }
+        "ordinal" => Some(Distribution::Ordinal { choices: read_choices(fields, report)? }),
+        other => {
+            let at = fields.node("type").map_or(fields.at(), |n| n.at);
+            let message = format!("unknown type `{other}`");
+            let problem = report.error(at, &fields.path_of("type"), Code::UnknownName, message);
+            problem.hint("known: `float`, `int`, `bool`, `categorical`, `ordinal`");
+            None
+        }
+    }
+}
+
+fn read_numeric(
+    fields: &mut Fields<'_>,
+    name: Option<&str>,
+    whole: bool,
+    notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Option<Distribution> {
+    let low = number(fields, "low", whole, report);
+    let high = number(fields, "high", whole, report);
+    for (key, found) in [("low", low), ("high", high)] {
+        if found.is_none() && fields.node(key).is_none() {
+            let path = fields.path_of("");
+            let path = path.trim_end_matches('.');
+            report.error(fields.at(), path, Code::MissingKey, format!("key `{key}` is missing"));
+        }
+    }
+    let step = number(fields, "step", whole, report);
+    let scale = read_scale(fields, report);
+    let (low, high) = (low?, high?);
+    let scale = scale.unwrap_or_else(|| {
+        if step.is_none() && log_scale_by_rule(low, high, whole) {
+            let interval = interval(low, high, whole);
+            notes.push(format!("{}: log scale, because {interval} spans decades", name.unwrap_or_default()));
+            Scale::Log
+        } else {
+            Scale::Linear
+        }
+    });
+    Some(if whole {
+        Distribution::Int { low: low as i64, high: high as i64, step: step.map_or(1, |s| s as i64), scale }
+    } else {
+        Distribution::Float { low, high, scale, step }
+    })
+}
+
+fn number(fields: &mut Fields<'_>, key: &'static str, whole: bool, report: &mut Report) -> Option<f64> {
+    let path = fields.path_of(key);
+    let node = fields.node(key)?;
+    match node.as_f64() {
+        Some(v) if v.is_finite() && (!whole || v.fract() == 0.0) => Some(v),
+        _ => wrong_type(node, &path, if whole { "a whole number" } else { "a finite number" }, report),
+    }
+}
+
+fn read_scale(fields: &mut Fields<'_>, report: &mut Report) -> Option<Scale> {
+    let path = fields.path_of("scale");
+    let node = fields.node("scale")?;
+    match node.as_str() {
+        Some("log") => Some(Scale::Log),
+        Some("linear") => Some(Scale::Linear),
+        _ => wrong_type(node, &path, "`log` or `linear`", report),
+    }
+}
+
+fn read_choices(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<ParamValue>> {
+    let path = fields.path_of("choices");
+    let node = fields.required("choices", report)?;
+    match node.items().map(|items| items.iter().map(Node::to_param).collect::<Option<Vec<_>>>()) {
+        Some(Some(choices)) => Some(choices),
+        _ => wrong_type(node, &path, "a list of values", report),
+    }
+}
+
+/// `condition` is one object, `conditions` a list: `{parent, in: [values]}`.
+fn read_conditions(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Condition> {
+    let path = fields.path_of("condition");
+    let one = fields.node("condition").into_iter();
+    let many = fields.node("conditions").and_then(Node::items).unwrap_or_default();
+    one.chain(many).filter_map(|node| read_condition(node, &path, report)).collect()
+}
+
+fn read_condition(node: &Node, path: &str, report: &mut Report) -> Option<Condition> {
+    let mut fields = Fields::open(node, path, report)?;
+    let parent = fields.required_string("parent", report);
+    let values = fields.required("in", report);
+    let values = values.and_then(|node| match &node.data {
+        Data::Seq(items) => items.iter().map(Node::to_param).collect::<Option<Vec<_>>>(),
+        _ => node.to_param().map(|value| vec![value]),
+    });
+    fields.close(report);
+    Some(Condition { parent: parent?, values: values? })
+}

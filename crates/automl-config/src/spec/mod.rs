@@ -1,0 +1,11 @@
+//! A program's spec: a tree of plain values, addressed by dotted paths, written as a text.
+//!
+//! This module knows paths and formats. Which keys exist and what they mean is the schema's business.
+
+mod path;
+mod secret;
+mod write;
+
+pub(crate) use path::SpecPath;
+pub(crate) use secret::{Secrets, is_secret, variable};
+pub(crate) use write::SpecFormat;

@@ -1,0 +1,5 @@
+//! Runner and local executor with real processes: small shell scripts stand in for trainers.
+
+mod common;
+mod local;
+mod runner;

@@ -1,0 +1,174 @@
+//! The search space as a model sees it: rows over the parameters that vary.
+//!
+//! Parameters with a single value carry no information and get no column, so that adding one changes
+//! nothing. Everything else follows the encodings of the space; values are only ever made and read by
+//! the space itself.
+
+use automl_core::{Distribution, Encoding, ParamValue, Params, Scale, SearchSpace};
+use automl_surrogate::Column;
+
+/// Rows over the varying parameters of a space.
+pub(crate) struct Design<'a> {
+    space: &'a SearchSpace,
+    /// Index of the parameter behind every column.
+    parameters: Vec<usize>,
+    columns: Vec<Column>,
+    /// Whether a row may differ from the row of its own values.
+    needs_canonicalising: bool,
+}
+
+impl<'a> Design<'a> {
+    pub(crate) fn new(space: &'a SearchSpace) -> Self {
+        let encodings = space.encodings();
+        let columns = encodings.iter().enumerate().filter_map(|(i, &encoding)| Some((i, column(encoding)?)));
+        let (parameters, columns) = columns.unzip();
+        let rounds = |distribution: &Distribution| {
+            distribution.encoding() == Encoding::Continuous && distribution.cardinality().is_some()
+        };
+        let needs_canonicalising =
+            space.parameters().iter().any(|p| !p.conditions.is_empty() || rounds(&p.distribution));
+        Self { space, parameters, columns, needs_canonicalising }
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Turns one uniform number a column into a row; categories follow their prior weights.
+    pub(crate) fn row_from_units(&self, units: &[f64]) -> Vec<f64> {
+        let places = self.parameters.iter().zip(&self.columns).zip(units);
+        let value = |((&i, column), &unit): ((&usize, &Column), &f64)| match &self.space.parameters()[i]
+            .distribution
+        {
+            Distribution::Categorical { weights: Some(weights), .. } => weighted(weights, unit),
+            Distribution::Categorical { weights: None, .. }
+            | Distribution::Float { .. }
+            | Distribution::Int { .. }
+            | Distribution::Ordinal { .. } => column.from_unit(unit),
+        };
+        places.map(value).collect()
+    }
+
+    /// Returns the values that a row stands for.
+    pub(crate) fn params(&self, row: &[f64]) -> Params {
+        let mut whole: Vec<f64> =
+            self.space.parameters().iter().map(|p| p.distribution.inactive_code()).collect();
+        for (&i, &value) in self.parameters.iter().zip(row) {
+            whole[i] = value;
+        }
+        self.space.decode(&whole)
+    }
+
+    /// Returns the row of some values.
+    pub(crate) fn row(&self, params: &Params) -> Vec<f64> {
+        let whole = self.space.encode(params);
+        self.parameters.iter().map(|&i| whole[i]).collect()
+    }
+
+    /// Replaces a row by the row of its values, and clears the flags of inactive columns.
+    pub(crate) fn canonicalise(&self, row: &mut [f64], active: &mut [bool]) {
+        if !self.needs_canonicalising {
+            return;
+        }
+        let params = self.params(row);
+        row.copy_from_slice(&self.row(&params));
+        for (flag, &i) in active.iter_mut().zip(&self.parameters) {
+            *flag = params.get(&self.space.parameters()[i].name).is_some();
+        }
+    }
+
+    /// Returns the row of configuration `index` of a finite space, for `index` below its size.
+    pub(crate) fn row_at(&self, index: u64) -> Vec<f64> {
+        let mut rest = index;
+        let level = |&i: &usize| {
+            let distribution = &self.space.parameters()[i].distribution;
+            let count = distribution.cardinality().expect("every parameter of a finite space is finite");
+            let k = rest % count;
+            rest /= count;
+            unit_of_level(distribution, k, count)
+        };
+        self.parameters.iter().map(level).collect()
+    }
+}
+
+fn column(encoding: Encoding) -> Option<Column> {
+    match encoding {
+        Encoding::Constant => None,
+        Encoding::Continuous => Some(Column::Continuous),
+        // More levels than 32 bits can count are as good as a continuum.
+        Encoding::Grid { levels } => {
+            Some(u32::try_from(levels).map_or(Column::Continuous, |levels| Column::Grid { levels }))
+        }
+        Encoding::Categorical { choices } => Some(Column::Categorical { choices }),
+    }
+}
+
+/// Index at which the prefix sum of the weights exceeds `unit` times their total.
+fn weighted(weights: &[f64], unit: f64) -> f64 {
+    let total: f64 = weights.iter().sum();
+    let mut sum = 0.0;
+    let beyond = weights.iter().position(|weight| {
+        sum += weight;
+        sum > unit * total
+    });
+    let last = weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
+    beyond.unwrap_or(last) as f64
+}
+
+fn unit_of_level(distribution: &Distribution, k: u64, count: u64) -> f64 {
+    match distribution {
+        Distribution::Int { low, scale: Scale::Log, .. } => {
+            let value = ParamValue::Int(low.wrapping_add_unsigned(k));
+            distribution.to_unit(&value).expect("a whole number between the bounds has a unit value")
+        }
+        Distribution::Categorical { .. } => k as f64,
+        Distribution::Int { scale: Scale::Linear, .. }
+        | Distribution::Float { .. }
+        | Distribution::Ordinal { .. } => (k as f64 + 0.5) / count as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::Parameter;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_index_is_another_configuration() {
+        let int = |low, high, scale| Distribution::Int { low, high, step: 1, scale };
+        let space = SearchSpace::new(vec![
+            Parameter::new("a", int(3, 7, Scale::Log)),
+            Parameter::new("b", Distribution::bool()),
+            Parameter::new("c", int(5, 5, Scale::Linear)),
+            Parameter::new("d", int(-1, 4, Scale::Linear)),
+        ])
+        .unwrap();
+        let design = Design::new(&space);
+        let keys: BTreeSet<String> = (0..60).map(|k| design.params(&design.row_at(k)).key()).collect();
+        assert_eq!((space.size(), keys.len(), design.columns().len()), (Some(60), 60, 3));
+    }
+
+    #[test]
+    fn weights_share_the_unit_interval() {
+        let weights = [0.0, 1.0, 3.0, 0.0];
+        assert_eq!([0.0, 0.24, 0.26, 0.999, 1.0].map(|u| weighted(&weights, u)), [1.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn rows_survive_the_way_to_values_and_back() {
+        let float = |low, high, scale| Distribution::Float { low, high, scale, step: None };
+        let space = SearchSpace::new(vec![
+            Parameter::new("lr", float(1e-5, 1e-1, Scale::Log)),
+            Parameter::new("units", Distribution::Int { low: 1, high: 64, step: 1, scale: Scale::Log }),
+            Parameter::new("flag", Distribution::bool()),
+        ])
+        .unwrap();
+        let design = Design::new(&space);
+        let mut row = design.row_from_units(&[0.3, 0.6, 0.7]);
+        design.canonicalise(&mut row, &mut [true; 3]);
+        let again = design.row(&design.params(&row));
+        assert!(row.iter().zip(&again).all(|(a, b)| (a - b).abs() < 1e-14), "{row:?} {again:?}");
+        assert_eq!(row[2], 1.0);
+    }
+}

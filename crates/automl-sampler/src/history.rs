@@ -1,0 +1,51 @@
+//! What a sampler may know about the trials so far.
+
+use std::collections::BTreeSet;
+
+use automl_core::{Fidelity, Loss, Params, TrialId};
+
+/// One finished measurement of a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The trial.
+    pub trial: TrialId,
+    /// Its values.
+    pub params: Params,
+    /// Its result, smaller is better.
+    pub loss: Loss,
+    /// The fidelity at which the loss was measured.
+    pub fidelity: Fidelity,
+}
+
+/// Everything a suggestion depends on besides the space, the trial number and the seed.
+///
+/// The order within the lists does not matter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// Results. A trial may appear several times, at several fidelities.
+    pub observations: Vec<Observation>,
+    /// Trials without a result yet.
+    pub pending: Vec<(TrialId, Params)>,
+    /// Trials that ended without a result.
+    pub failed: Vec<(TrialId, Params)>,
+    /// `theta` of the latest suggestion that has one; empty is allowed and only costs time.
+    pub theta: Vec<f64>,
+    /// Number of trials the study will have, where known: a short study starts modelling earlier.
+    pub budget: Option<u64>,
+}
+
+impl History {
+    /// Returns the keys of all configurations that have or had a trial.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        let observed = self.observations.iter().map(|observation| &observation.params);
+        let others = self.pending.iter().chain(&self.failed).map(|(_, params)| params);
+        observed.chain(others).map(Params::key).collect()
+    }
+
+    /// Returns the number of trials in any state.
+    pub(crate) fn trials(&self) -> usize {
+        let observed = self.observations.iter().map(|observation| observation.trial);
+        let others = self.pending.iter().chain(&self.failed).map(|(trial, _)| *trial);
+        observed.chain(others).collect::<BTreeSet<_>>().len()
+    }
+}

@@ -1,0 +1,27 @@
+//! Independent draws: uniform on every parameter's scale, categories by their weights.
+
+use automl_core::{Origin, SearchSpace, TrialId};
+
+use crate::{History, Sampler, SuggestError, Suggestion, fresh};
+
+/// Draws every trial independently of all results.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Random;
+
+impl Sampler for Random {
+    fn suggest(
+        &self,
+        space: &SearchSpace,
+        history: &History,
+        trial: TrialId,
+        seed: u64,
+    ) -> Result<Suggestion, SuggestError> {
+        let params = fresh::draw(space, &history.keys(), trial, seed)?;
+        let origin = Origin {
+            model: "random".into(),
+            reason: "an independent draw from the whole space".into(),
+            ..Origin::default()
+        };
+        Ok(Suggestion { params, origin })
+    }
+}

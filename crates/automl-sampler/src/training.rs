@@ -1,0 +1,142 @@
+//! From a history to rows and targets: which fidelity is modelled, and what failures count as.
+//!
+//! One fidelity is modelled at a time: losses of different fidelities are not comparable. It is the
+//! highest one with at least `max(4, D + 2)` observations, `D` being the number of varying parameters,
+//! so that its length scales can be told apart; without such a fidelity, the one with the most
+//! observations, the higher one on a tie.
+//!
+//! Few failures are put into the model as results worse than all others. When they are many, five or
+//! more than a fifth of the trials, that would distort the targets; then a second model learns where
+//! trials fail.
+
+use std::collections::BTreeMap;
+
+use automl_core::{Fidelity, Params, TrialId};
+use automl_surrogate::warp_targets;
+
+use crate::design::Design;
+use crate::history::{History, Observation};
+
+/// Observations without which no model is fitted.
+pub(crate) const RESULTS_MIN: usize = 4;
+/// Failures from which on a model of its own learns them.
+const FAILURES_MODELLED: usize = 5;
+/// Rows that a model is conditioned on: the best ones and the latest ones, half each.
+const ROWS_MAX: usize = 1000;
+
+/// Data of one modelled fidelity.
+pub(crate) struct Training {
+    pub(crate) fidelity: Fidelity,
+    /// Number of observations before any selection.
+    pub(crate) observations: usize,
+    pub(crate) rows: Vec<Vec<f64>>,
+    /// Standardised, larger is better.
+    pub(crate) targets: Vec<f64>,
+    /// Rows and labels ±1 for a model of failure, where one is wanted.
+    pub(crate) outcomes: Option<(Vec<Vec<f64>>, Vec<f64>)>,
+}
+
+impl Training {
+    /// Collects the data, or returns `None` when fewer than `results_min` observations share a fidelity.
+    pub(crate) fn new(design: &Design, history: &History, results_min: usize) -> Option<Self> {
+        let fidelity = modelled_fidelity(history, design.columns().len())?;
+        let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
+        let by_trial: BTreeMap<TrialId, &Observation> = at_fidelity.map(|o| (o.trial, o)).collect();
+        if by_trial.len() < results_min {
+            return None;
+        }
+        let kept = select(by_trial.values().copied().collect());
+        let mut rows: Vec<Vec<f64>> = kept.iter().map(|o| design.row(&o.params)).collect();
+        let mut targets: Vec<Option<f64>> = kept.iter().map(|o| Some(-o.loss.get())).collect();
+        let failed = in_trial_order(&history.failed);
+        let failed_rows = failed.iter().map(|params| design.row(params));
+        let total = by_trial.len() + failed.len();
+        let outcomes = if failed.len() >= FAILURES_MODELLED || 5 * failed.len() > total {
+            let labels = std::iter::repeat_n(1.0, rows.len()).chain(std::iter::repeat_n(-1.0, failed.len()));
+            Some((rows.iter().cloned().chain(failed_rows).collect(), labels.collect()))
+        } else {
+            rows.extend(failed_rows);
+            targets.resize(rows.len(), None);
+            None
+        };
+        let targets = warp_targets(&targets);
+        Some(Self { fidelity, observations: by_trial.len(), rows, targets, outcomes })
+    }
+
+    /// Whether there is nothing to learn from.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.targets.iter().all(|&target| target == self.targets[0])
+    }
+}
+
+/// Parameters in the order of their trials.
+pub(crate) fn in_trial_order(trials: &[(TrialId, Params)]) -> Vec<&Params> {
+    let ordered: BTreeMap<TrialId, &Params> = trials.iter().map(|(trial, params)| (*trial, params)).collect();
+    ordered.into_values().collect()
+}
+
+fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
+    let mut counts = BTreeMap::<Fidelity, usize>::new();
+    for observation in &history.observations {
+        *counts.entry(observation.fidelity).or_default() += 1;
+    }
+    let enough = RESULTS_MIN.max(dimension + 2);
+    let highest = counts.iter().rev().find(|&(_, &count)| count >= enough);
+    let fullest = counts.iter().max_by_key(|&(&fidelity, &count)| (count, fidelity));
+    highest.or(fullest).map(|(&fidelity, _)| fidelity)
+}
+
+/// Keeps the best and the latest observations when there are too many, in trial order.
+fn select(observations: Vec<&Observation>) -> Vec<&Observation> {
+    if observations.len() <= ROWS_MAX {
+        return observations;
+    }
+    let (older, latest) = observations.split_at(observations.len() - ROWS_MAX / 2);
+    let mut best = older.to_vec();
+    best.sort_by_key(|o| (o.loss, o.trial));
+    best.truncate(ROWS_MAX - latest.len());
+    best.sort_by_key(|o| o.trial);
+    best.extend(latest);
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Direction, Objective};
+
+    fn observation(trial: u64, fidelity: u64, value: f64) -> Observation {
+        let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+        Observation {
+            trial: TrialId(trial),
+            params: Params::default(),
+            loss: objective.loss(value).unwrap(),
+            fidelity: Fidelity(fidelity),
+        }
+    }
+
+    fn check_fidelity(counts: &[(u64, u64)], expected: u64) {
+        let all = counts.iter().flat_map(|&(f, n)| (0..n).map(move |i| observation(100 * f + i, f, 0.0)));
+        let history = History { observations: all.collect(), ..History::default() };
+        assert_eq!(modelled_fidelity(&history, 3), Some(Fidelity(expected)), "{counts:?}");
+    }
+
+    #[test]
+    fn highest_fidelity_with_enough_results_is_modelled() {
+        check_fidelity(&[(1, 9)], 1);
+        check_fidelity(&[(1, 9), (3, 5), (9, 4)], 3);
+        check_fidelity(&[(1, 9), (3, 5), (9, 5)], 9);
+        check_fidelity(&[(1, 4), (3, 4), (9, 1)], 3);
+    }
+
+    #[test]
+    fn best_and_latest_of_many_results_are_kept() {
+        let all: Vec<Observation> =
+            (0..1500).map(|i| observation(i, 1, -((i as f64) - 40.0).abs())).collect();
+        let kept = select(all.iter().collect());
+        assert_eq!(kept.len(), ROWS_MAX);
+        assert!(kept.windows(2).all(|pair| pair[0].trial < pair[1].trial));
+        assert_eq!(kept[999].trial, TrialId(1499));
+        assert!(!kept.iter().any(|o| o.trial == TrialId(40)), "the worst is left out");
+    }
+}

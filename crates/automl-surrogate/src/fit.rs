@@ -1,0 +1,264 @@
+//! Fits the covariance parameters: the maximum of likelihood times prior.
+//!
+//! The search runs over natural logarithms inside a box, from the previous optimum and, regularly, from
+//! a fixed start, so that a bad optimum cannot be inherited for ever. It is stateless: what was found
+//! last time is an argument. With more than 300 rows only a subset takes part.
+
+use crate::kernel::Hyperparameters;
+use crate::lbfgs::{Minimum, StopRule, minimize};
+use crate::likelihood::Likelihood;
+use crate::linalg::CholeskyError;
+use crate::prior::log_prior;
+use crate::process::GaussianProcess;
+use crate::subset::fit_rows;
+use crate::training::TrainingSet;
+
+/// Noise that is always there, in squared standardised units; keeps the covariance factorable.
+const NOISE_FLOOR: f64 = 1e-6;
+const LENGTHSCALE_BOUNDS: (f64, f64) = (0.02, 200.0);
+const SIGNAL_BOUNDS: (f64, f64) = (1e-3, 50.0);
+/// Bounds of the noise above [`NOISE_FLOOR`].
+const NOISE_BOUNDS: (f64, f64) = (1e-7, 2.0);
+
+/// The fixed start is tried again whenever the number of rows is a multiple of this.
+const COLD_START_PERIOD: usize = 5;
+/// Columns above which the fixed start has longer lengthscales: likelihood gradients vanish when all
+/// points are many lengthscales apart.
+const WIDE: usize = 40;
+
+/// The posterior is wide: a hundredth of a nat is far below what distinguishes two fits.
+const STOP: StopRule = StopRule {
+    iterations_max: 40,
+    gradient_tolerance: 1e-2,
+    decrease_tolerance: 1e-5,
+};
+
+/// What a fit starts from and assumes.
+#[derive(Clone, Debug, Default)]
+pub struct FitOptions {
+    /// Optimum of an earlier fit of the same columns.
+    pub warm_start: Option<Hyperparameters>,
+    /// Whether equal rows always give equal targets; the noise then stays at its floor of 1e-6.
+    pub deterministic: bool,
+}
+
+/// Fits the covariance parameters to `data` and conditions the process on it.
+///
+/// # Errors
+/// [`CholeskyError`] when neither the optimum nor the fallback (unit scales, noise 0.1) gives a
+/// covariance matrix that can be factored.
+///
+/// # Panics
+/// Panics when the warm start has another number of columns.
+pub fn fit(data: TrainingSet, options: &FitOptions) -> Result<GaussianProcess, CholeskyError> {
+    let found = optimum(&data, options);
+    match found.map(|best| GaussianProcess::condition(data.clone(), best)) {
+        Some(Ok(process)) => Ok(process),
+        Some(Err(_)) | None => GaussianProcess::condition(data.clone(), fallback(data.columns().len())),
+    }
+}
+
+/// Best of the starts, or `None` when the likelihood could be evaluated at none of them.
+fn optimum(data: &TrainingSet, options: &FitOptions) -> Option<Hyperparameters> {
+    let subset = data.select(&fit_rows(data));
+    let mut likelihood = Likelihood::new(&subset);
+    let box_of_logs = Logs {
+        columns: data.columns().len(),
+        deterministic: options.deterministic,
+    };
+    let mut best: Option<Minimum> = None;
+    for start in starts(data, options) {
+        let found = minimize(
+            &box_of_logs.encode(&start),
+            &box_of_logs.bounds(),
+            STOP,
+            |logs, slopes| negative_log_posterior(&mut likelihood, box_of_logs, logs, slopes),
+        );
+        if found.value.is_finite() && best.as_ref().is_none_or(|best| found.value < best.value) {
+            best = Some(found);
+        }
+    }
+    best.map(|minimum| box_of_logs.decode(&minimum.point))
+}
+
+fn starts(data: &TrainingSet, options: &FitOptions) -> Vec<Hyperparameters> {
+    let mut starts: Vec<Hyperparameters> = options.warm_start.iter().cloned().collect();
+    if starts.is_empty() || data.len().is_multiple_of(COLD_START_PERIOD) {
+        starts.push(cold_start(data.columns().len()));
+    }
+    starts
+}
+
+fn cold_start(columns: usize) -> Hyperparameters {
+    let lengthscale = if columns > WIDE {
+        (columns as f64).sqrt() / 10.0
+    } else {
+        0.5
+    };
+    Hyperparameters {
+        lengthscales: vec![lengthscale.max(0.5); columns],
+        signal_variance: 1.0,
+        noise_variance: 1e-2,
+    }
+}
+
+/// Mode of the prior with so much noise that the matrix can be factored.
+fn fallback(columns: usize) -> Hyperparameters {
+    Hyperparameters {
+        lengthscales: vec![1.0; columns],
+        signal_variance: 1.0,
+        noise_variance: 0.1,
+    }
+}
+
+fn negative_log_posterior(likelihood: &mut Likelihood, space: Logs, logs: &[f64], slopes: &mut [f64]) -> f64 {
+    let at = space.decode(logs);
+    let Ok(data) = likelihood.evaluate(&at) else {
+        return f64::INFINITY;
+    };
+    let prior = log_prior(&at);
+    for (slope, (a, b)) in slopes
+        .iter_mut()
+        .zip(data.lengthscales.iter().zip(&prior.lengthscales))
+    {
+        *slope = -(a + b);
+    }
+    slopes[space.columns] = -(data.signal_variance + prior.signal_variance);
+    if !space.deterministic {
+        let share_above_floor = (at.noise_variance - NOISE_FLOOR) / at.noise_variance;
+        slopes[space.columns + 1] = -(data.noise_variance + prior.noise_variance) * share_above_floor;
+    }
+    -(data.value + prior.value)
+}
+
+/// Order of the logarithms: lengthscales, signal variance, and the noise above its floor if free.
+#[derive(Clone, Copy)]
+struct Logs {
+    columns: usize,
+    deterministic: bool,
+}
+
+impl Logs {
+    fn bounds(self) -> Vec<(f64, f64)> {
+        let mut bounds = vec![LENGTHSCALE_BOUNDS; self.columns];
+        bounds.push(SIGNAL_BOUNDS);
+        if !self.deterministic {
+            bounds.push(NOISE_BOUNDS);
+        }
+        bounds
+            .into_iter()
+            .map(|(low, high)| (libm::log(low), libm::log(high)))
+            .collect()
+    }
+
+    fn encode(self, plain: &Hyperparameters) -> Vec<f64> {
+        assert_eq!(plain.lengthscales.len(), self.columns, "one lengthscale a column");
+        let mut logs: Vec<f64> = plain.lengthscales.iter().map(|&l| libm::log(l)).collect();
+        logs.push(libm::log(plain.signal_variance));
+        if !self.deterministic {
+            logs.push(libm::log(
+                (plain.noise_variance - NOISE_FLOOR).max(NOISE_BOUNDS.0),
+            ));
+        }
+        logs
+    }
+
+    fn decode(self, logs: &[f64]) -> Hyperparameters {
+        let above_floor = if self.deterministic {
+            0.0
+        } else {
+            libm::exp(logs[self.columns + 1])
+        };
+        Hyperparameters {
+            lengthscales: logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
+            signal_variance: libm::exp(logs[self.columns]),
+            noise_variance: NOISE_FLOOR + above_floor,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::Column;
+    use crate::draws::Draws;
+
+    fn smooth(n: usize) -> TrainingSet {
+        let draws = Draws::new(3);
+        let rows: Vec<Vec<f64>> = (0..n as u64)
+            .map(|i| (0..3).map(|j| draws.uniform(i, j)).collect())
+            .collect();
+        let targets: Vec<f64> = rows
+            .iter()
+            .map(|row| libm::sin(7.0 * row[0]) + 0.2 * row[1])
+            .collect();
+        TrainingSet::new(&[Column::Continuous; 3], &rows, &targets)
+    }
+
+    #[test]
+    fn posterior_gradient_matches_finite_differences() {
+        let data = smooth(12);
+        let mut likelihood = Likelihood::new(&data);
+        let space = Logs {
+            columns: 3,
+            deterministic: false,
+        };
+        let logs = [-0.5, 0.3, 0.9, 0.2, -5.0];
+        let mut analytic = [0.0; 5];
+        negative_log_posterior(&mut likelihood, space, &logs, &mut analytic);
+        for i in 0..5 {
+            let (mut up, mut down) = (logs, logs);
+            up[i] += 1e-5;
+            down[i] -= 1e-5;
+            let mut value = |logs: &[f64]| negative_log_posterior(&mut likelihood, space, logs, &mut [0.0; 5]);
+            let numeric = (value(&up) - value(&down)) / 2e-5;
+            assert!(
+                (numeric - analytic[i]).abs() < 1e-5,
+                "{i}: {numeric} {}",
+                analytic[i]
+            );
+        }
+    }
+
+    #[test]
+    fn irrelevant_columns_get_long_lengthscales() {
+        let process = fit(smooth(40), &FitOptions::default()).unwrap();
+        let lengthscales = &process.hyperparameters().lengthscales;
+        assert!(lengthscales[0] < 0.6 * lengthscales[1], "{lengthscales:?}");
+        assert!(lengthscales[0] < 0.4 * lengthscales[2], "{lengthscales:?}");
+        assert!(process.hyperparameters().noise_variance < 1e-2);
+    }
+
+    #[test]
+    fn warm_start_ends_in_the_same_optimum() {
+        let cold = fit(smooth(41), &FitOptions::default()).unwrap();
+        let warm_start = Some(cold.hyperparameters().clone());
+        let warm = fit(
+            smooth(41),
+            &FitOptions {
+                warm_start,
+                deterministic: false,
+            },
+        )
+        .unwrap();
+        let pairs = cold
+            .hyperparameters()
+            .lengthscales
+            .iter()
+            .zip(&warm.hyperparameters().lengthscales);
+        assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 0.02));
+    }
+
+    #[test]
+    fn deterministic_data_keep_the_noise_floor() {
+        let process = fit(
+            smooth(20),
+            &FitOptions {
+                warm_start: None,
+                deterministic: true,
+            },
+        )
+        .unwrap();
+        assert_eq!(process.hyperparameters().noise_variance, NOISE_FLOOR);
+    }
+}

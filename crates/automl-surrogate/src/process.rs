@@ -1,0 +1,341 @@
+//! A Gaussian process conditioned on data: mean, variance and their gradients at any row.
+//!
+//! Zero prior mean; `L Lᵀ = K + σ² diag(1/m)`, `α = C⁻¹ z`, `k` the covariances of a query with the
+//! data, `v = L⁻¹ k`: mean `kᵀα`, variance of the noise-free value `s² − vᵀv`.
+//!
+//! Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
+
+use crate::kernel::{Hyperparameters, Kernel, matern52, matern52_lanes};
+use crate::linalg::{Cholesky, CholeskyError};
+use crate::loops::dot;
+use crate::training::TrainingSet;
+
+/// Smallest posterior variance, relative to `s²`: rounding could make it negative at a data point.
+const VARIANCE_MIN: f64 = 1e-12;
+/// Smallest squared pivot of an appended row, relative to `s²`.
+const PIVOT_MIN: f64 = 1e-10;
+/// Rows predicted at once.
+const LANES: usize = 8;
+/// Noise variance above which the best target is no longer a fair incumbent.
+const NOISY: f64 = 1e-3;
+
+/// Normal distribution of the noise-free target at one row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// Posterior mean.
+    pub mean: f64,
+    /// Posterior variance, positive.
+    pub variance: f64,
+}
+
+/// A prediction with its derivatives by every coordinate; they are 0 for categories.
+#[derive(Clone, Debug)]
+pub struct PredictionGradient {
+    /// The prediction itself.
+    pub prediction: Prediction,
+    /// Derivatives of the mean.
+    pub mean: Vec<f64>,
+    /// Derivatives of the variance.
+    pub variance: Vec<f64>,
+}
+
+/// A Gaussian process conditioned on a training set.
+#[derive(Clone, Debug)]
+pub struct GaussianProcess {
+    data: TrainingSet,
+    hyperparameters: Hyperparameters,
+    kernel: Kernel,
+    factor: Cholesky,
+    alpha: Vec<f64>,
+}
+
+impl GaussianProcess {
+    /// Conditions a process with the given parameters on `data`.
+    ///
+    /// # Errors
+    /// [`CholeskyError`] when the covariance matrix cannot be factored even with jitter.
+    ///
+    /// # Panics
+    /// Panics unless there is one lengthscale a column.
+    pub fn condition(data: TrainingSet, hyperparameters: Hyperparameters) -> Result<Self, CholeskyError> {
+        let kernel = Kernel::new(data.columns(), &hyperparameters);
+        let n = data.len();
+        let matrix = nalgebra::DMatrix::from_fn(n, n, |a, b| match a.cmp(&b) {
+            std::cmp::Ordering::Less => 0.0,
+            std::cmp::Ordering::Equal => {
+                kernel.signal_variance() + hyperparameters.noise_variance / data.counts()[a]
+            }
+            std::cmp::Ordering::Greater => kernel.covariance(data.row(a), data.row(b)),
+        });
+        let factor = Cholesky::new(&matrix)?;
+        let alpha = factor.solve(data.targets());
+        Ok(Self {
+            data,
+            hyperparameters,
+            kernel,
+            factor,
+            alpha,
+        })
+    }
+
+    /// Returns the rows and targets behind this process, appended ones included.
+    pub fn data(&self) -> &TrainingSet {
+        &self.data
+    }
+
+    /// Returns the covariance parameters.
+    pub fn hyperparameters(&self) -> &Hyperparameters {
+        &self.hyperparameters
+    }
+
+    /// Returns the covariance function.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Returns the factor of the covariance matrix of the data.
+    pub fn factor(&self) -> &Cholesky {
+        &self.factor
+    }
+
+    /// Returns `α = C⁻¹ z`.
+    pub fn weights(&self) -> &[f64] {
+        &self.alpha
+    }
+
+    /// Predicts many rows.
+    pub fn predict(&self, rows: &[Vec<f64>]) -> Vec<Prediction> {
+        let mut workspace = vec![[0.0; LANES]; self.data.len()];
+        rows.chunks(LANES)
+            .flat_map(|chunk| self.predict_lanes(chunk, &mut workspace))
+            .collect()
+    }
+
+    /// Predicts up to [`LANES`] rows at once, one a lane.
+    fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]]) -> Vec<Prediction> {
+        let columns: Vec<[f64; LANES]> = (0..self.data.columns().len())
+            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
+            .collect();
+        let mut means = [0.0; LANES];
+        for (j, covariances) in cross.iter_mut().enumerate() {
+            let correlations = matern52_lanes(self.squared_distances(&columns, self.data.row(j))).values;
+            *covariances = correlations.map(|correlation| self.kernel.signal_variance() * correlation);
+            for (mean, covariance) in means.iter_mut().zip(covariances) {
+                *mean += *covariance * self.alpha[j];
+            }
+        }
+        self.factor.solve_lower_lanes(cross);
+        let mut explained = [0.0; LANES];
+        for row in cross.iter() {
+            for (sum, v) in explained.iter_mut().zip(row) {
+                *sum += v * v;
+            }
+        }
+        let predictions = means.iter().zip(explained).take(rows.len());
+        predictions
+            .map(|(&mean, explained)| self.prediction(mean, explained))
+            .collect()
+    }
+
+    fn squared_distances(&self, columns: &[[f64; LANES]], row: &[f64]) -> [f64; LANES] {
+        let mut rho = [0.0; LANES];
+        for (i, (values, &precision)) in columns.iter().zip(self.kernel.precisions()).enumerate() {
+            if self.kernel.is_categorical(i) {
+                for (sum, &value) in rho.iter_mut().zip(values) {
+                    *sum += if value == row[i] { 0.0 } else { precision };
+                }
+            } else {
+                for (sum, &value) in rho.iter_mut().zip(values) {
+                    *sum += (value - row[i]) * (value - row[i]) * precision;
+                }
+            }
+        }
+        rho
+    }
+
+    /// Predicts one row together with the gradients by its coordinates.
+    ///
+    /// # Panics
+    /// Panics unless `row` has one entry a column.
+    pub fn predict_with_gradient(&self, row: &[f64]) -> PredictionGradient {
+        let dimension = self.data.columns().len();
+        assert_eq!(row.len(), dimension, "one entry a column");
+        let n = self.data.len();
+        let (mut v, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for j in 0..n {
+            let matern = matern52(self.kernel.squared_distance(row, self.data.row(j)));
+            v.push(self.kernel.signal_variance() * matern.value);
+            slopes.push(-self.kernel.signal_variance() * matern.slope_weight);
+        }
+        let mean = dot(&v, &self.alpha);
+        self.factor.solve_lower(&mut v);
+        let explained = dot(&v, &v);
+        self.factor.solve_upper(&mut v);
+        let mut gradient = PredictionGradient {
+            prediction: self.prediction(mean, explained),
+            mean: vec![0.0; dimension],
+            variance: vec![0.0; dimension],
+        };
+        for j in 0..n {
+            let (mean_weight, variance_weight) = (slopes[j] * self.alpha[j], -2.0 * slopes[j] * v[j]);
+            for (i, (x, y)) in row.iter().zip(self.data.row(j)).enumerate() {
+                gradient.mean[i] += mean_weight * (x - y);
+                gradient.variance[i] += variance_weight * (x - y);
+            }
+        }
+        for (i, &precision) in self.kernel.precisions().iter().enumerate() {
+            let factor = if self.kernel.is_categorical(i) {
+                0.0
+            } else {
+                precision
+            };
+            gradient.mean[i] *= factor;
+            gradient.variance[i] *= factor;
+        }
+        gradient
+    }
+
+    fn prediction(&self, mean: f64, explained: f64) -> Prediction {
+        let signal = self.kernel.signal_variance();
+        Prediction {
+            mean,
+            variance: (signal - explained).max(VARIANCE_MIN * signal),
+        }
+    }
+
+    /// Adds one observation without touching the parameters, in O(n²).
+    ///
+    /// A pending trial is added with its own posterior mean: the variance near it falls, the mean stays
+    /// (Ginsbourger, Le Riche and Carraro 2010, "Kriging believer").
+    ///
+    /// # Panics
+    /// Panics unless `row` has one entry a column.
+    pub fn append(&mut self, row: &[f64], target: f64) {
+        assert_eq!(row.len(), self.data.columns().len(), "one entry a column");
+        let covariance: Vec<f64> = (0..self.data.len())
+            .map(|j| self.kernel.covariance(row, self.data.row(j)))
+            .collect();
+        let signal = self.kernel.signal_variance();
+        let diagonal = signal + self.hyperparameters.noise_variance;
+        self.factor.append(&covariance, diagonal, PIVOT_MIN * signal);
+        self.data.push(row, target);
+        self.alpha = self.factor.solve(self.data.targets());
+    }
+
+    /// Returns the posterior means at the rows of the data.
+    ///
+    /// `K α = z − (σ²/m) α`, so that no kernel has to be evaluated.
+    pub fn fitted_means(&self) -> Vec<f64> {
+        let noise = self.hyperparameters.noise_variance;
+        let rows = self
+            .data
+            .targets()
+            .iter()
+            .zip(self.data.counts())
+            .zip(&self.alpha);
+        rows.map(|((z, count), alpha)| z - (noise / count + self.factor.jitter()) * alpha)
+            .collect()
+    }
+
+    /// Returns the value that an improvement must exceed, or `None` without data.
+    ///
+    /// That is the best target, or, where the noise is more than 1e-3 standardised units squared, the
+    /// best posterior mean: the best noisy target would be the luckiest one.
+    pub fn incumbent(&self) -> Option<f64> {
+        let noisy = self.hyperparameters.noise_variance > NOISY;
+        let values = if noisy {
+            self.fitted_means()
+        } else {
+            self.data.targets().to_vec()
+        };
+        values.into_iter().max_by(f64::total_cmp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::Column;
+    use crate::draws::Draws;
+
+    fn process() -> GaussianProcess {
+        let columns = [
+            Column::Continuous,
+            Column::Continuous,
+            Column::Categorical { choices: 3 },
+        ];
+        let draws = Draws::new(11);
+        let rows: Vec<Vec<f64>> = (0..15)
+            .map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64])
+            .collect();
+        let targets: Vec<f64> = rows
+            .iter()
+            .map(|row| libm::sin(5.0 * row[0]) - row[1] + row[2])
+            .collect();
+        let hyperparameters = Hyperparameters {
+            lengthscales: vec![0.4, 0.7, 1.2],
+            signal_variance: 1.4,
+            noise_variance: 1e-2,
+        };
+        GaussianProcess::condition(TrainingSet::new(&columns, &rows, &targets), hyperparameters).unwrap()
+    }
+
+    #[test]
+    fn gradients_match_finite_differences() {
+        let process = process();
+        let row = vec![0.31, 0.62, 1.0];
+        let found = process.predict_with_gradient(&row);
+        for i in 0..2 {
+            let (mut up, mut down) = (row.clone(), row.clone());
+            up[i] += 1e-5;
+            down[i] -= 1e-5;
+            let [up, down] = process.predict(&[up, down])[..] else {
+                unreachable!("two rows")
+            };
+            assert!(((up.mean - down.mean) / 2e-5 - found.mean[i]).abs() < 1e-7);
+            assert!(((up.variance - down.variance) / 2e-5 - found.variance[i]).abs() < 1e-7);
+        }
+        assert_eq!((found.mean[2], found.variance[2]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn batches_agree_with_single_predictions() {
+        let process = process();
+        let draws = Draws::new(4);
+        let rows: Vec<Vec<f64>> = (0..19)
+            .map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64])
+            .collect();
+        for (row, batch) in rows.iter().zip(process.predict(&rows)) {
+            let single = process.predict_with_gradient(row).prediction;
+            assert!(
+                (single.mean - batch.mean).abs() < 1e-12 && (single.variance - batch.variance).abs() < 1e-12
+            );
+        }
+    }
+
+    #[test]
+    fn believer_keeps_the_mean_and_lowers_the_variance() {
+        let mut process = process();
+        let (pending, query) = (vec![0.5, 0.5, 0.0], vec![0.55, 0.45, 0.0]);
+        let before = process.predict(&[pending.clone(), query.clone()]);
+        process.append(&pending, before[0].mean);
+        let after = process.predict(&[pending, query]);
+        assert!((before[1].mean - after[1].mean).abs() < 1e-10);
+        assert!(after[0].variance < 0.02 && after[1].variance < before[1].variance);
+    }
+
+    #[test]
+    fn fitted_means_are_the_predictions_at_the_data() {
+        let process = process();
+        let rows: Vec<Vec<f64>> = (0..15).map(|i| process.data().row(i).to_vec()).collect();
+        for (fitted, prediction) in process.fitted_means().iter().zip(process.predict(&rows)) {
+            assert!((fitted - prediction.mean).abs() < 1e-11);
+        }
+        let best = process.fitted_means().into_iter().fold(f64::MIN, f64::max);
+        assert_eq!(
+            process.incumbent(),
+            Some(best),
+            "the noise of 1e-2 counts as noisy"
+        );
+    }
+}
