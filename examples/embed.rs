@@ -3,6 +3,8 @@
 //! Tunes one shell command over two parameters and prints the incumbent. The program passes itself as
 //! the runner of its trials, so nothing else needs to be installed.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
+
 use automl::{Control, StudyOptions, Update};
 use automl_config::CommandRequest;
 use automl_core::{Algorithm, Limits, Resources};

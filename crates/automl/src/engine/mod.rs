@@ -27,11 +27,11 @@ use automl_core::{
     TrialId,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, Submit, Verdict};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
-use launch::Launcher;
+use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +51,9 @@ pub enum EngineError {
     /// A trial's log cannot be read.
     #[error(transparent)]
     TrialLog(#[from] LogFileError),
+    /// An attempt's launch file cannot be written.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     /// A file of the study cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     File {
@@ -307,13 +310,16 @@ impl Engine {
         let known = &study.trials[&trial];
         let attempt = known.running_attempt().expect("only recorded starts are launched");
         let number = attempt.number;
-        let gpus = self.slots.iter().find(|slot| slot.id == attempt.slot);
-        let submitted = match self.launcher.prepare(&self.recipe, study, known, attempt, gpus) {
+        let slot = self.slots.iter().find(|slot| slot.id == attempt.slot);
+        let submitted = match self.launcher.prepare(&self.recipe, study, known, attempt, slot) {
             Ok(spec) => match self.executor.submit(&spec) {
                 Submit::Accepted | Submit::AlreadyThere => None,
                 Submit::Refused { reason } => Some(reason),
             },
-            Err(error) => Some(error.to_string()),
+            // The machine's fault, not the trial's: the next engine launches it again.
+            Err(PrepareError::File { path, source }) => return Err(EngineError::File { path, source }),
+            Err(PrepareError::Launch(error)) => return Err(error.into()),
+            Err(error @ (PrepareError::Recipe(_) | PrepareError::Program(_))) => Some(error.to_string()),
         };
         self.follow(trial);
         match submitted {

@@ -1,0 +1,50 @@
+//! Time of one suggestion: `cargo bench -p automl --bench ask`.
+//!
+//! A ten-dimensional space, n observations of a quadratic with a little structure, one thread.
+
+use automl_core::{
+    Direction, Distribution, Fidelity, Objective, Parameter, Params, Scale, SearchSpace, TrialId, rng,
+};
+use automl_sampler::{History, Observation, SamplerKind};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+const DIMENSIONS: u64 = 10;
+
+fn space() -> SearchSpace {
+    let parameter = |i| {
+        let scale = if i % 2 == 0 { Scale::Linear } else { Scale::Log };
+        Parameter::new(format!("p{i}"), Distribution::Float { low: 1e-3, high: 1.0, scale, step: None })
+    };
+    SearchSpace::new((0..DIMENSIONS).map(parameter).collect()).expect("a sound space")
+}
+
+fn observation(space: &SearchSpace, trial: u64) -> Observation {
+    let row: Vec<f64> = (0..DIMENSIONS).map(|i| rng::uniform(&[5, trial, i])).collect();
+    let loss = row.iter().enumerate().map(|(i, x)| (x - 0.1 * i as f64).powi(2)).sum();
+    let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+    let params: Params = space.decode(&row);
+    let loss = objective.loss(loss).expect("finite");
+    Observation { trial: TrialId(trial), params, loss, fidelity: Fidelity(1) }
+}
+
+fn ask(c: &mut Criterion) {
+    let space = space();
+    let sampler = SamplerKind::Bayesian.build();
+    let mut group = c.benchmark_group("ask/gp/d10");
+    group.sample_size(10);
+    for n in [20_u64, 50, 100, 200] {
+        let observations = (1..n).map(|trial| observation(&space, trial)).collect();
+        let mut history = History { observations, ..History::default() };
+        // The state a running study is in: the previous suggestion's fit is known, one result is new.
+        let before = sampler.suggest(&space, &history, TrialId(n), 1).expect("an infinite space");
+        history.theta = before.origin.theta;
+        history.observations.push(observation(&space, n));
+        group.bench_with_input(BenchmarkId::from_parameter(n), &n, |b, n| {
+            b.iter(|| sampler.suggest(&space, &history, TrialId(n + 1), 1));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, ask);
+criterion_main!(benches);
