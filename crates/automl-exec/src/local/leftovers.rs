@@ -46,7 +46,7 @@ fn find(owner: &Owner, dir: &Path) -> Vec<ProcessId> {
     let leader = owner.child.filter(|child| all.iter().any(|process| process.id == *child));
     let belongs = |process: &Stat| {
         leader.is_some_and(|leader| process.id == leader || process.group == leader.pid)
-            || false
+            || process::has_marker(process.id.pid, &owner.key, dir)
     };
     let trees = process::trees(&all, belongs);
     trees.into_iter().filter(Stat::is_alive).map(|process| process.id).collect()

@@ -198,8 +198,8 @@ fn unclaimed_attempt_was_not_started() {
     assert_eq!(executor.adopt(&trial.spec.key, Path::new("/no/such/folder")), Adoption::NotStarted);
 }
 
-/// Starts a group, and a process that left it, both with the marker.
-const FAMILY: &str = "setsid sh -c 'echo $$ > '$AUTOML_ATTEMPT_DIR'/stray; exec sleep 1000' & \
+/// Starts a group, and a process that left both the group and its parents.
+const FAMILY: &str = "(setsid sh -c 'echo $$ > '$AUTOML_ATTEMPT_DIR'/stray; exec sleep 1000' &) ; \
                       sh -c 'echo $$ > '$AUTOML_ATTEMPT_DIR'/member; exec sleep 1000' & echo $$; wait";
 
 fn family(trial: &Trial) -> [i32; 3] {
