@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Trains the MAL sample over a grid of learning rate and weight decay.
+
+Prints a markdown table of the last validation mIoU of every run, then the best, the default and the
+worst of them. Needs `cargo build --release -p automl-torch` and nothing beyond Python's library.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Small enough for one CPU thread, large enough that both parameters matter.
+SPEC = {
+    "dataset.crop_size": "64",
+    "dataset.min_obj_size": "0",
+    "model.arch": "vit-test/8",
+    "model.mask_head_num_convs": "1",
+    "model.mask_head_hidden_channel": "32",
+    "model.mask_head_out_channel": "32",
+    "model.not_adjust_scale": "true",
+    "model.mask_scale_ratio": "4",
+    "model.teacher_momentum": "0.9",
+    "train.num_epochs": "10",
+    "train.batch_size": "8",
+    "train.warmup_epochs": "1",
+    "train.loss_mil_step": "20",
+    "train.loss_crf_step": "40",
+    "train.loss_crf_weight": "4",
+    "train.crf_num_iter": "10",
+    "train.crf_zeta": "0.5",
+    "train.mask_thres": "[0.5]",
+    "train.validation_interval": "10",
+    "train.checkpoint_interval": "10",
+}
+
+
+def main():
+    options = parse_options()
+    if not options.binary.is_file():
+        sys.exit(f"{options.binary} is missing: run `cargo build --release -p automl-torch` first")
+    rates = steps(*options.lr, options.size)
+    decays = steps(*options.wd, options.size)
+    points = [(rate, decay) for rate in rates for decay in decays]
+    points.append(tuple(options.default))
+    with tempfile.TemporaryDirectory() as folder:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            run = lambda point: train(options, pathlib.Path(folder), point)
+            results = dict(zip(points, pool.map(run, points)))
+    print_table(rates, decays, results)
+    print_summary(tuple(options.default), results)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/automl-torch")
+    parser.add_argument("--sample", type=pathlib.Path, default=ROOT / "examples/mal_sample")
+    parser.add_argument("--lr", type=float, nargs=2, default=[1e-6, 1e-3], metavar=("LOW", "HIGH"))
+    parser.add_argument("--wd", type=float, nargs=2, default=[1e-2, 1e2], metavar=("LOW", "HIGH"))
+    parser.add_argument("--default", type=float, nargs=2, default=[1e-6, 5e-4], metavar=("LR", "WD"))
+    parser.add_argument("--size", type=int, default=5, help="values of each parameter (default 5)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each (default 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="more spec overrides")
+    return parser.parse_args()
+
+
+def steps(low, high, count):
+    """`count` values from low to high at equal ratios."""
+    if count == 1:
+        return [low]
+    return [low * math.exp(math.log(high / low) * at / (count - 1)) for at in range(count)]
+
+
+def train(options, folder, point):
+    """Last mIoU of one run, its seconds; NaN where the run failed."""
+    rate, decay = point
+    results = folder / f"lr{rate:.3e}_wd{decay:.3e}"
+    spec = dict(SPEC)
+    for split, name in (("train", "train"), ("val", "val")):
+        spec[f"dataset.{name}_ann_path"] = str(options.sample / split / "annotations.json")
+        spec[f"dataset.{name}_img_dir"] = str(options.sample / split / "images")
+    spec.update(item.split("=", 1) for item in options.set)
+    spec.update({"results_dir": str(results), "train.lr": repr(rate), "train.wd": repr(decay)})
+    empty = folder / "spec.yaml"
+    empty.touch()
+    command = [str(options.binary), "mal", "train", "-e", str(empty)]
+    command += [f"{key}={value}" for key, value in spec.items()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    started = time.monotonic()
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+    seconds = time.monotonic() - started
+    miou = last_miou(results / "train" / "status.json") if finished.returncode == 0 else math.nan
+    note = "" if finished.returncode == 0 else "  " + last_error(finished.stderr)
+    print(f"lr {rate:.2e}  wd {decay:.2e}  mIoU {miou:.4f}  {seconds:.1f} s{note}", file=sys.stderr, flush=True)
+    return miou, seconds
+
+
+def last_miou(path):
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return next(line["kpi"]["mIoU"] for line in reversed(lines) if "mIoU" in line.get("kpi", {}))
+
+
+def last_error(text):
+    return next((line for line in reversed(text.splitlines()) if line.startswith("error:")), "failed")
+
+
+def print_table(rates, decays, results):
+    print("| `train.lr` \\ `train.wd` | " + " | ".join(f"{decay:.2g}" for decay in decays) + " |")
+    print("|---" * (len(decays) + 1) + "|")
+    for rate in rates:
+        cells = " | ".join(f"{results[rate, decay][0]:.4f}" for decay in decays)
+        print(f"| {rate:.2g} | {cells} |")
+
+
+def print_summary(default, results):
+    numbers = {point: miou for point, (miou, _) in results.items() if not math.isnan(miou)}
+    print()
+    if numbers:
+        for name, point in (("best", max(numbers, key=numbers.get)), ("worst", min(numbers, key=numbers.get))):
+            print(f"- {name}: mIoU {numbers[point]:.4f} at `train.lr` {point[0]:.2g}, `train.wd` {point[1]:.2g}")
+    if default in numbers:
+        print(f"- default: mIoU {numbers[default]:.4f} at `train.lr` {default[0]:.2g}, `train.wd` {default[1]:.2g}")
+    print(f"- failed runs: {len(results) - len(numbers)}")
+    print(f"- seconds a run: {sum(seconds for _, seconds in results.values()) / len(results):.1f}")
+
+
+if __name__ == "__main__":
+    main()
