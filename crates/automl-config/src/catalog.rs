@@ -117,6 +117,7 @@ impl Catalog {
     /// # Errors
     /// An unknown network or action, or what is wrong with the schema.
     pub fn parameters(&self, network: &str, action: &str) -> Result<ParameterTable, Problems> {
+        self.network(network)?;
         let (schema, _) = self.schema(network, action)?;
         let parameters = schema.leaves.iter().map(|leaf| row(leaf, &schema)).collect();
         Ok(ParameterTable { network: network.into(), action: action.into(), parameters })
@@ -130,6 +131,7 @@ impl Catalog {
 
     /// Returns the config of a network with its warnings.
     pub(crate) fn network(&self, name: &str) -> Result<(NetworkConfig, Vec<Problem>), Problems> {
+        self.check_folder()?;
         let Some((node, mut report)) = self.tree(&format!("network_configs/{name}.config.json")) else {
             let names = self.names();
             let problem = Problem::plain("--network", "", Code::UnknownName, format!("no network `{name}`"));
@@ -146,13 +148,7 @@ impl Catalog {
     pub(crate) fn schema(&self, network: &str, action: &str) -> Result<(Schema, Vec<Problem>), Problems> {
         let Some((node, mut report)) = self.tree(&format!("search_spaces/{network}/{action}.schema.json"))
         else {
-            self.network(network)?;
-            let actions = self.searchable(network);
-            let message = format!("network `{network}` has no parameter schema for action `{action}`");
-            let problem = Problem::plain("--action", "", Code::UnknownName, message);
-            return Err(Problems(vec![
-                problem.with_hint(did_you_mean(action, actions.iter().map(String::as_str))),
-            ]));
+            return Err(Problems(vec![self.no_schema(network, action)]));
         };
         let schema = node.and_then(|node| Schema::read(&node, &mut report));
         let warnings = report.finish()?;
@@ -185,6 +181,27 @@ impl Catalog {
             return ModelInfo::default();
         };
         ModelInfo::read(&node, &mut report).unwrap_or_default()
+    }
+
+    fn no_schema(&self, network: &str, action: &str) -> Problem {
+        let actions = self.searchable(network);
+        let hint = match actions.is_empty() {
+            true => "give one: --schema FILE".into(),
+            false => did_you_mean(action, actions.iter().map(String::as_str)),
+        };
+        let message = format!("network `{network}` has no parameter schema for action `{action}`");
+        Problem::plain("--action", "", Code::UnknownName, message).with_hint(hint)
+    }
+
+    /// A mistyped folder must not silently mean the packaged files.
+    fn check_folder(&self) -> Result<(), Problems> {
+        match self.folder.as_ref().filter(|folder| !files::is_dir(folder)) {
+            None => Ok(()),
+            Some(folder) => {
+                let message = format!("catalogue folder {} does not exist", folder.display());
+                Err(Problems(vec![Problem::plain("AUTOML_CATALOG", "", Code::Unreadable, message)]))
+            }
+        }
     }
 
     fn summary(&self, name: &str) -> Option<NetworkSummary> {

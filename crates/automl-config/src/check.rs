@@ -33,10 +33,14 @@ pub fn check_file(path: &Path) -> Vec<Problem> {
             return vec![Problem::plain(path.display().to_string(), "", Code::Unreadable, why)];
         }
     };
+    check_text(path, &text)
+}
+
+fn check_text(path: &Path, text: &str) -> Vec<Problem> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut report = Report::new(path.display().to_string());
     let format = Format::of_name(&name);
-    let Some(node) = format.read(&text, &mut report) else {
+    let Some(node) = format.read(text, &mut report) else {
         return report.into_problems();
     };
     match kind(&name, &node) {
@@ -48,7 +52,7 @@ pub fn check_file(path: &Path) -> Vec<Problem> {
             drop(Settings::from_node(&node, folder, &mut report));
         }
         FileKind::Space => check_space(&node, &mut report),
-        FileKind::Spec => check_spec(&node, &text, format, &mut report),
+        FileKind::Spec => check_spec(&node, text, format, &mut report),
     }
     report.into_problems()
 }
@@ -161,6 +165,7 @@ fn portable(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(name: &str, text: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -228,5 +233,49 @@ mod tests {
                 "spec.yaml:3:20: warning: list[2]: PyYAML reads `2e-3` as a text (write 0.002)",
             ]
         );
+    }
+
+    /// Pieces of all the formats, put together at random.
+    fn any_text() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("{".to_string()),
+            Just("}".into()),
+            Just("[".into()),
+            Just("]".into()),
+            Just(": ".into()),
+            Just(",".into()),
+            Just("\n".into()),
+            Just("  ".into()),
+            Just("- ".into()),
+            Just("\"".into()),
+            Just("\"properties\"".into()),
+            Just("\"api_params\"".into()),
+            Just("\"type\"".into()),
+            Just("\"float\"".into()),
+            Just("\"launch\"".into()),
+            Just("train".into()),
+            Just("command".into()),
+            Just("&a ".into()),
+            Just("*a".into()),
+            Just("1e-4".into()),
+            Just("010".into()),
+            Just("a.b[0]=1..2:log@".into()),
+            Just("Infinity".into()),
+            Just("\u{feff}".into()),
+            "\\PC{0,4}",
+            "[0-9.eE+-]{1,6}",
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic(text in any_text()) {
+            for name in ["x.json", "x.yaml", "automl.toml", "x.config.json", "x.schema.json"] {
+                for problem in check_text(Path::new(name), &text) {
+                    prop_assert!(!problem.message.is_empty());
+                }
+            }
+        }
     }
 }

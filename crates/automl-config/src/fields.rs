@@ -36,7 +36,9 @@ impl<'n> Fields<'n> {
 
     /// Returns the value of a key; null counts as absent.
     pub(crate) fn node(&mut self, key: &'static str) -> Option<&'n Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|e| e.key == key).map(|e| &e.value).filter(|v| !v.is_null())
     }
 
@@ -159,11 +161,11 @@ mod tests {
         assert_eq!(
             text,
             [
-                "f:1:36: error: api.count: expected a whole number of at least 1, found the whole number 0",
-                "f:1:48: error: api.list[0]: expected a text, found the whole number 1",
                 "f:1:1: error: api: key `name` is missing",
                 "f:1:2: error: api: unknown key `imag` (did you mean `image`?)",
                 "f:1:15: error: api: unknown key `other` (known: `image`, `count`, `list`, `name`)",
+                "f:1:36: error: api.count: expected a whole number of at least 1, found the whole number 0",
+                "f:1:48: error: api.list[0]: expected a text, found the whole number 1",
             ]
         );
     }

@@ -15,9 +15,12 @@ const MAX_BYTES: u64 = 16 << 20;
 /// What stands in the way, without the path.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let refuse = |error: io::Error| format!("cannot be read: {error}");
-    let length = fs::metadata(path).map_err(refuse)?.len();
-    if length > MAX_BYTES {
-        return Err(format!("has {length} bytes; config files end at {MAX_BYTES}"));
+    let facts = fs::metadata(path).map_err(refuse)?;
+    if !facts.is_file() {
+        return Err("is not a file".into());
+    }
+    if facts.len() > MAX_BYTES {
+        return Err(format!("has {} bytes; config files end at {MAX_BYTES}", facts.len()));
     }
     let bytes = fs::read(path).map_err(refuse)?;
     String::from_utf8(bytes).map_err(|error| {

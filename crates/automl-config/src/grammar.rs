@@ -302,6 +302,7 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parameter(text: &str) -> Parameter {
         ShortForm::parse(text).unwrap().to_parameter().0
@@ -380,5 +381,15 @@ mod tests {
         let note = ShortForm::parse("lr=1e-5..1e-1").unwrap().to_parameter().1.unwrap();
         assert_eq!(note, "lr: log scale, because 1e-5..0.1 spans decades; say :linear for the other");
         assert_eq!(ShortForm::parse("lr=1e-5..1e-1:log").unwrap().to_parameter().1, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused(text in "[a-c=.|:@\\\\ä0-9e-]{0,16}") {
+            match ShortForm::parse(&text) {
+                Ok(parsed) => drop(parsed.to_parameter()),
+                Err(error) => prop_assert!(error.column <= text.chars().count() + 1),
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ const MAX_SUGGESTIONS: usize = 3;
 /// Longer lists of known names are not shown whole.
 const MAX_LISTED: usize = 8;
 
-/// Returns up to three known names, nearest first; those whose last dotted segment is the unknown
+/// Returns up to three known names that are about equally near, nearest first; those whose last dotted segment is the unknown
 /// name come before mere misspellings.
 pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let unknown = unknown.to_lowercase();
@@ -16,7 +16,9 @@ pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str
         .filter_map(|name| rank(&unknown, &name.to_lowercase()).map(|distance| (distance, name)))
         .collect();
     ranked.sort();
-    ranked.into_iter().map(|(_, name)| name).take(MAX_SUGGESTIONS).collect()
+    let best = ranked.first().map_or(0, |(distance, _)| *distance);
+    let close = ranked.into_iter().take_while(|(distance, _)| *distance <= best + 1);
+    close.map(|(_, name)| name).take(MAX_SUGGESTIONS).collect()
 }
 
 /// Returns the advice line for an unknown name: suggestions, else the whole (short) list.
@@ -40,9 +42,22 @@ fn rank(unknown: &str, name: &str) -> Option<usize> {
     if name.rsplit('.').next() == Some(unknown) {
         return Some(0);
     }
+    let (unknown, name) = without_common_groups(unknown, name);
     let distance = edit_distance(unknown, name);
     let longer = unknown.chars().count().max(name.chars().count());
     (distance as f64 <= (longer as f64 * MAX_DISTANCE_SHARE).max(1.0)).then_some(distance + 1)
+}
+
+/// Cuts off leading dotted segments that both share: `train.rl` is as far from `train.wd` as `rl` from
+/// `wd`.
+fn without_common_groups<'a>(mut a: &'a str, mut b: &'a str) -> (&'a str, &'a str) {
+    while let (Some((group_a, rest_a)), Some((group_b, rest_b))) = (a.split_once('.'), b.split_once('.')) {
+        if group_a != group_b {
+            break;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    (a, b)
 }
 
 /// Damerau-Levenshtein distance in the restricted form: insert, delete, replace, swap neighbours.
@@ -73,7 +88,8 @@ mod tests {
     #[test]
     fn misspelt_names_are_found() {
         let known = ["train.lr", "train.wd", "model.arch", "dataset.crop_size"];
-        assert_eq!(nearest("train.rl", known)[0], "train.lr");
+        assert_eq!(nearest("train.rl", known), ["train.lr"]);
+        assert_eq!(nearest("trian.lr", known), ["train.lr"]);
         assert_eq!(nearest("lr", known), ["train.lr"]);
         assert_eq!(nearest("crop_size", known), ["dataset.crop_size"]);
         assert!(nearest("banana", known).is_empty());

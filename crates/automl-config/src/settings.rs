@@ -367,11 +367,11 @@ mod tests {
                     [network.mal.bound]\ntrain.lr = \"1..x\"\n[runs]\n";
         assert_eq!(
             parse(text).unwrap_err(),
-            "/project/automl.toml:4:8: error: run.gpus: expected a text, a whole number or a list of whole numbers, found the truth value true\n\
+            "/project/automl.toml:2:1: error: run: unknown key `trails` (did you mean `trials`?)\n\
              /project/automl.toml:3:10: error: run.trials: expected a whole number of at least 1, found the whole number 0\n\
-             /project/automl.toml:2:1: error: run: unknown key `trails` (did you mean `trials`?)\n\
-             /project/automl.toml:8:12: error: network.mal.bound.train.lr: expected a number, found `x` (write name=low..high, name=a|b|c or name=value)\n\
+             /project/automl.toml:4:8: error: run.gpus: expected a text, a whole number or a list of whole numbers, found the truth value true\n\
              /project/automl.toml:6:1: error: network.mal: unknown key `train_data` (did you mean `train_dataset`?)\n\
+             /project/automl.toml:8:12: error: network.mal.bound.train.lr: expected a number, found `x` (write name=low..high, name=a|b|c or name=value)\n\
              /project/automl.toml:9:2: error: unknown key `runs` (did you mean `run`?)"
         );
     }

@@ -134,6 +134,10 @@ fn read_distribution(
             let message = format!("unknown type `{other}`");
             let problem = report.error(at, &fields.path_of("type"), Code::UnknownName, message);
             problem.hint("known: `float`, `int`, `bool`, `categorical`, `ordinal`");
+            // Which keys belong there depends on the type, so none is blamed.
+            for key in ["low", "high", "step", "scale", "choices", "weights"] {
+                fields.node(key);
+            }
             None
         }
     }
@@ -220,4 +224,43 @@ fn read_condition(node: &Node, path: &str, report: &mut Report) -> Option<Condit
     });
     fields.close(report);
     Some(Condition { parent: parent?, values: values? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read_yaml;
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut report = Report::new("s.yaml");
+        let node = read_yaml(text, &mut report).unwrap();
+        read_space(&node, &mut Vec::new(), &mut report);
+        report.into_problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn mistakes_are_located() {
+        let text = "- {name: a, type: flaot, low: 1}\n\
+                    - {name: b, type: float, low: 1}\n\
+                    - {name: c, type: int, low: 0.5, high: 2}\n\
+                    - {name: d, type: float, low: 1, high: 2, scale: cubic, hihg: 3}\n\
+                    - {type: bool}\n\
+                    - {name: e, type: categorical}\n\
+                    - {name: f, type: bool, condition: {parent: a}}\n\
+                    - 7\n";
+        assert_eq!(
+            problems(text),
+            [
+                "s.yaml:1:19: error: [0].type: unknown type `flaot` (known: `float`, `int`, `bool`, `categorical`, `ordinal`)",
+                "s.yaml:2:3: error: [1]: key `high` is missing",
+                "s.yaml:3:29: error: [2].low: expected a whole number, found the number 0.5",
+                "s.yaml:4:50: error: [3].scale: expected `log` or `linear`, found the text `cubic`",
+                "s.yaml:4:57: error: [3]: unknown key `hihg` (did you mean `high`?)",
+                "s.yaml:5:3: error: [4]: key `name` is missing",
+                "s.yaml:6:3: error: [5]: key `choices` is missing",
+                "s.yaml:7:36: error: [6].condition: key `in` is missing",
+                "s.yaml:8:3: error: [7]: expected a parameter (a short form or an object), found the whole number 7",
+            ]
+        );
+    }
 }

@@ -104,10 +104,13 @@ fn attempt_files_are_complete() {
 #[test]
 fn stored_recipe_gives_the_same_files() {
     let recipe = resolve(&Data::new().request());
-    let text = serde_json::to_string(&recipe.trial).unwrap();
-    let stored: TrialRecipe = serde_json::from_str(&text).unwrap();
+    let mut json = serde_json::to_value(&recipe.trial).unwrap();
+    let stored: TrialRecipe = serde_json::from_value(json.clone()).unwrap();
     let params = params();
     assert_eq!(stored.realise(&context(&params)).unwrap(), recipe.trial.realise(&context(&params)).unwrap());
+    // Studies on disk hold this form: what is renamed here cannot be resumed any more.
+    json["spec"]["base"] = "…".into();
+    insta::assert_json_snapshot!("mal_stored", json);
 }
 
 #[test]
@@ -189,12 +192,14 @@ fn secrets_stay_out_of_the_stored_recipe() {
     let stored = serde_json::to_string(&trial).unwrap();
     assert!(!stored.contains("swordfish"), "{stored}");
     assert!(!format!("{trial:?}").contains("swordfish"));
-    let later: TrialRecipe = serde_json::from_str(&stored).unwrap();
+    let mut later: TrialRecipe = serde_json::from_str(&stored).unwrap();
     assert_eq!(
         later.realise(&context(&params)).unwrap_err().to_string(),
         "the value of `encryption_key` is a secret and was not kept; set the environment variable \
          AUTOML_SECRET_ENCRYPTION_KEY"
     );
+    later.keep_secrets_of(&trial);
+    assert_eq!(later.realise(&context(&params)), trial.realise(&context(&params)));
 }
 
 #[test]
@@ -267,4 +272,52 @@ fn unknown_networks_and_actions_get_suggestions() {
         data.problems(&action),
         ["--action: error: network `mal` has no parameter schema for action `trian` (did you mean `train`?)"]
     );
+}
+
+#[test]
+fn own_files_make_a_network() {
+    let data = Data::new();
+    let (config, schema) = (data.path("own.config.json"), data.path("own.schema.json"));
+    fs::write(
+        &config,
+        r#"{"api_params": {"actions": ["train"], "spec_backend": "json"},
+            "automl_spec_params": {"out": "automl_output_dir", "mode": "fast"},
+            "metrics": {"monitoring_metric": ["val/loss", "loss"]},
+            "launch": {"train": {
+                "command": ["./run", "--spec={spec}", "{max_fidelity}"],
+                "environment": {"WHERE": "{results_dir}/x", "DEVICES": "{gpus}"},
+                "fidelity": {"key": "steps", "unit": "step"}}}}"#,
+    )
+    .unwrap();
+    fs::write(
+        &schema,
+        r#"{"properties": {"out": {"type": "string", "default": ""}, "mode": {"type": "string", "default": ""},
+            "steps": {"type": "int", "default": 100, "minimum": 1}, "x": {"type": "float", "default": 1.0}},
+            "automl_default_parameters": ["x"]}"#,
+    )
+    .unwrap();
+    let request =
+        NetworkRequest { network_config: Some(config), schema: Some(schema), ..NetworkRequest::new("own") };
+    let recipe = resolve(&request);
+    assert_eq!((recipe.full_fidelity, recipe.fidelity_unit.as_str(), recipe.resumable), (100, "step", false));
+    assert_eq!(
+        recipe.notes,
+        [
+            "x: the schema bounds are open; searching 0.1..10.0 around the default",
+            "x: log scale, because 0.1..10.0 spans decades; --bound can say :linear",
+            "metric val/loss: minimize, because its name says `loss`; val/loss:max for the other",
+        ]
+    );
+    let params: Params = [("x".to_string(), ParamValue::Float(0.5))].into_iter().collect();
+    let files = recipe.trial.realise(&AttemptContext { gpus: &[3, 4], ..context(&params) }).unwrap();
+    assert_eq!(files.argv, ["./run", "--spec=/studies/s1/trials/00007/spec.json", "9"]);
+    assert_eq!(
+        (files.env["WHERE"].as_str(), files.env["DEVICES"].as_str()),
+        ("/studies/s1/trials/00007/results/x", "3,4")
+    );
+    // Without a variable that stops the program, its length is the attempt's.
+    let spec: serde_json::Value = serde_json::from_str(&files.spec.unwrap().1).unwrap();
+    let expected =
+        serde_json::json!({"out": "/studies/s1/trials/00007/results", "mode": "fast", "steps": 3, "x": 0.5});
+    assert_eq!(spec, expected);
 }

@@ -125,3 +125,12 @@ fn folder_overrides_the_packaged_files() {
     assert!(names.contains(&"mal".to_string()) && names.contains(&"tiny".to_string()), "{names:?}");
     assert_eq!(catalog.parameters("mal", "train").unwrap().parameters.len(), 1);
 }
+
+#[test]
+fn missing_catalogue_folder_is_an_error() {
+    let catalog = Catalog::with_folder("/nowhere/catalogue".into());
+    assert_eq!(
+        catalog.parameters("mal", "train").unwrap_err().to_string(),
+        "AUTOML_CATALOG: error: catalogue folder /nowhere/catalogue does not exist"
+    );
+}

@@ -16,7 +16,7 @@ pub(crate) fn publish(dir: &StudyDir, recipe: &TrialRecipe, study: &Study) -> Re
     let Some((name, text)) = spec_of(dir, recipe, study, trial) else { return Ok(()) };
     let extension = Path::new(&name).extension().map_or_else(|| "txt".into(), |e| e.to_string_lossy());
     let path = dir.best_spec(&extension);
-    files::write(&path, text.as_bytes()).map_err(|source| EngineError::File { path, source })
+    files::write_private(&path, text.as_bytes()).map_err(|source| EngineError::File { path, source })
 }
 
 /// Returns the spec (file name and text) that trains a trial's configuration from scratch at its full

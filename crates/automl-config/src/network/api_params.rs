@@ -14,7 +14,8 @@ pub(crate) struct ApiParams {
     pub(crate) actions: Vec<String>,
     /// Dataset formats it accepts; the first is assumed of a folder.
     pub(crate) formats: Vec<String>,
-    pub(crate) spec_format: SpecFormat,
+    /// `None` where specs cannot be written in the network's format.
+    pub(crate) spec_format: Option<SpecFormat>,
 }
 
 /// Keys that matter to services around the format and not to a search.
@@ -47,14 +48,15 @@ impl ApiParams {
     }
 }
 
-fn spec_format(fields: &mut Fields<'_>, report: &mut Report) -> SpecFormat {
-    let Some(name) = fields.string("spec_backend", report) else { return SpecFormat::Yaml };
-    SpecFormat::of_backend(&name).unwrap_or_else(|| {
+/// An unknown format is no obstacle to reading the config, only to running the network.
+fn spec_format(fields: &mut Fields<'_>, report: &mut Report) -> Option<SpecFormat> {
+    let Some(name) = fields.string("spec_backend", report) else { return Some(SpecFormat::Yaml) };
+    let format = SpecFormat::of_backend(&name);
+    if format.is_none() {
         let at = fields.node("spec_backend").map_or(fields.at(), |n| n.at);
-        let path = fields.path_of("spec_backend");
-        report
-            .error(at, &path, Code::Unsupported, format!("specs cannot be written as `{name}`"))
-            .hint("known: `yaml`, `json`, `toml`");
-        SpecFormat::Yaml
-    })
+        let message = format!("specs cannot be written as `{name}`");
+        let problem = report.warning(at, &fields.path_of("spec_backend"), Code::Unsupported, message);
+        problem.hint("known: `yaml`, `json`, `toml`");
+    }
+    format
 }

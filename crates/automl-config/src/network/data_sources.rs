@@ -17,8 +17,8 @@ pub(crate) struct DataSource {
     /// One value for each dataset, as a list.
     pub(crate) multiple: bool,
     pub(crate) rule: PathRule,
-    /// Applied to a single path, left to right.
-    pub(crate) transforms: Vec<Transform>,
+    /// `[path]` in place of `path`.
+    pub(crate) wrap_in_list: bool,
     /// Leave the key alone where the dataset or the file is not there.
     pub(crate) optional: bool,
 }
@@ -43,15 +43,6 @@ pub(crate) enum PathRule {
     Value(serde_json::Value),
     /// A rule that this version does not act upon, by its key.
     Unsupported(String),
-}
-
-/// A change made to a resolved path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transform {
-    /// `[path]` in place of `path`.
-    WrapInList,
-    /// Nothing to do for local folders: archives give way to their unpacked folder anyway.
-    HandleTarPath,
 }
 
 impl SourceName {
@@ -88,6 +79,10 @@ const UNSUPPORTED_RULES: [&str; 8] = [
 /// Sources that exist in the format but are no datasets of the user.
 const OTHER_SOURCES: [&str; 2] = ["id", "parent_job_specs"];
 
+/// The transforms that are acted upon. The last two change nothing for local folders: an archive gives
+/// way to its unpacked folder in any case.
+const TRANSFORMS: [&str; 3] = ["wrap_in_list", "handle_tar_path", "data_services_as_parent_possible"];
+
 pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, Vec<DataSource>)> {
     let Some(section) = section else { return Vec::new() };
     let Some(actions) = section.entries() else {
@@ -111,7 +106,7 @@ impl DataSource {
             key: key.into(),
             multiple: fields.bool("multiple_sources", report).unwrap_or(false),
             rule: read_rule(&mut fields, report),
-            transforms: read_transforms(&mut fields, report),
+            wrap_in_list: wraps_in_list(&mut fields, report),
             optional: fields.bool("optional", report).unwrap_or(false),
             source: source.unwrap_or(SourceName::Train),
         };
@@ -182,23 +177,17 @@ fn read_mapping(node: &Node, path: &str, report: &mut Report) -> Vec<(String, St
     pairs
 }
 
-fn read_transforms(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Transform> {
+/// Reads `transform`: one name or several.
+fn wraps_in_list(fields: &mut Fields<'_>, report: &mut Report) -> bool {
     let path = fields.path_of("transform");
-    let Some(node) = fields.node("transform") else { return Vec::new() };
+    let Some(node) = fields.node("transform") else { return false };
     let names = match &node.data {
         Data::Str(name) => vec![name.clone()],
         _ => strings(node, &path, report),
     };
-    let mut transforms = Vec::new();
-    for name in names {
-        match name.as_str() {
-            "wrap_in_list" => transforms.push(Transform::WrapInList),
-            "handle_tar_path" => transforms.push(Transform::HandleTarPath),
-            _ => {
-                let message = format!("transform `{name}` is not acted upon yet");
-                report.warning(node.at, &path, Code::Unsupported, message);
-            }
-        }
+    for name in names.iter().filter(|name| !TRANSFORMS.contains(&name.as_str())) {
+        let message = format!("transform `{name}` is not acted upon yet");
+        report.warning(node.at, &path, Code::Unsupported, message);
     }
-    transforms
+    names.iter().any(|name| name == "wrap_in_list")
 }

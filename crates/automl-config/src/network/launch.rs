@@ -7,7 +7,7 @@
 //!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus}` stand for values
 //!   within one argument; `{{` and `}}` are braces.
 //! - `environment`: variables and values, with the same placeholders.
-//! - `workdir`: folder to start in; the results folder where absent.
+//! - `workdir`: folder to start in; the engine's choice where absent.
 //! - `fidelity`: `key` (spec key with the length of a full training), `unit` (default `epoch`),
 //!   `stop_after_env` (variable that tells the program after how many completed units to stop).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),

@@ -12,7 +12,7 @@ mod metrics;
 mod spec_params;
 
 pub(crate) use api_params::ApiParams;
-pub(crate) use data_sources::{DataSource, PathRule, SourceName, Transform};
+pub(crate) use data_sources::{DataSource, PathRule, SourceName};
 pub(crate) use launch::Launch;
 pub(crate) use metrics::Metrics;
 pub(crate) use spec_params::{Expression, Function};
@@ -22,13 +22,17 @@ use crate::node::Node;
 use crate::problem::{Code, Report};
 
 /// Sections of the format that are read by nobody yet; their presence is remarked upon.
-const LATER_SECTIONS: [&str; 6] = [
+const LATER_SECTIONS: [&str; 10] = [
     "dataset_validation",
     "dynamic_config",
     "cloud_upload",
     "actions_mapping",
     "additional_download",
     "upload_strategy",
+    "preserve_source_path_params",
+    "companion_onnx_bin_download",
+    "checkpoint",
+    "cli_params",
 ];
 
 /// A read network config.
@@ -111,12 +115,12 @@ mod tests {
     #[test]
     fn foreign_sections_are_warnings() {
         let text = r#"{"api_params": {"actions": [], "image": "X", "spec_backend": "yaml"},
-            "cloud_upload": {}, "checkpoint": {}}"#;
+            "cloud_upload": {}, "novelty": {}}"#;
         assert_eq!(
             problems(text),
             [
                 "n.json:2:29: warning: cloud_upload: section `cloud_upload` is not acted upon yet",
-                "n.json:2:33: warning: unknown key `checkpoint` is ignored",
+                "n.json:2:33: warning: unknown key `novelty` is ignored",
             ]
         );
     }
@@ -131,7 +135,7 @@ mod tests {
         assert_eq!(
             problems(text),
             [
-                "n.json:1:55: error: api_params.spec_backend: specs cannot be written as `xml` (known: `yaml`, `json`, `toml`)",
+                "n.json:1:55: warning: api_params.spec_backend: specs cannot be written as `xml` (known: `yaml`, `json`, `toml`)",
                 "n.json:2:54: error: data_sources.train.a.source: unknown source `trainn` (known: `train_datasets`, `eval_dataset`, `inference_dataset`, `calibration_dataset`)",
                 "n.json:2:72: error: data_sources.train.a.path: expected a text, found the whole number 1",
                 "n.json:2:81: error: data_sources.train.b: key `source` is missing",
@@ -139,8 +143,8 @@ mod tests {
                 "n.json:3:47: error: automl_spec_params.b: `assign_const_value` needs one or two spec keys after it (write assign_const_value,train.num_epochs)",
                 "n.json:4:44: error: metrics.monitoring_metric: expected a text, a list of texts or null, found the whole number 5",
                 "n.json:4:75: error: metrics.dynamic_metric_patterns[0]: not a regular expression: unclosed group",
-                "n.json:5:49: error: launch.trian.command[1]: unknown placeholder `{spce}` (did you mean `spec`?)",
                 "n.json:5:31: error: launch: `trian` is not among api_params.actions",
+                "n.json:5:49: error: launch.trian.command[1]: unknown placeholder `{spce}` (did you mean `spec`?)",
             ]
         );
     }

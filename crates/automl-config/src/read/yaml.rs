@@ -19,6 +19,8 @@ pub(crate) fn read_yaml(text: &str, report: &mut Report) -> Option<Node> {
             let at = error.location().map_or(Position { line: 1, column: 1 }, position);
             let message = error.without_snippet().render();
             let line = message.lines().next().unwrap_or_default();
+            // The place is in the problem itself.
+            let line = line.split(" at line ").next().unwrap_or_default();
             report.error(at, "", Code::Syntax, format!("not YAML: {line}"));
             None
         }

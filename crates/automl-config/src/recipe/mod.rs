@@ -35,6 +35,14 @@ pub struct TrialRecipe {
 }
 
 impl TrialRecipe {
+    /// Takes over the secrets of the recipe that this one was stored from. Storing a recipe drops them;
+    /// the process that was given them need not ask the environment.
+    pub fn keep_secrets_of(&mut self, original: &TrialRecipe) {
+        if let (Some(own), Some(original)) = (&mut self.spec, &original.spec) {
+            own.secrets.clone_from(&original.secrets);
+        }
+    }
+
     /// Returns which metrics are read and which one counts.
     #[must_use]
     pub fn metric_rules(&self) -> &MetricRules {

@@ -48,7 +48,7 @@ pub struct AttemptFiles {
     pub argv: Vec<String>,
     /// Variables to set on top of the engine's own.
     pub env: BTreeMap<String, String>,
-    /// Folder to start in; the results folder where absent.
+    /// Folder to start in; the caller's choice where absent.
     pub workdir: Option<PathBuf>,
 }
 

@@ -30,8 +30,6 @@ pub enum LogOrigin {
 pub enum LogFormat {
     /// One JSON object a line with `kpi`, `epoch` and `status`.
     StatusJson,
-    /// A table with a header, which may gain columns.
-    Csv,
     /// One JSON object a line with metrics as plain fields.
     JsonLines,
     /// `name=value` and `name: value` anywhere in lines.
@@ -40,9 +38,8 @@ pub enum LogFormat {
 
 impl LogFormat {
     /// Names in configs.
-    pub(crate) const NAMES: [(&'static str, LogFormat); 4] = [
+    pub(crate) const NAMES: [(&'static str, LogFormat); 3] = [
         ("status_json", LogFormat::StatusJson),
-        ("csv", LogFormat::Csv),
         ("json_lines", LogFormat::JsonLines),
         ("text", LogFormat::Text),
     ];

@@ -84,8 +84,13 @@ impl SpecRecipe {
         let pretrained = self.pretrained.clone();
         Ok(match expression {
             Expression::Literal(text) => Some(json!(text)),
-            Expression::Interval { limit, equal_to: None } => self.interval(key, limit, spec, context),
-            Expression::Interval { equal_to: Some(other), .. } => get(spec, other).cloned(),
+            Expression::Interval { equal_to: Some(other), .. } if counts_epochs(spec, other) => {
+                get(spec, other).cloned()
+            }
+            Expression::Interval { limit, .. } if counts_epochs(spec, key) => {
+                self.interval(key, limit, spec, context)
+            }
+            Expression::Interval { .. } => None,
             Expression::Unsupported(_) => None,
             Expression::Call(function) => match function {
                 Function::ResultsDir => Some(json!(path_text(context.results_dir)?)),
@@ -108,6 +113,12 @@ impl SpecRecipe {
         let own = own.filter(|n| *n > 0).unwrap_or(length).min(length);
         Some(json!(greatest_common_divisor(own, length)))
     }
+}
+
+/// An interval in steps has nothing to do with a limit in epochs. Its unit stands beside it, in a key
+/// of the same name with `_unit`.
+fn counts_epochs(spec: &Value, key: &str) -> bool {
+    get(spec, &format!("{key}_unit")).is_none_or(|unit| unit == "epoch")
 }
 
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {

@@ -143,6 +143,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn shown(text: &str) -> Result<String, TemplateError> {
         Template::parse(text, &["lr", "seed"]).map(|t| {
@@ -182,6 +183,15 @@ mod tests {
                 (column, message, hint),
                 "{text}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_comes_back(text in "[a{}ä ]{0,12}") {
+            let escaped = text.replace('{', "{{").replace('}', "}}");
+            prop_assert_eq!(Template::parse(&escaped, &[]).unwrap().fill(|_| unreachable!()), text.clone());
+            drop(Template::parse(&text, &["a"]));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! to their unpacked folder (`images`) where that exists, since programs read folders.
 
 use crate::files;
-use crate::network::{DataSource, PathRule, SourceName, Transform};
+use crate::network::{DataSource, PathRule, SourceName};
 use crate::problem::{Code, Problem};
 use crate::request::Datasets;
 use crate::spec::SpecPath;
@@ -108,8 +108,7 @@ fn value(
         notes.push(format!("{}: takes one dataset; the first of {} is used", source.key, folders.len()));
     }
     let value = from_folder(source, folders[0], notes, problems)?;
-    let wrap = source.transforms.contains(&Transform::WrapInList);
-    Some(if wrap { Value::Array(vec![value]) } else { value })
+    Some(if source.wrap_in_list { Value::Array(vec![value]) } else { value })
 }
 
 fn is_unset(value: &Value) -> bool {
@@ -211,4 +210,106 @@ fn unpacked(file: &str) -> Option<&str> {
 
 fn unpacked_name(file: &str) -> bool {
     unpacked(file).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::fs;
+
+    fn source(rule: PathRule) -> DataSource {
+        DataSource {
+            key: "data.key".into(),
+            source: SourceName::Train,
+            multiple: false,
+            rule,
+            wrap_in_list: false,
+            optional: false,
+        }
+    }
+
+    /// Two datasets `a` and `b`, each with `list.json` and a folder `images`; returns the spec filled.
+    fn filled(source: DataSource, existing: Value) -> Result<(Value, Vec<String>), Vec<String>> {
+        let root = tempfile::tempdir().unwrap();
+        let masked = |text: String| text.replace(root.path().to_str().unwrap(), "ROOT");
+        let train: Vec<PathBuf> = ["a", "b"].iter().map(|name| root.path().join(name)).collect();
+        for folder in &train {
+            fs::create_dir_all(folder.join("images")).unwrap();
+            fs::write(folder.join("list.json"), "[]").unwrap();
+        }
+        let mut spec = json!({ "data": { "key": existing } });
+        let (mut notes, mut problems) = (Vec::new(), Vec::new());
+        let datasets = Datasets { train, ..Datasets::default() };
+        fill(&[source], &datasets, &mut spec, &mut notes, &mut problems);
+        if problems.is_empty() {
+            let spec = serde_json::from_str(&masked(spec["data"]["key"].to_string())).unwrap();
+            Ok((spec, notes.into_iter().map(masked).collect()))
+        } else {
+            Err(problems.iter().map(|p| masked(p.to_string())).collect())
+        }
+    }
+
+    fn path(file: &str) -> PathRule {
+        PathRule::Path(file.into())
+    }
+
+    #[test]
+    fn every_dataset_gives_an_item() {
+        let pairs = vec![("img".into(), "images.tar.gz".into()), ("ann".into(), "list.json".into())];
+        let many = DataSource { multiple: true, ..source(PathRule::Mapping(pairs)) };
+        let expected = json!([
+            {"img": "ROOT/a/images", "ann": "ROOT/a/list.json"},
+            {"img": "ROOT/b/images", "ann": "ROOT/b/list.json"},
+        ]);
+        assert_eq!(filled(many, Value::Null), Ok((expected, vec![])));
+    }
+
+    #[test]
+    fn single_sources_take_the_first_dataset() {
+        let notes = vec!["data.key: takes one dataset; the first of 2 is used".to_string()];
+        assert_eq!(
+            filled(source(path("list.json")), json!("")),
+            Ok((json!("ROOT/a/list.json"), notes.clone()))
+        );
+        assert_eq!(filled(source(path("")), Value::Null), Ok((json!("ROOT/a"), notes.clone())));
+        let wrapped = DataSource { wrap_in_list: true, ..source(path("images")) };
+        assert_eq!(filled(wrapped, Value::Null), Ok((json!(["ROOT/a/images"]), notes.clone())));
+        assert_eq!(filled(source(PathRule::Value(json!(true))), Value::Null), Ok((json!(true), notes)));
+    }
+
+    #[test]
+    fn own_paths_and_uris_win() {
+        for own in [json!("/data/x"), json!("s3://bucket/x"), json!(["s3://bucket/x"])] {
+            assert_eq!(filled(source(path("list.json")), own.clone()), Ok((own, vec![])));
+        }
+        let (spec, notes) = filled(source(path("list.json")), json!("relative/x")).unwrap();
+        assert_eq!(spec, "ROOT/a/list.json");
+        assert_eq!(
+            notes[0],
+            "data.key: \"relative/x\" gives way to the dataset; only absolute paths and URIs win"
+        );
+    }
+
+    #[test]
+    fn missing_files_are_errors_unless_optional() {
+        assert_eq!(
+            filled(source(path("other.json")), Value::Null),
+            Err(vec![
+                "--train-dataset: error: ROOT/a has no file `other.json`, needed for `data.key`".to_string()
+            ])
+        );
+        let optional = DataSource { optional: true, ..source(path("other.json")) };
+        assert_eq!(filled(optional, json!("")).unwrap().0, "");
+    }
+
+    #[test]
+    fn rules_of_later_versions_ask_for_the_value() {
+        assert_eq!(
+            filled(source(PathRule::Unsupported("path_from_format".into())), Value::Null),
+            Err(vec![
+                "data_sources: error: data.key: cannot be filled: rule `path_from_format` is not acted upon yet (give the value: --set data.key=PATH)".to_string()
+            ])
+        );
+    }
 }

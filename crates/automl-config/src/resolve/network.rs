@@ -35,10 +35,16 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let objective = objective(request, &inputs.config, &mut notes, &mut problems);
     let full_fidelity = full_fidelity(fidelity_key, &base, &mut problems);
     let functions = inputs.functions(&request.action, &mut problems);
+    let format = inputs.config.api_params.spec_format;
+    if format.is_none() {
+        let message = format!("specs of network `{}` cannot be written", request.network);
+        problems.push(Problem::plain("--network", "api_params.spec_backend", Code::Unsupported, message));
+    }
 
     let (warnings, errors): (Vec<_>, Vec<_>) =
         problems.into_iter().partition(|p| p.severity == Severity::Warning);
-    let (Some(space), Some(objective), true) = (space, objective, errors.is_empty()) else {
+    let (Some(space), Some(objective), Some(format), true) = (space, objective, format, errors.is_empty())
+    else {
         return Err(Problems(errors.into_iter().chain(warnings).collect()));
     };
     notes.extend(warnings.iter().map(ToString::to_string));
@@ -48,7 +54,7 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let fixed = |key: &str| applied.covers(key) || searched.iter().any(|name| name == key);
     let spec = SpecRecipe {
         base,
-        format: inputs.config.api_params.spec_format,
+        format,
         functions,
         fidelity_key: fidelity_key.map(String::from),
         stop_after_env: launch.fidelity.as_ref().and_then(|f| f.stop_after_env.clone()),

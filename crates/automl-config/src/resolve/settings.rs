@@ -1,5 +1,6 @@
 //! `key=value` settings laid over the default spec.
 
+use crate::fields::join;
 use crate::nearest::did_you_mean;
 use crate::problem::{Code, Position, Problem, Report};
 use crate::read::Format;
@@ -35,63 +36,166 @@ pub(super) fn apply(
     let mut applied = Applied { keys: Vec::new(), secret_keys: Vec::new(), secrets: Secrets::default() };
     for setting in settings {
         let mut report = Report::new(format!("--set '{}'", shown(setting)));
-        if let Some((key, path, value)) = read(setting, schema, &mut report) {
-            applied.keys.push(key.clone());
-            if is_secret(&key) {
-                applied.secrets.insert(&key, value);
-                if !applied.secret_keys.contains(&key) {
-                    applied.secret_keys.push(key);
-                }
-            } else {
-                path.set(spec, value);
-            }
+        let mut leaves = Vec::new();
+        if let Some((key, column, value)) = read(setting, &mut report) {
+            let position = Position::in_flag(column);
+            flatten(key, value, schema, &mut leaves);
+            leaves.retain(|(key, value)| is_sound(key, value, position, schema, &mut report));
+        }
+        if !report.has_errors() {
+            leaves.into_iter().for_each(|(key, value)| applied.take(key, value, spec));
         }
         problems.extend(report.into_problems());
     }
     applied
 }
 
-/// A setting as problems show it: a secret's value stays out of messages.
+impl Applied {
+    fn take(&mut self, key: String, value: Value, spec: &mut Value) {
+        if is_secret(&key) {
+            self.secrets.insert(&key, value);
+            if !self.secret_keys.contains(&key) {
+                self.secret_keys.push(key.clone());
+            }
+        } else {
+            let path: SpecPath = key.parse().expect("only sound keys are taken");
+            path.set(spec, value);
+        }
+        self.keys.push(key);
+    }
+}
+
+/// A setting as problems show it: values that may be or hold a secret stay out of messages.
 fn shown(setting: &str) -> String {
     match setting.split_once('=') {
-        Some((key, _)) if is_secret(key) => format!("{key}=…"),
+        Some((key, value)) if is_secret(key) || value.trim_start().starts_with('{') => format!("{key}=…"),
         _ => setting.into(),
     }
 }
 
-fn read(setting: &str, schema: &Schema, report: &mut Report) -> Option<(String, SpecPath, Value)> {
+/// Splits a setting into key, column of the value, and value.
+fn read(setting: &str, report: &mut Report) -> Option<(String, usize, Value)> {
     let Some((key, text)) = setting.split_once('=') else {
         let problem = report.error(Position::in_flag(1), "", Code::Syntax, "there is no `=`");
         problem.hint("write --set key=value");
         return None;
     };
+    let column = key.chars().count() + 2;
+    let mut inner = Report::new("");
+    let node = Format::Yaml.read(text, &mut inner).filter(|_| !inner.has_errors());
+    match node.and_then(|node| node.to_json()) {
+        Some(value) => Some((key.trim().into(), column, value)),
+        None => {
+            let message = "the value is not YAML of finite numbers";
+            report.error(Position::in_flag(column), key, Code::Syntax, message).hint("quote it");
+            None
+        }
+    }
+}
+
+/// An object for a group of keys is a setting for each of them.
+fn flatten(key: String, value: Value, schema: &Schema, leaves: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(map) if schema.leaf(&key).is_none() && !map.is_empty() => {
+            for (inner, value) in map {
+                flatten(join(&key, &inner), value, schema, leaves);
+            }
+        }
+        value => {
+            let value = schema.leaf(&key).map_or(value.clone(), |leaf| leaf.typed(value));
+            leaves.push((key, value));
+        }
+    }
+}
+
+fn is_sound(key: &str, value: &Value, position: Position, schema: &Schema, report: &mut Report) -> bool {
     let path: SpecPath = match key.parse() {
         Ok(path) => path,
         Err(why) => {
             report.error(Position::in_flag(1), "", Code::BadValue, why);
-            return None;
+            return false;
         }
     };
     if !schema.knows(&path.to_string()) {
         let hint = did_you_mean(key, schema.names());
-        report
-            .error(Position::in_flag(1), "", Code::UnknownName, format!("no key `{key}` in the spec"))
-            .hint(hint);
-        return None;
+        let message = format!("no key `{key}` in the spec");
+        report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
+        return false;
     }
-    let position = Position::in_flag(key.chars().count() + 2);
-    let mut inner = Report::new("");
-    let value =
-        Format::Yaml.read(text, &mut inner).filter(|_| !inner.has_errors()).and_then(|node| node.to_json());
-    let Some(value) = value else {
-        report.error(position, key, Code::Syntax, "the value is not YAML of finite numbers").hint("quote it");
-        return None;
-    };
     if let Some(leaf) = schema.leaf(key) {
-        check_value(leaf, &value, At { position, path: key }, report);
+        check_value(leaf, value, At { position, path: key }, report);
+    } else if schema.names().any(|name| name.starts_with(&format!("{key}."))) {
+        let message = format!("`{key}` is a group of keys and needs an object");
+        report
+            .error(position, key, Code::WrongType, message)
+            .hint(format!("set one of its keys: {key}.NAME=VALUE"));
     }
-    if report.has_errors() {
-        return None;
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::schema_of;
+    use serde_json::json;
+
+    fn check(settings: &[&str]) -> (Value, Applied, Vec<String>) {
+        let schema = schema_of(
+            r#"{"properties": {"train": {"properties": {
+                "lr": {"type": "float", "default": 0.1, "maximum": 1},
+                "steps": {"type": "list", "default": [1]},
+                "tags": {"type": "dict", "default": {}},
+                "api_key": {"type": "string", "default": ""}}}}}"#,
+        );
+        let settings: Vec<String> = settings.iter().map(|s| (*s).to_string()).collect();
+        let mut spec = schema.default.clone();
+        let mut problems = Vec::new();
+        let applied = apply(&settings, &schema, &mut spec, &mut problems);
+        (spec, applied, problems.iter().map(ToString::to_string).collect())
     }
-    Some((path.to_string(), path, value))
+
+    #[test]
+    fn values_are_yaml() {
+        let (spec, applied, problems) =
+            check(&["train.lr=1e-3", "train.steps=[2, 3]", "train.steps[1]=5", "train.tags={a: b}"]);
+        assert_eq!(spec, json!({"train": {"lr": 1e-3, "steps": [2, 5], "tags": {"a": "b"}, "api_key": ""}}));
+        assert_eq!(problems, [""; 0]);
+        assert!(applied.covers("train.lr") && !applied.covers("train"));
+    }
+
+    #[test]
+    fn groups_are_set_key_by_key() {
+        let (spec, applied, problems) = check(&["train={lr: 0.5, api_key: swordfish}"]);
+        assert_eq!(spec["train"]["lr"], 0.5);
+        assert_eq!(spec["train"]["api_key"], "");
+        assert_eq!(applied.secret_keys, ["train.api_key"]);
+        assert_eq!(problems, [""; 0]);
+        let (_, _, problems) = check(&["train={rl: 0.5, api_key: swordfish}", "train=1"]);
+        assert_eq!(
+            problems,
+            [
+                "--set 'train=…':1: error: no key `train.rl` in the spec (did you mean `train.lr`?)",
+                "--set 'train=1':7: error: train: `train` is a group of keys and needs an object (set one of its keys: train.NAME=VALUE)",
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let (_, _, problems) = check(&["train.api_key=[swordfish]"]);
+        assert_eq!(
+            problems,
+            ["--set 'train.api_key=…':15: error: train.api_key: expected a text, found a list"]
+        );
+    }
+
+    #[test]
+    fn bounds_are_recommendations() {
+        let (spec, _, problems) = check(&["train.lr=2"]);
+        assert_eq!(spec["train"]["lr"], json!(2.0));
+        assert_eq!(
+            problems,
+            ["--set 'train.lr=2':10: warning: train.lr: 2.0 is outside the schema's range ..1.0"]
+        );
+    }
 }

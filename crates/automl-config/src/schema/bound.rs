@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(found, Distribution::Categorical { choices, weights: None });
         assert_eq!(
             apply(ARCH, "p=smal/8").unwrap_err(),
-            "--bound 'p=smal/8':3: error: p: `smal/8` is not an option (did you mean `small/8` or `small/16`?)"
+            "--bound 'p=smal/8':3: error: p: `smal/8` is not an option (did you mean `small/8`?)"
         );
     }
 

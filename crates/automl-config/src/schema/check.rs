@@ -54,3 +54,44 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Object(_) => "an object".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema_of;
+    use super::*;
+    use crate::problem::Position;
+    use serde_json::json;
+
+    fn check(leaf: &str, value: Value) -> Vec<String> {
+        let schema = schema_of(&format!(r#"{{"properties": {{"p": {leaf}}}}}"#));
+        let mut report = Report::new("f");
+        check_value(&schema.leaves[0], &value, At { position: Position::default(), path: "p" }, &mut report);
+        report.into_problems().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn values_must_have_the_type() {
+        for (kind, value, expected) in [
+            ("int", json!(1.5), "a whole number, found the number 1.5"),
+            ("float", json!("x"), "a number, found the text `x`"),
+            ("bool", json!(1), "true or false, found the number 1"),
+            ("string", json!([]), "a text, found a list"),
+        ] {
+            let found = check(&format!(r#"{{"type": "{kind}"}}"#), value);
+            assert_eq!(found, [format!("f: error: p: expected {expected}")]);
+        }
+        for (kind, value) in
+            [("int", json!(2.0)), ("float", json!(2)), ("string", Value::Null), ("list", json!(1))]
+        {
+            assert!(check(&format!(r#"{{"type": "{kind}"}}"#), value).is_empty(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn options_bind_and_bounds_warn() {
+        let found = check(r#"{"type": "categorical", "enum": ["adam", "sgd"]}"#, json!("adma"));
+        assert_eq!(found, ["f: error: p: `adma` is not an option (did you mean `adam`?)"]);
+        let found = check(r#"{"type": "int", "minimum": 1, "maximum": Infinity}"#, json!(0));
+        assert_eq!(found, ["f: warning: p: 0 is outside the schema's range 1.0..inf"]);
+    }
+}

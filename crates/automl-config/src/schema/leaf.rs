@@ -6,6 +6,9 @@ use crate::problem::{Code, Position, Report};
 use automl_core::ParamValue;
 use serde_json::Value;
 
+/// Whole numbers from here on need not survive being floats.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// One key of the spec.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Leaf {
@@ -82,6 +85,7 @@ impl Leaf {
         let kind = read_kind(&mut fields, report);
         let default = fields_default(node);
         let mut leaf = Leaf {
+            // Without a type there is no leaf, but what else is wrong with it is still reported.
             kind: kind.clone().unwrap_or(Kind::Text),
             minimum: bound(&mut fields, "minimum", report),
             maximum: bound(&mut fields, "maximum", report),
@@ -108,11 +112,17 @@ impl Leaf {
 
     /// Returns the default as a parameter's value of the leaf's own type.
     pub(crate) fn default_param(&self) -> Option<ParamValue> {
-        let value = ParamValue::from_json(self.default.as_ref()?)?;
-        Some(match (&self.kind, value) {
-            (Kind::Float, ParamValue::Int(v)) => ParamValue::Float(v as f64),
-            (_, value) => value,
-        })
+        ParamValue::from_json(&self.typed(self.default.clone()?))
+    }
+
+    /// Returns a spec value in the leaf's own type: `2` for a float becomes `2.0`, and the reverse.
+    pub(crate) fn typed(&self, value: Value) -> Value {
+        let whole = value.as_f64().filter(|v| v.fract() == 0.0 && v.abs() < MAX_EXACT);
+        match (&self.kind, whole) {
+            (Kind::Float, Some(whole)) => Value::from(whole),
+            (Kind::Int, Some(whole)) => Value::from(whole as i64),
+            _ => value,
+        }
     }
 
     fn check(&mut self, report: &mut Report) {
@@ -199,5 +209,40 @@ fn weights(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<f64>> {
         None => {
             crate::fields::wrong_type(node, &fields.path_of("option_weights"), "a list of numbers", report)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema_of;
+    use super::*;
+
+    fn leaf(text: &str) -> Leaf {
+        schema_of(&format!(r#"{{"properties": {{"p": {text}}}}}"#)).leaves.remove(0)
+    }
+
+    #[test]
+    fn defaults_take_the_leafs_type() {
+        for (text, expected) in [
+            (r#"{"type": "float", "default": 2}"#, Some(ParamValue::Float(2.0))),
+            (r#"{"type": "int", "default": 2.0}"#, Some(ParamValue::Int(2))),
+            (r#"{"type": "int", "default": 2}"#, Some(ParamValue::Int(2))),
+            (r#"{"type": "string", "default": "2"}"#, Some(ParamValue::Text("2".into()))),
+            (r#"{"type": "float", "default": null}"#, None),
+            (r#"{"type": "float"}"#, None),
+        ] {
+            assert_eq!(leaf(text).default_param(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn first_branch_of_a_union_counts() {
+        assert_eq!(leaf(r#"{"anyOf": [{"type": "integer"}, {"type": "string"}]}"#).kind, Kind::Int);
+    }
+
+    #[test]
+    fn bounds_of_lists_are_not_bounds() {
+        let leaf = leaf(r#"{"type": "list_2", "minimum": [0.8, 0.9], "maximum": [0.9, 0.99]}"#);
+        assert_eq!((leaf.minimum, leaf.kind), (None, Kind::Other("list_2".into())));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use range::search_range;
 
 use crate::fields::{Fields, join, strings, wrong_type};
 use crate::nearest::did_you_mean;
-use crate::node::Node;
+use crate::node::{Entry, Node};
 use crate::problem::{Code, Position, Report};
 use crate::spec::SpecPath;
 use serde_json::Value;
@@ -70,11 +70,17 @@ impl Schema {
     }
 }
 
+/// Keys beside `properties` that list parameters.
+const LISTS_OF_NAMES: [&str; 2] = ["automl_default_parameters", "automl_disabled_parameters"];
+
 fn collect(properties: &Node, path: &str, leaves: &mut Vec<Leaf>, report: &mut Report) {
     let Some(entries) = properties.entries() else {
         return wrong_type(properties, path, "an object of parameters", report).unwrap_or_default();
     };
-    for entry in entries {
+    // Schemas in the field repeat the lists of names inside `properties`.
+    let is_list_of_names =
+        |entry: &&Entry| LISTS_OF_NAMES.contains(&entry.key.as_str()) && entry.value.items().is_some();
+    for entry in entries.iter().filter(|entry| !is_list_of_names(entry)) {
         let name = join(path, &entry.key);
         match entry.value.get("properties") {
             Some(inner) => collect(inner, &name, leaves, report),
@@ -144,6 +150,7 @@ mod tests {
         let schema = schema_of(
             r#"{"type": "object", "properties": {
                 "seed": {"type": "int", "default": 1},
+                "automl_disabled_parameters": ["train"],
                 "train": {"type": "object", "properties": {"lr": {"type": "float", "default": 0.1, "maximum": Infinity}}}},
               "automl_default_parameters": ["train.lr"]}"#,
         );
@@ -175,8 +182,8 @@ mod tests {
                 "s.json:2:18: error: a: minimum 2 is above maximum 1 (swap them)",
                 "s.json:3:18: error: b: there are no options (`enum` is empty)",
                 "s.json:4:18: error: c: key `type` is missing",
-                "s.json:5:50: warning: d: unknown key `minimm` is ignored (did you mean `minimum`?)",
                 "s.json:5:18: warning: d: the default is the text `x`, but the type is int",
+                "s.json:5:50: warning: d: unknown key `minimm` is ignored (did you mean `minimum`?)",
                 "s.json:6:18: error: e: 1 weight for 2 options (give one weight for each option)",
                 "s.json:7:41: error: automl_default_parameters: no parameter `aa` (did you mean `a`?)",
             ]

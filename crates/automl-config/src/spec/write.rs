@@ -63,6 +63,8 @@ mod tests {
     use crate::problem::Report;
     use crate::read::Format;
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
     use serde_json::json;
     use std::io::Write as _;
     use std::process::{Command, Stdio};
@@ -74,19 +76,25 @@ mod tests {
         node.unwrap().to_json().unwrap()
     }
 
-    /// What PyYAML makes of a text, as JSON; `None` where there is no Python with yaml.
-    fn through_python(text: &str) -> Option<Value> {
-        let script = "import sys, json, yaml; print(json.dumps(yaml.safe_load(sys.stdin.read())))";
-        let mut child = Command::new("python3")
-            .args(["-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        child.stdin.take()?.write_all(text.as_bytes()).ok()?;
-        let output = child.wait_with_output().ok()?;
-        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    /// What PyYAML makes of several texts, as JSON; `None` where there is no Python with yaml.
+    fn through_python(texts: &[String]) -> Option<Vec<Value>> {
+        let script = "import sys, json, yaml; \
+                      print(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
+        let run = |script: &str, input: &[u8]| {
+            let mut child = Command::new("python3")
+                .args(["-c", script])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .ok()?;
+            child.stdin.take()?.write_all(input).ok()?;
+            child.wait_with_output().ok()
+        };
+        run("import yaml", b"").filter(|output| output.status.success())?;
+        let output = run(script, &serde_json::to_vec(texts).unwrap())?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(serde_json::from_slice(&output.stdout).unwrap())
     }
 
     fn awkward() -> Value {
@@ -107,7 +115,20 @@ mod tests {
         let spec = awkward();
         let text = SpecFormat::Yaml.write(&spec).unwrap();
         assert_eq!(read_back(Format::Yaml, &text), spec, "{text}");
-        if let Some(python) = through_python(&text) {
+        if let Some(python) = through_python(&[text]) {
+            assert_eq!(python, [spec]);
+        }
+    }
+
+    #[test]
+    fn python_agrees_on_arbitrary_specs() {
+        let mut runner = TestRunner::deterministic();
+        let specs: Vec<Value> =
+            (0..300).map(|_| any_spec().new_tree(&mut runner).unwrap().current()).collect();
+        let texts: Vec<String> = specs.iter().map(|spec| SpecFormat::Yaml.write(spec).unwrap()).collect();
+        for ((python, spec), text) in
+            through_python(&texts).unwrap_or_default().iter().zip(&specs).zip(&texts)
+        {
             assert_eq!(python, spec, "{text}");
         }
     }

@@ -10,7 +10,6 @@ use automl_core::{Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings
 use automl_exec::slots::Slot;
 use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG};
 use automl_scrape::SourceKind;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -125,15 +124,20 @@ impl Launcher {
         }
         let command = serde_json::json!({ "argv": spec.argv, "workdir": spec.workdir });
         let command = serde_json::to_string_pretty(&command).expect("plain values always serialise");
-        let mut texts: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        let (params_name, params) = &realised.params_file;
         let fence = spec.key.attempt.to_string();
-        texts.insert(self.dir.fence(trial), &fence);
-        texts.insert(folder.join("command.json"), &command);
-        for (name, text) in realised.spec.iter().chain([&realised.params_file]) {
-            texts.insert(folder.join(name), text);
-        }
-        for (path, text) in texts {
+        let plain = [
+            (self.dir.fence(trial), &fence),
+            (folder.join("command.json"), &command),
+            (folder.join(params_name), params),
+        ];
+        for (path, text) in plain {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
+        }
+        if let Some((name, text)) = &realised.spec {
+            let path = folder.join(name);
+            files::write_private(&path, text.as_bytes())
+                .map_err(|source| PrepareError::File { path, source })?;
         }
         Ok(spec.write()?)
     }
@@ -165,7 +169,7 @@ pub(crate) fn realise(
 
 fn kind(format: LogFormat) -> SourceKind {
     match format {
-        LogFormat::Text | LogFormat::Csv => SourceKind::Text,
+        LogFormat::Text => SourceKind::Text,
         LogFormat::StatusJson => SourceKind::StatusJson,
         LogFormat::JsonLines => SourceKind::JsonLines,
     }

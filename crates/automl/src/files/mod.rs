@@ -9,5 +9,5 @@ mod tail;
 pub(crate) use checkpoints::list_files;
 pub use layout::StudyDir;
 pub use programs::{ProgramError, find_program};
-pub(crate) use replace::{link, write};
+pub(crate) use replace::{link, write, write_private};
 pub(crate) use tail::Tail;

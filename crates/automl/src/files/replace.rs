@@ -1,7 +1,8 @@
 //! Files that are whole or absent, whatever happens while they are written.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes a file through a temporary name beside it.
@@ -9,8 +10,22 @@ use std::path::Path;
 /// # Errors
 /// What the file system reports.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with_mode(path, content, 0o666)
+}
+
+/// Writes a file that may hold secrets: readable by its owner only.
+///
+/// # Errors
+/// What the file system reports.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with_mode(path, content, 0o600)
+}
+
+fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = beside(path);
-    fs::write(&temporary, content)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(mode);
+    options.open(&temporary)?.write_all(content)?;
     fs::rename(&temporary, path)
 }
 
