@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::AttemptKey;
 
 /// Environment variable that every process of an attempt inherits: the attempt's key.
-pub const MARKER: &str = "AUTOML_ATTEMPT";
+pub const MARKER: &str = "AUTOML_ATTEMPT_KEY";
 /// Environment variable beside [`MARKER`]: the attempt's folder, which tells apart two copies of a study.
 pub const MARKER_DIR: &str = "AUTOML_ATTEMPT_DIR";
 
