@@ -46,38 +46,22 @@ impl Sampler for Bayesian {
         let trials = history.trials() as u64;
         if let Some(params) = space.defaults().filter(|_| trials == 0) {
             let reason = "the default configuration, tried first".into();
-            return Ok(Suggestion {
-                params,
-                origin: Origin { model: "default".into(), reason, ..Origin::default() },
-            });
+            return Ok(Suggestion::plain(params, "default", reason));
         }
         let design = Design::new(space);
         let startup = startup_trials(design.columns().len(), history.budget);
         if trials < startup {
-            let reason = format!(
-                "point {trial} of a scrambled Sobol sequence, trial {} of {startup} before the model",
-                trials + 1
-            );
-            return suggest_point(space, history, trial, seed, reason);
+            let why = format!("trial {} of {startup} before the model", trials + 1);
+            return suggest_point(space, history, trial, seed, &why);
         }
         let results_min = RESULTS_MIN.min(startup as usize);
-        let modelled = Training::new(&design, history, results_min)
-            .filter(|training| !training.is_flat())
-            .map(|training| Model::new(&design, history, training));
-        match modelled {
-            Some(Ok(model)) => model.suggest(space, history, trial, seed),
-            Some(Err(error)) => {
-                let reason =
-                    format!("point {trial} of a scrambled Sobol sequence, because the model failed: {error}");
-                suggest_point(space, history, trial, seed, reason)
-            }
-            None => {
-                let reason = format!(
-                    "point {trial} of a scrambled Sobol sequence, because fewer than {results_min} results are known or all are equal"
-                );
-                suggest_point(space, history, trial, seed, reason)
-            }
-        }
+        let training = Training::new(&design, history, results_min).filter(|training| !training.is_flat());
+        let why = match training.map(|training| Model::new(&design, history, training)) {
+            Some(Ok(model)) => return model.suggest(space, history, trial, seed),
+            Some(Err(error)) => format!("the model failed: {error}"),
+            None => format!("fewer than {results_min} results are known, or all are equal"),
+        };
+        suggest_point(space, history, trial, seed, &why)
     }
 }
 
@@ -100,19 +84,12 @@ impl<'a> Model<'a> {
     fn new(design: &'a Design, history: &History, training: Training) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let mut process = condition(data, from_theta(&history.theta, design.columns().len()))?;
-        let feasibility = training
-            .outcomes
-            .as_ref()
-            .map(|(rows, labels)| {
-                fit(TrainingSet::new(design.columns(), rows, labels), &FitOptions::default())
-            })
-            .transpose()?;
+        let labelled = |labels: &Vec<f64>| TrainingSet::new(design.columns(), &training.rows, labels);
+        let fit_labels = |labels| fit(labelled(labels), &FitOptions::default());
+        let feasibility = training.labels.as_ref().map(fit_labels).transpose()?;
         let mut incumbent = process.incumbent().expect("a model has results");
         for params in in_trial_order(&history.pending) {
-            let row = design.row(params);
-            let believed = process.predict(std::slice::from_ref(&row))[0].mean;
-            process.append(&row, believed);
-            incumbent = incumbent.max(believed);
+            incumbent = incumbent.max(process.believe(&design.row(params)));
         }
         Ok(Self { design, training, process, feasibility, incumbent })
     }
@@ -126,16 +103,12 @@ impl<'a> Model<'a> {
     ) -> Result<Suggestion, SuggestError> {
         let tried = history.keys();
         let ranked = self.rank(space, trial, seed);
-        let found = ranked.into_iter().find_map(|candidate| self.untried(candidate, &tried));
-        let Some(suggestion) = found else {
-            let params = fresh::draw(space, &tried, trial, seed)?;
-            let reason = "a random configuration, because all that the model proposed have been tried".into();
-            return Ok(Suggestion {
-                params,
-                origin: Origin { model: "random".into(), reason, ..Origin::default() },
-            });
-        };
-        Ok(suggestion)
+        if let Some(found) = ranked.into_iter().find_map(|candidate| self.untried(candidate, &tried)) {
+            return Ok(found);
+        }
+        let params = fresh::draw(space, &tried, trial, seed)?;
+        let reason = "a random configuration, because all that the model proposed have been tried".into();
+        Ok(Suggestion::plain(params, "random", reason))
     }
 
     /// Candidates in descending order of expected improvement.

@@ -78,6 +78,13 @@ pub struct Suggestion {
     pub origin: Origin,
 }
 
+impl Suggestion {
+    /// A configuration that no fitted model stands behind.
+    pub(crate) fn plain(params: Params, model: &str, reason: String) -> Self {
+        Self { params, origin: Origin { model: model.into(), reason, ..Origin::default() } }
+    }
+}
+
 /// Why there is no suggestion.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SuggestError {

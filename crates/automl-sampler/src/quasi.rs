@@ -1,7 +1,7 @@
 //! Points of a scrambled Sobol sequence: the trial number is the index.
 
 use automl_core::rng::derive;
-use automl_core::{Origin, SearchSpace, TrialId};
+use automl_core::{SearchSpace, TrialId};
 
 use crate::design::Design;
 use crate::{History, Sampler, Sobol, SuggestError, Suggestion, fresh, stream};
@@ -21,8 +21,7 @@ impl Sampler for Quasi {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
-        let reason = format!("point {trial} of a scrambled Sobol sequence, which covers the space evenly");
-        suggest_point(space, history, trial, seed, reason)
+        suggest_point(space, history, trial, seed, "it covers the space evenly")
     }
 }
 
@@ -32,17 +31,16 @@ pub(crate) fn suggest_point(
     history: &History,
     trial: TrialId,
     seed: u64,
-    reason: String,
+    why: &str,
 ) -> Result<Suggestion, SuggestError> {
     let design = Design::new(space);
     let sobol = Sobol::new(design.columns().len(), derive(&[seed, stream::DESIGN]));
     let params = design.params(&design.row_from_units(&sobol.point(trial.0)));
     let tried = history.keys();
-    let (params, model, reason) = if tried.contains(&params.key()) {
+    if tried.contains(&params.key()) {
+        let params = fresh::draw(space, &tried, trial, seed)?;
         let reason = "a random configuration, because the Sobol point has been tried".into();
-        (fresh::draw(space, &tried, trial, seed)?, "random", reason)
-    } else {
-        (params, "sobol", reason)
-    };
-    Ok(Suggestion { params, origin: Origin { model: model.into(), reason, ..Origin::default() } })
+        return Ok(Suggestion::plain(params, "random", reason));
+    }
+    Ok(Suggestion::plain(params, "sobol", format!("point {trial} of a scrambled Sobol sequence: {why}")))
 }

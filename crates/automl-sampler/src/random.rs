@@ -1,6 +1,6 @@
 //! Independent draws: uniform on every parameter's scale, categories by their weights.
 
-use automl_core::{Origin, SearchSpace, TrialId};
+use automl_core::{SearchSpace, TrialId};
 
 use crate::{History, Sampler, SuggestError, Suggestion, fresh};
 
@@ -17,11 +17,6 @@ impl Sampler for Random {
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
         let params = fresh::draw(space, &history.keys(), trial, seed)?;
-        let origin = Origin {
-            model: "random".into(),
-            reason: "an independent draw from the whole space".into(),
-            ..Origin::default()
-        };
-        Ok(Suggestion { params, origin })
+        Ok(Suggestion::plain(params, "random", "an independent draw from the whole space".into()))
     }
 }

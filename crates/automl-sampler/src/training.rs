@@ -5,9 +5,11 @@
 //! so that its length scales can be told apart; without such a fidelity, the one with the most
 //! observations, the higher one on a tie.
 //!
-//! Few failures are put into the model as results worse than all others. When they are many, five or
-//! more than a fifth of the trials, that would distort the targets; then a second model learns where
-//! trials fail.
+//! Few failures are put into the model with the warp's value for failures, worse than all results. When
+//! they are many, five or more than a fifth of the trials, that would distort the targets: they then
+//! count as the worst result, and a second model learns where trials fail. The second model alone would
+//! not do. Where the losses fall towards a cliff of failures, the first model, ignorant of them, promises
+//! ever more beyond it, and the search probes the cliff without end.
 
 use std::collections::BTreeMap;
 
@@ -32,8 +34,8 @@ pub(crate) struct Training {
     pub(crate) rows: Vec<Vec<f64>>,
     /// Standardised, larger is better.
     pub(crate) targets: Vec<f64>,
-    /// Rows and labels ±1 for a model of failure, where one is wanted.
-    pub(crate) outcomes: Option<(Vec<Vec<f64>>, Vec<f64>)>,
+    /// 1 for a result and -1 for a failure, where failures are many.
+    pub(crate) labels: Option<Vec<f64>>,
 }
 
 impl Training {
@@ -47,20 +49,22 @@ impl Training {
         }
         let kept = select(by_trial.values().copied().collect());
         let mut rows: Vec<Vec<f64>> = kept.iter().map(|o| design.row(&o.params)).collect();
-        let mut targets: Vec<Option<f64>> = kept.iter().map(|o| Some(-o.loss.get())).collect();
+        let results: Vec<Option<f64>> = kept.iter().map(|o| Some(-o.loss.get())).collect();
         let failed = in_trial_order(&history.failed);
-        let failed_rows = failed.iter().map(|params| design.row(params));
-        let total = by_trial.len() + failed.len();
-        let outcomes = if failed.len() >= FAILURES_MODELLED || 5 * failed.len() > total {
-            let labels = std::iter::repeat_n(1.0, rows.len()).chain(std::iter::repeat_n(-1.0, failed.len()));
-            Some((rows.iter().cloned().chain(failed_rows).collect(), labels.collect()))
+        let succeeded = rows.len();
+        rows.extend(failed.iter().map(|params| design.row(params)));
+        let many = failed.len() >= FAILURES_MODELLED || 5 * failed.len() > by_trial.len() + failed.len();
+        let (targets, labels) = if many {
+            let mut targets = warp_targets(&results);
+            let worst = targets.iter().copied().fold(f64::INFINITY, f64::min);
+            targets.resize(rows.len(), worst);
+            let label = |row| if row < succeeded { 1.0 } else { -1.0 };
+            (targets, Some((0..rows.len()).map(label).collect()))
         } else {
-            rows.extend(failed_rows);
-            targets.resize(rows.len(), None);
-            None
+            let missing = std::iter::repeat_n(None, failed.len());
+            (warp_targets(&results.into_iter().chain(missing).collect::<Vec<_>>()), None)
         };
-        let targets = warp_targets(&targets);
-        Some(Self { fidelity, observations: by_trial.len(), rows, targets, outcomes })
+        Some(Self { fidelity, observations: by_trial.len(), rows, targets, labels })
     }
 
     /// Whether there is nothing to learn from.

@@ -63,17 +63,11 @@ impl Acquisition {
                 let u = (prediction.mean - incumbent) / deviation;
                 let slope = log_h_derivative(u);
                 let variance = (1.0 - slope * u) / (2.0 * prediction.variance);
-                Slopes {
-                    value,
-                    mean: slope / deviation,
-                    variance,
-                }
+                Slopes { value, mean: slope / deviation, variance }
             }
-            Acquisition::UpperConfidenceBound { deviations } => Slopes {
-                value,
-                mean: 1.0,
-                variance: deviations / (2.0 * deviation),
-            },
+            Acquisition::UpperConfidenceBound { deviations } => {
+                Slopes { value, mean: 1.0, variance: deviations / (2.0 * deviation) }
+            }
         }
     }
 }
@@ -136,10 +130,7 @@ mod tests {
                 let by_mean = (at(mean + 1e-6, variance) - at(mean - 1e-6, variance)) / 2e-6;
                 let by_variance = (at(mean, variance + 1e-7) - at(mean, variance - 1e-7)) / 2e-7;
                 let close = |a: f64, b: f64| (a - b).abs() < 1e-5 * b.abs().max(1.0);
-                assert!(
-                    close(by_mean, slopes.mean),
-                    "{acquisition:?} {mean} {by_mean} {slopes:?}"
-                );
+                assert!(close(by_mean, slopes.mean), "{acquisition:?} {mean} {by_mean} {slopes:?}");
                 assert!(
                     close(by_variance, slopes.variance),
                     "{acquisition:?} {mean} {by_variance} {slopes:?}"

@@ -74,9 +74,6 @@ mod tests {
         let values: Vec<f64> = (0..10_000).map(|row| draws.normal(row, 0)).collect();
         let mean = values.iter().sum::<f64>() / 1e4;
         let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / 1e4;
-        assert!(
-            mean.abs() < 0.04 && (variance - 1.0).abs() < 0.05,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 0.04 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
     }
 }

@@ -24,10 +24,7 @@ pub struct Matern {
 /// Evaluates the Matérn-5/2 correlation at the squared scaled distance `rho >= 0`.
 pub fn matern52(rho: f64) -> Matern {
     let lanes = matern52_lanes([rho]);
-    Matern {
-        value: lanes.values[0],
-        slope_weight: lanes.slope_weights[0],
-    }
+    Matern { value: lanes.values[0], slope_weight: lanes.slope_weights[0] }
 }
 
 /// [`Matern`] of several distances.
@@ -51,7 +48,7 @@ pub(crate) fn matern52_lanes<const N: usize>(rho: [f64; N]) -> MaternLanes<N> {
 
 /// Returns `exp(−x)` for every `x >= 0`, within two units in the last place.
 ///
-/// Without branches and calls, so that several lanes are computed at once: exponentials are the larger
+/// Without branches and calls, so that several lanes are computed at once: exponentials are a large
 /// part of a fit and of a search. `−x = k ln 2 + r` with `|r| <= ln 2 / 2`, then the Taylor series of
 /// `exp(r)`, whose 14th term is below 1e-17. Beyond 708, where the result is 3e-308, it stays constant.
 #[inline]
@@ -123,18 +120,10 @@ impl Kernel {
     /// # Panics
     /// Panics unless there is one lengthscale a column.
     pub fn new(columns: &[Column], hyperparameters: &Hyperparameters) -> Self {
-        assert_eq!(
-            columns.len(),
-            hyperparameters.lengthscales.len(),
-            "one lengthscale a column"
-        );
+        assert_eq!(columns.len(), hyperparameters.lengthscales.len(), "one lengthscale a column");
         Self {
             categorical: columns.iter().map(|column| column.is_categorical()).collect(),
-            precisions: hyperparameters
-                .lengthscales
-                .iter()
-                .map(|l| 1.0 / (l * l))
-                .collect(),
+            precisions: hyperparameters.lengthscales.iter().map(|l| 1.0 / (l * l)).collect(),
             signal_variance: hyperparameters.signal_variance,
         }
     }
@@ -171,11 +160,7 @@ impl Kernel {
 
 /// `D_i`: the squared difference of two numbers, or 1 for two different categories.
 pub(crate) fn separation(categorical: bool, a: f64, b: f64) -> f64 {
-    if categorical {
-        f64::from(u8::from(a != b))
-    } else {
-        (a - b) * (a - b)
-    }
+    if categorical { f64::from(u8::from(a != b)) } else { (a - b) * (a - b) }
 }
 
 #[cfg(test)]
@@ -218,11 +203,8 @@ mod tests {
     #[test]
     fn categories_are_equally_far_apart() {
         let columns = [Column::Categorical { choices: 5 }, Column::Continuous];
-        let hyperparameters = Hyperparameters {
-            lengthscales: vec![0.5, 1.0],
-            signal_variance: 2.0,
-            noise_variance: 0.1,
-        };
+        let hyperparameters =
+            Hyperparameters { lengthscales: vec![0.5, 1.0], signal_variance: 2.0, noise_variance: 0.1 };
         let kernel = Kernel::new(&columns, &hyperparameters);
         assert_eq!(kernel.squared_distance(&[0.0, 0.2], &[4.0, 0.2]), 4.0);
         assert_eq!(kernel.squared_distance(&[0.0, 0.2], &[1.0, 0.2]), 4.0);

@@ -67,15 +67,8 @@ pub fn minimize(
             break;
         }
         let direction = memory.direction(&steepest, &free);
-        let step = line_search(
-            &point,
-            value,
-            &gradient,
-            &direction,
-            bounds,
-            memory.is_empty(),
-            &mut function,
-        );
+        let step =
+            line_search(&point, value, &gradient, &direction, bounds, memory.is_empty(), &mut function);
         evaluations += step.evaluations;
         let Some(next) = step.accepted else {
             if memory.is_empty() {
@@ -85,21 +78,14 @@ pub fn minimize(
             continue;
         };
         let gain = value - next.value;
-        memory.remember(
-            difference(&next.point, &point),
-            difference(&next.gradient, &gradient),
-        );
+        memory.remember(difference(&next.point, &point), difference(&next.gradient, &gradient));
         let scale = value.abs().max(1.0);
         (point, value, gradient) = (next.point, next.value, next.gradient);
         if gain < stop.decrease_tolerance * scale {
             break;
         }
     }
-    Minimum {
-        point,
-        value,
-        evaluations,
-    }
+    Minimum { point, value, evaluations }
 }
 
 struct Evaluated {
@@ -124,11 +110,7 @@ fn line_search(
     function: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Step {
     let longest = direction.iter().fold(0.0, |max: f64, d| max.max(d.abs()));
-    let mut length = if without_curvature {
-        (FIRST_STEP_MAX / longest).min(1.0)
-    } else {
-        1.0
-    };
+    let mut length = if without_curvature { (FIRST_STEP_MAX / longest).min(1.0) } else { 1.0 };
     for evaluations in 1..=BACKTRACKS_MAX {
         let moved: Vec<f64> = point.iter().zip(direction).map(|(x, d)| x + length * d).collect();
         let candidate = project(&moved, bounds);
@@ -136,22 +118,12 @@ fn line_search(
         let mut new_gradient = vec![0.0; point.len()];
         let new_value = function(&candidate, &mut new_gradient);
         if new_value.is_finite() && new_value <= value + ARMIJO * predicted && predicted < 0.0 {
-            let accepted = Evaluated {
-                point: candidate,
-                value: new_value,
-                gradient: new_gradient,
-            };
-            return Step {
-                accepted: Some(accepted),
-                evaluations,
-            };
+            let accepted = Evaluated { point: candidate, value: new_value, gradient: new_gradient };
+            return Step { accepted: Some(accepted), evaluations };
         }
         length *= shrink(new_value - value, predicted);
     }
-    Step {
-        accepted: None,
-        evaluations: BACKTRACKS_MAX,
-    }
+    Step { accepted: None, evaluations: BACKTRACKS_MAX }
 }
 
 /// Factor to the minimum of the parabola through the two values and the slope, within `[0.1, 0.5]`.
@@ -217,53 +189,30 @@ impl Memory {
             let beta = dot(change, &q) / curvature;
             add_scaled(&mut q, alpha - beta, step);
         }
-        if dot(&q, steepest) > 0.0 {
-            q
-        } else {
-            steepest.to_vec()
-        }
+        if dot(&q, steepest) > 0.0 { q } else { steepest.to_vec() }
     }
 }
 
 fn project(point: &[f64], bounds: &[(f64, f64)]) -> Vec<f64> {
-    point
-        .iter()
-        .zip(bounds)
-        .map(|(x, (low, high))| x.clamp(*low, *high))
-        .collect()
+    point.iter().zip(bounds).map(|(x, (low, high))| x.clamp(*low, *high)).collect()
 }
 
 fn free_coordinates(point: &[f64], gradient: &[f64], bounds: &[(f64, f64)]) -> Vec<bool> {
     let outward = |x: f64, g: f64, (low, high): (f64, f64)| (x <= low && g > 0.0) || (x >= high && g < 0.0);
-    point
-        .iter()
-        .zip(gradient)
-        .zip(bounds)
-        .map(|((x, g), b)| !outward(*x, *g, *b))
-        .collect()
+    point.iter().zip(gradient).zip(bounds).map(|((x, g), b)| !outward(*x, *g, *b)).collect()
 }
 
 fn projected_norm(point: &[f64], gradient: &[f64], bounds: &[(f64, f64)]) -> f64 {
     let moves = point.iter().zip(gradient).zip(bounds);
-    moves.fold(0.0, |max, ((x, g), (low, high))| {
-        max.max((x - (x - g).clamp(*low, *high)).abs())
-    })
+    moves.fold(0.0, |max, ((x, g), (low, high))| max.max((x - (x - g).clamp(*low, *high)).abs()))
 }
 
 fn masked(values: &[f64], mask: &[bool]) -> Vec<f64> {
-    values
-        .iter()
-        .zip(mask)
-        .map(|(value, keep)| if *keep { *value } else { 0.0 })
-        .collect()
+    values.iter().zip(mask).map(|(value, keep)| if *keep { *value } else { 0.0 }).collect()
 }
 
 fn masked_negative(values: &[f64], mask: &[bool]) -> Vec<f64> {
-    values
-        .iter()
-        .zip(mask)
-        .map(|(value, keep)| if *keep { -value } else { 0.0 })
-        .collect()
+    values.iter().zip(mask).map(|(value, keep)| if *keep { -value } else { 0.0 }).collect()
 }
 
 fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -280,11 +229,8 @@ fn add_scaled(target: &mut [f64], factor: f64, x: &[f64]) {
 mod tests {
     use super::*;
 
-    const STRICT: StopRule = StopRule {
-        iterations_max: 200,
-        gradient_tolerance: 1e-8,
-        decrease_tolerance: 0.0,
-    };
+    const STRICT: StopRule =
+        StopRule { iterations_max: 200, gradient_tolerance: 1e-8, decrease_tolerance: 0.0 };
 
     fn rosenbrock(x: &[f64], gradient: &mut [f64]) -> f64 {
         let bend = x[1] - x[0] * x[0];
@@ -296,20 +242,14 @@ mod tests {
     #[test]
     fn finds_the_valley_of_rosenbrock() {
         let found = minimize(&[-1.2, 1.0], &[(-5.0, 5.0); 2], STRICT, rosenbrock);
-        assert!(
-            (found.point[0] - 1.0).abs() < 1e-6 && (found.point[1] - 1.0).abs() < 1e-6,
-            "{found:?}"
-        );
+        assert!((found.point[0] - 1.0).abs() < 1e-6 && (found.point[1] - 1.0).abs() < 1e-6, "{found:?}");
         assert!(found.evaluations < 80, "{}", found.evaluations);
     }
 
     #[test]
     fn stops_at_the_constrained_minimum() {
         let found = minimize(&[-1.2, 1.0], &[(-2.0, 0.5), (-2.0, 2.0)], STRICT, rosenbrock);
-        assert!(
-            (found.point[0] - 0.5).abs() < 1e-9 && (found.point[1] - 0.25).abs() < 1e-7,
-            "{found:?}"
-        );
+        assert!((found.point[0] - 0.5).abs() < 1e-9 && (found.point[1] - 0.25).abs() < 1e-7, "{found:?}");
     }
 
     #[test]

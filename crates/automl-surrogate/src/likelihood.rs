@@ -36,7 +36,8 @@ const LANES: usize = 8;
 
 /// The log marginal likelihood of fixed data, ready to be evaluated many times.
 ///
-/// Memory is allocated once: giving matrices back and asking for them again took as long as the algebra.
+/// Memory is allocated once: giving matrices back and asking for them again took a third of the time
+/// at 100 rows.
 #[derive(Clone, Debug)]
 pub struct Likelihood<'a> {
     data: &'a TrainingSet,
@@ -110,7 +111,8 @@ impl<'a> Likelihood<'a> {
         for (values, weights) in chunks.iter_mut().zip(weight_chunks) {
             to_covariances(at.signal_variance, values, weights);
         }
-        for (value, weight) in rest.as_chunks_mut::<1>().0.iter_mut().zip(rest_weights.as_chunks_mut::<1>().0) {
+        for (value, weight) in rest.as_chunks_mut::<1>().0.iter_mut().zip(rest_weights.as_chunks_mut::<1>().0)
+        {
             to_covariances(at.signal_variance, value, weight);
         }
     }
@@ -204,23 +206,15 @@ mod tests {
         let mut likelihood = Likelihood::new(&data);
         let logs = [-0.6, 0.2, 0.1, -2.0];
         let found = likelihood.evaluate(&at(&logs)).unwrap();
-        let analytic = [
-            found.lengthscales[0],
-            found.lengthscales[1],
-            found.signal_variance,
-            found.noise_variance,
-        ];
+        let analytic =
+            [found.lengthscales[0], found.lengthscales[1], found.signal_variance, found.noise_variance];
         for i in 0..4 {
             let (mut up, mut down) = (logs, logs);
             up[i] += 1e-5;
             down[i] -= 1e-5;
             let mut value = |logs: &[f64]| likelihood.evaluate(&at(logs)).unwrap().value;
             let numeric = (value(&up) - value(&down)) / 2e-5;
-            assert!(
-                (numeric - analytic[i]).abs() < 1e-7,
-                "{i}: {numeric} {}",
-                analytic[i]
-            );
+            assert!((numeric - analytic[i]).abs() < 1e-7, "{i}: {numeric} {}", analytic[i]);
         }
     }
 
@@ -231,16 +225,8 @@ mod tests {
         let equal = vec![vec![0.1], vec![0.4], vec![0.1]];
         let value = |rows: &[Vec<f64>]| {
             let data = TrainingSet::new(&[Column::Continuous], rows, &targets);
-            Likelihood::new(&data)
-                .evaluate(&at(&[-1.0, 0.0, -2.0]))
-                .unwrap()
-                .value
+            Likelihood::new(&data).evaluate(&at(&[-1.0, 0.0, -2.0])).unwrap().value
         };
-        assert!(
-            (value(&apart) - value(&equal)).abs() < 1e-9,
-            "{} {}",
-            value(&apart),
-            value(&equal)
-        );
+        assert!((value(&apart) - value(&equal)).abs() < 1e-9, "{} {}", value(&apart), value(&equal));
     }
 }

@@ -202,12 +202,7 @@ fn check_finite(matrix: &DMatrix<f64>) -> Result<(), CholeskyError> {
         for row in column..size {
             let value = matrix[(row, column)];
             if !value.is_finite() {
-                return Err(CholeskyError::NotFinite {
-                    size,
-                    row,
-                    column,
-                    value,
-                });
+                return Err(CholeskyError::NotFinite { size, row, column, value });
             }
         }
     }
@@ -253,18 +248,12 @@ mod tests {
     #[test]
     fn lanes_agree_with_single_solves() {
         let factor = Cholesky::new(&covariance(33)).unwrap();
-        let mut lanes: Vec<[f64; 8]> = (0..33)
-            .map(|i| std::array::from_fn(|lane| f64::from(i) - lane as f64))
-            .collect();
+        let mut lanes: Vec<[f64; 8]> =
+            (0..33).map(|i| std::array::from_fn(|lane| f64::from(i) - lane as f64)).collect();
         let mut single: Vec<f64> = lanes.iter().map(|row| row[5]).collect();
         factor.solve_lower_lanes(&mut lanes);
         factor.solve_lower(&mut single);
-        assert!(
-            lanes
-                .iter()
-                .zip(&single)
-                .all(|(row, s)| (row[5] - s).abs() < 1e-10)
-        );
+        assert!(lanes.iter().zip(&single).all(|(row, s)| (row[5] - s).abs() < 1e-10));
     }
 
     #[test]
@@ -281,32 +270,15 @@ mod tests {
     fn singular_matrix_gets_jitter() {
         let matrix = DMatrix::from_element(40, 40, 2.0);
         let factor = Cholesky::new(&matrix).unwrap();
-        assert!(
-            factor.jitter() > 0.0 && factor.jitter() < 1e-6,
-            "{}",
-            factor.jitter()
-        );
+        assert!(factor.jitter() > 0.0 && factor.jitter() < 1e-6, "{}", factor.jitter());
     }
 
     #[test]
     fn indefinite_matrix_is_refused_with_its_size() {
         let matrix = DMatrix::from_row_slice(2, 2, &[1.0, 3.0, 3.0, 1.0]);
         let error = Cholesky::new(&matrix).unwrap_err();
-        assert_eq!(
-            error,
-            CholeskyError::NotPositiveDefinite {
-                size: 2,
-                jitter: 1e-2
-            }
-        );
+        assert_eq!(error, CholeskyError::NotPositiveDefinite { size: 2, jitter: 1e-2 });
         let poisoned = DMatrix::from_row_slice(2, 2, &[1.0, 0.0, f64::NAN, 1.0]);
-        assert!(matches!(
-            Cholesky::new(&poisoned),
-            Err(CholeskyError::NotFinite {
-                row: 1,
-                column: 0,
-                ..
-            })
-        ));
+        assert!(matches!(Cholesky::new(&poisoned), Err(CholeskyError::NotFinite { row: 1, column: 0, .. })));
     }
 }

@@ -112,7 +112,11 @@ pub(crate) fn forward_substitute_lanes<const LANES: usize>(lower: &[f64], b: &mu
     }
 }
 
-fn subtract_product<const LANES: usize>(mut row: [f64; LANES], factor: f64, x: &[f64; LANES]) -> [f64; LANES] {
+fn subtract_product<const LANES: usize>(
+    mut row: [f64; LANES],
+    factor: f64,
+    x: &[f64; LANES],
+) -> [f64; LANES] {
     for (value, x) in row.iter_mut().zip(x) {
         *value -= factor * x;
     }
@@ -129,7 +133,7 @@ fn subtract_products<const N: usize>(target: &mut [f64], factors: [f64; N], colu
     }
 }
 
-/// Inner product in a fixed order: eight partial sums, then their sum from the left.
+/// Inner product in a fixed order: eight partial sums, added in pairs.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     const WIDTH: usize = 8;
     let mut partial = [0.0; WIDTH];
@@ -140,8 +144,11 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
             *sum += x * y;
         }
     }
-    let rest: f64 = left_rest.iter().zip(right_rest).map(|(x, y)| x * y).sum();
-    partial.iter().sum::<f64>() + rest
+    for ((sum, x), y) in partial.iter_mut().zip(left_rest).zip(right_rest) {
+        *sum += x * y;
+    }
+    let quarters: [f64; 4] = std::array::from_fn(|i| partial[i] + partial[i + 4]);
+    (quarters[0] + quarters[2]) + (quarters[1] + quarters[3])
 }
 
 #[cfg(test)]

@@ -28,11 +28,7 @@ const EXHAUSTIVE_LEVELS_MAX: u32 = 16;
 /// Moves of one line search over a large finite column.
 const LINE_MOVES_MAX: usize = 64;
 
-const POLISH: StopRule = StopRule {
-    iterations_max: 50,
-    gradient_tolerance: 1e-4,
-    decrease_tolerance: 1e-7,
-};
+const POLISH: StopRule = StopRule { iterations_max: 50, gradient_tolerance: 1e-4, decrease_tolerance: 1e-7 };
 
 /// Row with its acquisition value.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,17 +66,12 @@ pub fn maximize(
     mut candidates: Vec<Vec<f64>>,
     key: u64,
 ) -> Vec<Candidate> {
-    assert!(
-        candidates.iter().all(|row| row.len() == problem.columns.len()),
-        "one entry a column"
-    );
+    assert!(candidates.iter().all(|row| row.len() == problem.columns.len()), "one entry a column");
     candidates.extend(perturbations(surface, problem.columns, Draws::new(key)));
     let search = Search { surface, problem };
     let scored = sorted(search.score(candidates));
-    let mut found: Vec<Candidate> = diverse(&scored, problem.columns)
-        .into_iter()
-        .map(|start| search.climb(start.clone()))
-        .collect();
+    let mut found: Vec<Candidate> =
+        diverse(&scored, problem.columns).into_iter().map(|start| search.climb(start.clone())).collect();
     found.extend(scored);
     sorted(found)
 }
@@ -95,10 +86,7 @@ fn perturbations(surface: &Surface, columns: &[Column], draws: Draws) -> Vec<Vec
     let means = surface.model.fitted_means();
     let mut order: Vec<usize> = (0..means.len()).collect();
     order.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
-    let anchors = order
-        .iter()
-        .take(ANCHORS)
-        .map(|&row| surface.model.data().row(row));
+    let anchors = order.iter().take(ANCHORS).map(|&row| surface.model.data().row(row));
     let numbered = (0..).zip(anchors);
     numbered
         .flat_map(|(rank, anchor)| {
@@ -136,21 +124,14 @@ fn moved(value: f64, column: Column, deviation: f64, draws: Draws, row: u64, dra
 
 fn reflect(value: f64) -> f64 {
     let folded = if value < 0.0 { -value } else { value };
-    if folded > 1.0 {
-        (2.0 - folded).max(0.0)
-    } else {
-        folded
-    }
+    if folded > 1.0 { (2.0 - folded).max(0.0) } else { folded }
 }
 
 /// The best candidates of which no two agree in all categories and nearly agree in all numbers.
 fn diverse<'a>(scored: &'a [Candidate], columns: &[Column]) -> Vec<&'a Candidate> {
     let mut starts: Vec<&Candidate> = Vec::with_capacity(STARTS);
     for candidate in scored {
-        if starts
-            .iter()
-            .all(|start| distance(columns, &start.point, &candidate.point) >= START_DISTANCE)
-        {
+        if starts.iter().all(|start| distance(columns, &start.point, &candidate.point) >= START_DISTANCE) {
             starts.push(candidate);
         }
         if starts.len() == STARTS {
@@ -165,11 +146,7 @@ fn distance(columns: &[Column], a: &[f64], b: &[f64]) -> f64 {
     let pairs = columns.iter().zip(a.iter().zip(b));
     pairs.fold(0.0, |largest: f64, (column, (a, b))| {
         let apart = (a - b).abs();
-        largest.max(if column.is_categorical() && apart > 0.0 {
-            f64::INFINITY
-        } else {
-            apart
-        })
+        largest.max(if column.is_categorical() && apart > 0.0 { f64::INFINITY } else { apart })
     })
 }
 
@@ -182,10 +159,7 @@ impl Search<'_> {
     fn score(&self, mut rows: Vec<Vec<f64>>) -> Vec<Candidate> {
         rows.iter_mut().for_each(|row| drop(self.settle(row)));
         let values = self.surface.values(&rows);
-        rows.into_iter()
-            .zip(values)
-            .map(|(point, value)| Candidate { point, value })
-            .collect()
+        rows.into_iter().zip(values).map(|(point, value)| Candidate { point, value }).collect()
     }
 
     /// Moves a row onto the values of its columns and makes it canonical; returns the activity.
@@ -210,10 +184,7 @@ impl Search<'_> {
 
     /// Replaces `at` by the best of `rows` if that is better.
     fn take_better(&self, at: &mut Candidate, rows: Vec<Vec<f64>>) -> bool {
-        let best = self
-            .score(rows)
-            .into_iter()
-            .reduce(|a, b| if b.value > a.value { b } else { a });
+        let best = self.score(rows).into_iter().reduce(|a, b| if b.value > a.value { b } else { a });
         match best {
             Some(best) if best.value > at.value => {
                 *at = best;
@@ -235,11 +206,7 @@ impl Search<'_> {
         let precisions = self.surface.model.kernel().precisions();
         let scales: Vec<f64> = free.iter().map(|&i| precisions[i].sqrt()).collect();
         let bounds: Vec<(f64, f64)> = scales.iter().map(|&scale| (0.0, scale)).collect();
-        let start: Vec<f64> = free
-            .iter()
-            .zip(&scales)
-            .map(|(&i, scale)| at.point[i] * scale)
-            .collect();
+        let start: Vec<f64> = free.iter().zip(&scales).map(|(&i, scale)| at.point[i] * scale).collect();
         let mut row = at.point.clone();
         let mut slopes = vec![0.0; row.len()];
         let found = minimize(&start, &bounds, POLISH, |scaled, gradient| {
@@ -295,10 +262,7 @@ impl Search<'_> {
             let Some(level) = self.problem.columns[i].level_of(at.point[i]) else {
                 break;
             };
-            let ends = [
-                level.saturating_sub(step),
-                level.saturating_add(step).min(levels - 1),
-            ];
+            let ends = [level.saturating_sub(step), level.saturating_add(step).min(levels - 1)];
             if self.try_levels(at, i, ends.into_iter()) {
                 changed = true;
             } else if step == 1 {

@@ -28,11 +28,7 @@ pub struct LogPrior {
 
 /// Evaluates the prior at `hyperparameters`.
 pub fn log_prior(hyperparameters: &Hyperparameters) -> LogPrior {
-    let Hyperparameters {
-        lengthscales,
-        signal_variance,
-        noise_variance,
-    } = hyperparameters;
+    let Hyperparameters { lengthscales, signal_variance, noise_variance } = hyperparameters;
     let mut value =
         gamma(*signal_variance, SIGNAL_SHAPE, SIGNAL_RATE) + gamma(*noise_variance, NOISE_SHAPE, NOISE_RATE);
     let mut slopes = Vec::with_capacity(lengthscales.len());
@@ -69,22 +65,14 @@ mod tests {
             })
         };
         let prior = at(&logs);
-        let analytic = [
-            prior.lengthscales[0],
-            prior.lengthscales[1],
-            prior.signal_variance,
-            prior.noise_variance,
-        ];
+        let analytic =
+            [prior.lengthscales[0], prior.lengthscales[1], prior.signal_variance, prior.noise_variance];
         for i in 0..4 {
             let (mut up, mut down) = (logs, logs);
             up[i] += 1e-5;
             down[i] -= 1e-5;
             let numeric = (at(&up).value - at(&down).value) / 2e-5;
-            assert!(
-                (numeric - analytic[i]).abs() < 1e-8,
-                "{i}: {numeric} {}",
-                analytic[i]
-            );
+            assert!((numeric - analytic[i]).abs() < 1e-8, "{i}: {numeric} {}", analytic[i]);
         }
     }
 

@@ -14,6 +14,8 @@ use crate::training::TrainingSet;
 const VARIANCE_MIN: f64 = 1e-12;
 /// Smallest squared pivot of an appended row, relative to `s²`.
 const PIVOT_MIN: f64 = 1e-10;
+/// Noise variance of a believed result, in squared standardised units.
+const BELIEF_NOISE: f64 = 1e-6;
 /// Rows predicted at once.
 const LANES: usize = 8;
 /// Noise variance above which the best target is no longer a fair incumbent.
@@ -69,13 +71,7 @@ impl GaussianProcess {
         });
         let factor = Cholesky::new(&matrix)?;
         let alpha = factor.solve(data.targets());
-        Ok(Self {
-            data,
-            hyperparameters,
-            kernel,
-            factor,
-            alpha,
-        })
+        Ok(Self { data, hyperparameters, kernel, factor, alpha })
     }
 
     /// Returns the rows and targets behind this process, appended ones included.
@@ -106,9 +102,7 @@ impl GaussianProcess {
     /// Predicts many rows.
     pub fn predict(&self, rows: &[Vec<f64>]) -> Vec<Prediction> {
         let mut workspace = vec![[0.0; LANES]; self.data.len()];
-        rows.chunks(LANES)
-            .flat_map(|chunk| self.predict_lanes(chunk, &mut workspace))
-            .collect()
+        rows.chunks(LANES).flat_map(|chunk| self.predict_lanes(chunk, &mut workspace)).collect()
     }
 
     /// Predicts up to [`LANES`] rows at once, one a lane.
@@ -132,9 +126,7 @@ impl GaussianProcess {
             }
         }
         let predictions = means.iter().zip(explained).take(rows.len());
-        predictions
-            .map(|(&mean, explained)| self.prediction(mean, explained))
-            .collect()
+        predictions.map(|(&mean, explained)| self.prediction(mean, explained)).collect()
     }
 
     fn squared_distances(&self, columns: &[[f64; LANES]], row: &[f64]) -> [f64; LANES] {
@@ -184,11 +176,7 @@ impl GaussianProcess {
             }
         }
         for (i, &precision) in self.kernel.precisions().iter().enumerate() {
-            let factor = if self.kernel.is_categorical(i) {
-                0.0
-            } else {
-                precision
-            };
+            let factor = if self.kernel.is_categorical(i) { 0.0 } else { precision };
             gradient.mean[i] *= factor;
             gradient.variance[i] *= factor;
         }
@@ -197,28 +185,41 @@ impl GaussianProcess {
 
     fn prediction(&self, mean: f64, explained: f64) -> Prediction {
         let signal = self.kernel.signal_variance();
-        Prediction {
-            mean,
-            variance: (signal - explained).max(VARIANCE_MIN * signal),
-        }
+        Prediction { mean, variance: (signal - explained).max(VARIANCE_MIN * signal) }
     }
 
     /// Adds one observation without touching the parameters, in O(n²).
     ///
-    /// A pending trial is added with its own posterior mean: the variance near it falls, the mean stays
-    /// (Ginsbourger, Le Riche and Carraro 2010, "Kriging believer").
-    ///
     /// # Panics
     /// Panics unless `row` has one entry a column.
     pub fn append(&mut self, row: &[f64], target: f64) {
+        self.append_counted(row, target, 1.0);
+    }
+
+    /// Adds a pending row as if it had ended at its posterior mean, and returns that mean.
+    ///
+    /// The mean stays everywhere, the variance near the row falls (Ginsbourger, Le Riche and Carraro 2010,
+    /// "Kriging believer"). The belief carries no noise, however noisy the data are: the variance at the row
+    /// vanishes, so that the next proposal is another one.
+    ///
+    /// # Panics
+    /// Panics unless `row` has one entry a column.
+    pub fn believe(&mut self, row: &[f64]) -> f64 {
+        let mean = self.predict(std::slice::from_ref(&row.to_vec()))[0].mean;
+        let count = (self.hyperparameters.noise_variance / BELIEF_NOISE).max(1.0);
+        self.append_counted(row, mean, count);
+        mean
+    }
+
+    /// Adds a row that stands for `count` observations.
+    fn append_counted(&mut self, row: &[f64], target: f64, count: f64) {
         assert_eq!(row.len(), self.data.columns().len(), "one entry a column");
-        let covariance: Vec<f64> = (0..self.data.len())
-            .map(|j| self.kernel.covariance(row, self.data.row(j)))
-            .collect();
+        let covariance: Vec<f64> =
+            (0..self.data.len()).map(|j| self.kernel.covariance(row, self.data.row(j))).collect();
         let signal = self.kernel.signal_variance();
-        let diagonal = signal + self.hyperparameters.noise_variance;
+        let diagonal = signal + self.hyperparameters.noise_variance / count + self.factor.jitter();
         self.factor.append(&covariance, diagonal, PIVOT_MIN * signal);
-        self.data.push(row, target);
+        self.data.push(row, target, count);
         self.alpha = self.factor.solve(self.data.targets());
     }
 
@@ -227,14 +228,8 @@ impl GaussianProcess {
     /// `K α = z − (σ²/m) α`, so that no kernel has to be evaluated.
     pub fn fitted_means(&self) -> Vec<f64> {
         let noise = self.hyperparameters.noise_variance;
-        let rows = self
-            .data
-            .targets()
-            .iter()
-            .zip(self.data.counts())
-            .zip(&self.alpha);
-        rows.map(|((z, count), alpha)| z - (noise / count + self.factor.jitter()) * alpha)
-            .collect()
+        let rows = self.data.targets().iter().zip(self.data.counts()).zip(&self.alpha);
+        rows.map(|((z, count), alpha)| z - (noise / count + self.factor.jitter()) * alpha).collect()
     }
 
     /// Returns the value that an improvement must exceed, or `None` without data.
@@ -243,11 +238,7 @@ impl GaussianProcess {
     /// best posterior mean: the best noisy target would be the luckiest one.
     pub fn incumbent(&self) -> Option<f64> {
         let noisy = self.hyperparameters.noise_variance > NOISY;
-        let values = if noisy {
-            self.fitted_means()
-        } else {
-            self.data.targets().to_vec()
-        };
+        let values = if noisy { self.fitted_means() } else { self.data.targets().to_vec() };
         values.into_iter().max_by(f64::total_cmp)
     }
 }
@@ -259,24 +250,13 @@ mod tests {
     use crate::draws::Draws;
 
     fn process() -> GaussianProcess {
-        let columns = [
-            Column::Continuous,
-            Column::Continuous,
-            Column::Categorical { choices: 3 },
-        ];
+        let columns = [Column::Continuous, Column::Continuous, Column::Categorical { choices: 3 }];
         let draws = Draws::new(11);
-        let rows: Vec<Vec<f64>> = (0..15)
-            .map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64])
-            .collect();
-        let targets: Vec<f64> = rows
-            .iter()
-            .map(|row| libm::sin(5.0 * row[0]) - row[1] + row[2])
-            .collect();
-        let hyperparameters = Hyperparameters {
-            lengthscales: vec![0.4, 0.7, 1.2],
-            signal_variance: 1.4,
-            noise_variance: 1e-2,
-        };
+        let rows: Vec<Vec<f64>> =
+            (0..15).map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64]).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| libm::sin(5.0 * row[0]) - row[1] + row[2]).collect();
+        let hyperparameters =
+            Hyperparameters { lengthscales: vec![0.4, 0.7, 1.2], signal_variance: 1.4, noise_variance: 1e-2 };
         GaussianProcess::condition(TrainingSet::new(&columns, &rows, &targets), hyperparameters).unwrap()
     }
 
@@ -289,9 +269,7 @@ mod tests {
             let (mut up, mut down) = (row.clone(), row.clone());
             up[i] += 1e-5;
             down[i] -= 1e-5;
-            let [up, down] = process.predict(&[up, down])[..] else {
-                unreachable!("two rows")
-            };
+            let [up, down] = process.predict(&[up, down])[..] else { unreachable!("two rows") };
             assert!(((up.mean - down.mean) / 2e-5 - found.mean[i]).abs() < 1e-7);
             assert!(((up.variance - down.variance) / 2e-5 - found.variance[i]).abs() < 1e-7);
         }
@@ -302,9 +280,8 @@ mod tests {
     fn batches_agree_with_single_predictions() {
         let process = process();
         let draws = Draws::new(4);
-        let rows: Vec<Vec<f64>> = (0..19)
-            .map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64])
-            .collect();
+        let rows: Vec<Vec<f64>> =
+            (0..19).map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64]).collect();
         for (row, batch) in rows.iter().zip(process.predict(&rows)) {
             let single = process.predict_with_gradient(row).prediction;
             assert!(
@@ -318,10 +295,11 @@ mod tests {
         let mut process = process();
         let (pending, query) = (vec![0.5, 0.5, 0.0], vec![0.55, 0.45, 0.0]);
         let before = process.predict(&[pending.clone(), query.clone()]);
-        process.append(&pending, before[0].mean);
+        assert_eq!(process.believe(&pending), before[0].mean);
         let after = process.predict(&[pending, query]);
         assert!((before[1].mean - after[1].mean).abs() < 1e-10);
-        assert!(after[0].variance < 0.02 && after[1].variance < before[1].variance);
+        assert!(after[0].variance < 1e-5 && after[1].variance < before[1].variance);
+        assert!((process.fitted_means()[15] - after[0].mean).abs() < 1e-10);
     }
 
     #[test]
@@ -332,10 +310,6 @@ mod tests {
             assert!((fitted - prediction.mean).abs() < 1e-11);
         }
         let best = process.fitted_means().into_iter().fold(f64::MIN, f64::max);
-        assert_eq!(
-            process.incumbent(),
-            Some(best),
-            "the noise of 1e-2 counts as noisy"
-        );
+        assert_eq!(process.incumbent(), Some(best), "the noise of 1e-2 counts as noisy");
     }
 }

@@ -55,9 +55,7 @@ fn approach(data: &TrainingSet, distances: &mut [f64], centre: usize) {
 
 fn unit_distance(data: &TrainingSet, a: usize, b: usize) -> f64 {
     let pairs = data.columns().iter().zip(data.row(a).iter().zip(data.row(b)));
-    pairs
-        .map(|(column, (&a, &b))| crate::kernel::separation(column.is_categorical(), a, b))
-        .sum()
+    pairs.map(|(column, (&a, &b))| crate::kernel::separation(column.is_categorical(), a, b)).sum()
 }
 
 #[cfg(test)]

@@ -30,25 +30,15 @@ impl TrainingSet {
     /// Panics unless there is one finite target a row, and every row has one entry a column.
     pub fn new(columns: &[Column], rows: &[Vec<f64>], targets: &[f64]) -> Self {
         assert_eq!(rows.len(), targets.len(), "one target a row");
-        assert!(
-            rows.iter().all(|row| row.len() == columns.len()),
-            "one entry a column in every row"
-        );
-        assert!(
-            targets.iter().all(|target| target.is_finite()),
-            "targets are finite"
-        );
+        assert!(rows.iter().all(|row| row.len() == columns.len()), "one entry a column in every row");
+        assert!(targets.iter().all(|target| target.is_finite()), "targets are finite");
         let groups = group_equal(rows);
         let mean = |group: &[usize]| group.iter().map(|&i| targets[i]).sum::<f64>() / group.len() as f64;
         let means: Vec<f64> = groups.iter().map(|group| mean(group)).collect();
         let scatter = groups
             .iter()
             .zip(&means)
-            .flat_map(|(group, mean)| {
-                group
-                    .iter()
-                    .map(move |&i| (targets[i] - mean) * (targets[i] - mean))
-            })
+            .flat_map(|(group, mean)| group.iter().map(move |&i| (targets[i] - mean) * (targets[i] - mean)))
             .sum();
         Self {
             columns: columns.to_vec(),
@@ -95,14 +85,14 @@ impl TrainingSet {
         self.scatter
     }
 
-    /// Adds a row that stands for one observation.
-    pub(crate) fn push(&mut self, row: &[f64], target: f64) {
+    /// Adds a row that stands for `count` observations.
+    pub(crate) fn push(&mut self, row: &[f64], target: f64, count: f64) {
         let points = std::mem::replace(&mut self.points, DMatrix::zeros(0, 0));
-        let count = points.ncols();
-        self.points = points.insert_column(count, 0.0);
-        self.points.column_mut(count).copy_from_slice(row);
+        let last = points.ncols();
+        self.points = points.insert_column(last, 0.0);
+        self.points.column_mut(last).copy_from_slice(row);
         self.targets.push(target);
-        self.counts.push(1.0);
+        self.counts.push(count);
     }
 
     /// Returns the chosen rows; replicate scatter is dropped unless all rows are chosen.
@@ -153,10 +143,7 @@ mod tests {
     #[test]
     fn pushed_row_comes_last() {
         let mut data = TrainingSet::new(&[Column::Continuous; 2], &[vec![0.1, 0.2]], &[1.0]);
-        data.push(&[0.5, 0.6], 2.0);
-        assert_eq!(
-            (data.row(1), data.targets()),
-            ([0.5, 0.6].as_slice(), [1.0, 2.0].as_slice())
-        );
+        data.push(&[0.5, 0.6], 2.0, 1.0);
+        assert_eq!((data.row(1), data.targets()), ([0.5, 0.6].as_slice(), [1.0, 2.0].as_slice()));
     }
 }

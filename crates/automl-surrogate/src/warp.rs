@@ -23,16 +23,10 @@ const DEVIATION_MIN: f64 = 1e-12;
 /// Panics when a target is not finite.
 pub fn warp_targets(targets: &[Option<f64>]) -> Vec<f64> {
     let feasible: Vec<f64> = targets.iter().flatten().copied().collect();
-    assert!(
-        feasible.iter().all(|target| target.is_finite()),
-        "targets are finite"
-    );
+    assert!(feasible.iter().all(|target| target.is_finite()), "targets are finite");
     let warped = log_stretch(&half_rank(&scale_down(&feasible)));
     let mut next = warped.into_iter();
-    let labels: Vec<Option<f64>> = targets
-        .iter()
-        .map(|target| target.and_then(|_| next.next()))
-        .collect();
+    let labels: Vec<Option<f64>> = targets.iter().map(|target| target.and_then(|_| next.next())).collect();
     standardise(&impute_infeasible(&labels))
 }
 
@@ -40,10 +34,7 @@ pub fn warp_targets(targets: &[Option<f64>]) -> Vec<f64> {
 fn scale_down(values: &[f64]) -> Vec<f64> {
     let largest = values.iter().fold(0.0, |max: f64, value| max.max(value.abs()));
     let (_, exponent) = libm::frexp(largest);
-    values
-        .iter()
-        .map(|&value| libm::ldexp(value, -exponent))
-        .collect()
+    values.iter().map(|&value| libm::ldexp(value, -exponent)).collect()
 }
 
 /// Replaces values below the median by normal scores of their ranks.
@@ -60,28 +51,18 @@ pub fn half_rank(values: &[f64]) -> Vec<f64> {
     sorted.dedup();
     let below = sorted.partition_point(|&value| value < median);
     let upper_spread = spread(&sorted[below..], median);
-    let spread = if upper_spread > 0.0 {
-        upper_spread
-    } else {
-        spread(&sorted, median)
-    };
+    let spread = if upper_spread > 0.0 { upper_spread } else { spread(&sorted, median) };
     let denominator = below as f64 + if sorted[below] == median { 0.5 } else { 0.0 };
     let score = |value: f64| {
         let rank = sorted.partition_point(|&other| other < value) as f64 + 1.0;
         median + spread * normal_quantile(0.5 * (rank - 0.5) / denominator)
     };
-    values
-        .iter()
-        .map(|&value| if value < median { score(value) } else { value })
-        .collect()
+    values.iter().map(|&value| if value < median { score(value) } else { value }).collect()
 }
 
 /// Root mean square distance from `centre`.
 fn spread(values: &[f64], centre: f64) -> f64 {
-    let squares = values
-        .iter()
-        .map(|value| (value - centre) * (value - centre))
-        .sum::<f64>();
+    let squares = values.iter().map(|value| (value - centre) * (value - centre)).sum::<f64>();
     (squares / values.len() as f64).sqrt()
 }
 
@@ -126,11 +107,7 @@ pub fn standardise(values: &[f64]) -> Vec<f64> {
 }
 
 fn range(values: &[f64]) -> (f64, f64) {
-    values
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| {
-            (low.min(v), high.max(v))
-        })
+    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
 }
 
 #[cfg(test)]
@@ -158,10 +135,7 @@ mod tests {
     fn doubling_the_targets_changes_no_bit() {
         let values = [0.3, -0.7, 0.11, 0.9, 0.2];
         let doubled: Vec<f64> = values.iter().map(|value| value * 4.0).collect();
-        assert_eq!(
-            warp_targets(&feasible(&values)),
-            warp_targets(&feasible(&doubled))
-        );
+        assert_eq!(warp_targets(&feasible(&values)), warp_targets(&feasible(&doubled)));
     }
 
     #[test]
@@ -174,10 +148,7 @@ mod tests {
             vec![1.0, 2.0, 3.0, 1e12],
         ] {
             let warped = warp_targets(&feasible(&values));
-            assert!(
-                warped.iter().all(|z| z.is_finite() && z.abs() < 10.0),
-                "{values:?} {warped:?}"
-            );
+            assert!(warped.iter().all(|z| z.is_finite() && z.abs() < 10.0), "{values:?} {warped:?}");
         }
     }
 

@@ -15,9 +15,7 @@ fn gp_table() -> Value {
 }
 
 fn number(value: &Value) -> f64 {
-    value
-        .as_f64()
-        .unwrap_or_else(|| panic!("{value} is not a number"))
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -30,10 +28,7 @@ fn matrix(value: &Value) -> Vec<Vec<f64>> {
 
 fn assert_close(found: f64, expected: f64, tolerance: f64, what: &str) {
     let allowed = tolerance * expected.abs().max(1.0);
-    assert!(
-        (found - expected).abs() <= allowed,
-        "{what}: found {found}, expected {expected}"
-    );
+    assert!((found - expected).abs() <= allowed, "{what}: found {found}, expected {expected}");
 }
 
 fn assert_all_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
@@ -58,9 +53,7 @@ fn case(name: &str) -> Case {
     let with_category = |rows: &Value, categories: &Value| {
         let mut rows = matrix(rows);
         if categorical {
-            rows.iter_mut()
-                .zip(numbers(categories))
-                .for_each(|(row, category)| row.push(category));
+            rows.iter_mut().zip(numbers(categories)).for_each(|(row, category)| row.push(category));
         }
         rows
     };
@@ -90,9 +83,7 @@ fn condition(case: &Case) -> GaussianProcess {
 }
 
 fn lower(factor: &Cholesky) -> Vec<Vec<f64>> {
-    (0..factor.size())
-        .map(|i| factor.lower().row(i).iter().copied().collect())
-        .collect()
+    (0..factor.size()).map(|i| factor.lower().row(i).iter().copied().collect()).collect()
 }
 
 #[test]
@@ -102,23 +93,15 @@ fn covariance_factor_and_weights_match() {
         let process = condition(&case);
         let data = process.data();
         for (i, expected) in matrix(&case.expected["K"]).iter().enumerate() {
-            let found: Vec<f64> = (0..data.len())
-                .map(|j| process.kernel().covariance(data.row(i), data.row(j)))
-                .collect();
+            let found: Vec<f64> =
+                (0..data.len()).map(|j| process.kernel().covariance(data.row(i), data.row(j))).collect();
             assert_all_close(&found, expected, 1e-12, "covariance");
         }
-        for (found, expected) in lower(process.factor())
-            .iter()
-            .zip(matrix(&case.expected["cholesky_lower"]))
+        for (found, expected) in lower(process.factor()).iter().zip(matrix(&case.expected["cholesky_lower"]))
         {
             assert_all_close(found, &expected, 1e-9, "factor");
         }
-        assert_all_close(
-            process.weights(),
-            &numbers(&case.expected["alpha"]),
-            1e-9,
-            "weights",
-        );
+        assert_all_close(process.weights(), &numbers(&case.expected["alpha"]), 1e-9, "weights");
     }
 }
 
@@ -126,29 +109,12 @@ fn covariance_factor_and_weights_match() {
 fn likelihood_and_gradient_match() {
     for name in ["continuous", "mixed"] {
         let case = case(name);
-        let found = Likelihood::new(&case.data)
-            .evaluate(&case.hyperparameters)
-            .unwrap();
-        assert_close(
-            found.value,
-            number(&case.expected["log_marginal_likelihood"]),
-            1e-9,
-            "likelihood",
-        );
+        let found = Likelihood::new(&case.data).evaluate(&case.hyperparameters).unwrap();
+        assert_close(found.value, number(&case.expected["log_marginal_likelihood"]), 1e-9, "likelihood");
         let by_lengthscale = numbers(&case.expected["grad_log_lengthscales"]);
         assert_all_close(&found.lengthscales, &by_lengthscale, 1e-7, "by lengthscale");
-        assert_close(
-            found.signal_variance,
-            number(&case.expected["grad_log_signal_var"]),
-            1e-7,
-            "by signal",
-        );
-        assert_close(
-            found.noise_variance,
-            number(&case.expected["grad_log_noise_var"]),
-            1e-7,
-            "by noise",
-        );
+        assert_close(found.signal_variance, number(&case.expected["grad_log_signal_var"]), 1e-7, "by signal");
+        assert_close(found.noise_variance, number(&case.expected["grad_log_noise_var"]), 1e-7, "by noise");
     }
 }
 
@@ -158,12 +124,7 @@ fn posterior_and_log_expected_improvement_match() {
         let case = case(name);
         let predictions = condition(&case).predict(&case.queries);
         let column = |pick: fn(&Prediction) -> f64| predictions.iter().map(pick).collect::<Vec<f64>>();
-        assert_all_close(
-            &column(|p| p.mean),
-            &numbers(&case.expected["post_mean"]),
-            1e-9,
-            "mean",
-        );
+        assert_all_close(&column(|p| p.mean), &numbers(&case.expected["post_mean"]), 1e-9, "mean");
         assert_all_close(
             &column(|p| p.variance),
             &numbers(&case.expected["post_var_latent"]),
@@ -171,12 +132,7 @@ fn posterior_and_log_expected_improvement_match() {
             "variance",
         );
         let found = column(|p| Acquisition::LogExpectedImprovement { incumbent: 1.4 }.value(*p));
-        assert_all_close(
-            &found,
-            &numbers(&case.expected["logei_max_best_1.4"]),
-            1e-9,
-            "acquisition",
-        );
+        assert_all_close(&found, &numbers(&case.expected["logei_max_best_1.4"]), 1e-9, "acquisition");
     }
 }
 
@@ -189,9 +145,8 @@ fn query_gradients_match() {
         assert_all_close(&found.mean, &numbers(&row["dmean"]), 1e-7, "mean");
         assert_all_close(&found.variance, &numbers(&row["dvar"]), 1e-7, "variance");
         let slopes = acquisition.slopes(found.prediction);
-        let gradient: Vec<f64> = (0..2)
-            .map(|i| slopes.mean * found.mean[i] + slopes.variance * found.variance[i])
-            .collect();
+        let gradient: Vec<f64> =
+            (0..2).map(|i| slopes.mean * found.mean[i] + slopes.variance * found.variance[i]).collect();
         assert_all_close(&gradient, &numbers(&row["dlogei"]), 1e-7, "acquisition");
     }
 }
@@ -201,9 +156,8 @@ fn appended_row_matches() {
     let mut process = condition(&case("continuous"));
     let table = gp_table();
     process.append(&numbers(&table["append_point"]["x"]), 0.1);
-    for (found, expected) in lower(process.factor())
-        .iter()
-        .zip(matrix(&table["append_point"]["cholesky_lower"]))
+    for (found, expected) in
+        lower(process.factor()).iter().zip(matrix(&table["append_point"]["cholesky_lower"]))
     {
         assert_all_close(found, &expected, 1e-9, "factor");
     }
@@ -214,12 +168,7 @@ fn prior_matches() {
     let case = case("mixed");
     assert_eq!(case.columns.len(), 3);
     let expected = &gp_table()["priors_at_mixed_lengthscales"]["optuna_default_unnormalised"]["total"];
-    assert_close(
-        log_prior(&case.hyperparameters).value,
-        number(expected),
-        1e-12,
-        "prior",
-    );
+    assert_close(log_prior(&case.hyperparameters).value, number(expected), 1e-12, "prior");
 }
 
 #[test]
@@ -230,16 +179,9 @@ fn log_h_and_derivative_match() {
     for row in rows {
         let z = number(&row["z"]);
         let (value, slope) = (number(&row["log_h"]), number(&row["dlog_h_dz"]));
-        assert!(
-            (log_h(z) - value).abs() <= 1e-12 * value.abs().max(1e-3),
-            "ln h({z}) = {}",
-            log_h(z)
-        );
+        assert!((log_h(z) - value).abs() <= 1e-12 * value.abs().max(1e-3), "ln h({z}) = {}", log_h(z));
         let found = log_h_derivative(z);
-        assert!(
-            (found - slope).abs() <= 2e-12 * slope.abs(),
-            "(ln h)'({z}) = {found}"
-        );
+        assert!((found - slope).abs() <= 2e-12 * slope.abs(), "(ln h)'({z}) = {found}");
     }
 }
 
@@ -247,12 +189,7 @@ fn log_h_and_derivative_match() {
 fn output_warp_matches_step_by_step() {
     let table = table(include_str!("golden/output_transforms.json"));
     let labels = |name: &str| -> Vec<Option<f64>> {
-        table["vizier"][name]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(Value::as_f64)
-            .collect()
+        table["vizier"][name].as_array().unwrap().iter().map(Value::as_f64).collect()
     };
     let present = |name: &str| -> Vec<f64> { labels(name).into_iter().flatten().collect() };
     let ranked = half_rank(&present("labels_max"));
@@ -266,17 +203,10 @@ fn output_warp_matches_step_by_step() {
 fn derived_keys_match() {
     let table = table(include_str!("golden/rng.json"));
     let words = |key: &str| -> Vec<u64> {
-        key.trim_matches(['(', ')'])
-            .split(',')
-            .filter_map(|word| word.trim().parse().ok())
-            .collect()
+        key.trim_matches(['(', ')']).split(',').filter_map(|word| word.trim().parse().ok()).collect()
     };
     for (key, expected) in table["derive"].as_object().unwrap() {
-        assert_eq!(
-            format!("{:#018x}", derive(&words(key))),
-            expected.as_str().unwrap(),
-            "{key}"
-        );
+        assert_eq!(format!("{:#018x}", derive(&words(key))), expected.as_str().unwrap(), "{key}");
     }
     for (key, expected) in table["uniform"].as_object().unwrap() {
         assert_eq!(unit_interval(derive(&words(key))), number(expected), "{key}");

@@ -1,15 +1,13 @@
 //! What every suggestion must satisfy, whatever the space and the results.
 
-mod common;
-
 use std::collections::BTreeSet;
 
+use crate::common::{choice, float, int, loss, number, record, run};
 use automl_core::{
     Condition, Direction, Distribution, Fidelity, Objective, ParamValue, Parameter, Params, Scale,
     SearchSpace, TrialId,
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
-use common::{choice, float, int, loss, number, record, run};
 
 const KINDS: [SamplerKind; 3] = [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian];
 
@@ -133,7 +131,7 @@ fn order_of_categories_only_renames_them() {
         let space = SearchSpace::new(vec![choice("c", &names), float("x", 0.0, 1.0, Scale::Linear)]).unwrap();
         let index = |params: &Params| {
             let is = |name: &&str| params.get("c") == Some(&ParamValue::Text((*name).into()));
-            names.iter().position(|name| is(&name)).unwrap()
+            names.iter().position(is).unwrap()
         };
         let evaluate =
             |params: &Params| Some(loss([0.2, 0.0, 0.7][index(params)] + (number(params, "x") - 0.6).abs()));
@@ -163,14 +161,14 @@ fn pending_trials_push_the_next_one_away() {
         SearchSpace::new(vec![float("x", 0.0, 1.0, Scale::Linear), float("y", 0.0, 1.0, Scale::Linear)])
             .unwrap();
     let mut history = History::default();
-    for trial in (1..=10).map(TrialId) {
+    for trial in (1..=6).map(TrialId) {
         let suggestion = Bayesian.suggest(&space, &history, trial, 8).unwrap();
         let value =
             (number(&suggestion.params, "x") - 0.4).abs() + (number(&suggestion.params, "y") - 0.7).abs();
         record(&mut history, trial, &suggestion, Some(loss(value)));
     }
     let mut asked: Vec<Params> = Vec::new();
-    for trial in (11..=14).map(TrialId) {
+    for trial in (7..=10).map(TrialId) {
         let suggestion = Bayesian.suggest(&space, &history, trial, 8).unwrap();
         assert_eq!(suggestion.origin.model, "gp-logei");
         history.pending.push((trial, suggestion.params.clone()));
@@ -179,7 +177,7 @@ fn pending_trials_push_the_next_one_away() {
     for (i, a) in asked.iter().enumerate() {
         for b in &asked[..i] {
             let gap = ["x", "y"].map(|name| (number(a, name) - number(b, name)).abs());
-            assert!(gap[0].max(gap[1]) > 0.01, "{a} and {b}");
+            assert!(gap[0].max(gap[1]) > 0.02, "{a} and {b}");
         }
     }
 }

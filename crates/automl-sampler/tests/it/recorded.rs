@@ -3,13 +3,11 @@
 //! A difference means that replaying an old study gives other suggestions. If that is intended, the
 //! record is replaced by what the failing test prints.
 
-mod common;
-
 use std::fmt::Write;
 
+use crate::common::{float, loss, number, run};
 use automl_core::{Params, Scale, SearchSpace};
 use automl_sampler::Bayesian;
-use common::{float, loss, number, run};
 
 #[test]
 fn quadratic_run_has_the_recorded_bits() {

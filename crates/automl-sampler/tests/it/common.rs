@@ -6,29 +6,29 @@ use automl_core::{
 };
 use automl_sampler::{History, Observation, Sampler, SuggestError, Suggestion};
 
-pub fn float(name: &str, low: f64, high: f64, scale: Scale) -> Parameter {
+pub(crate) fn float(name: &str, low: f64, high: f64, scale: Scale) -> Parameter {
     Parameter::new(name, Distribution::Float { low, high, scale, step: None })
 }
 
-pub fn int(name: &str, low: i64, high: i64) -> Parameter {
+pub(crate) fn int(name: &str, low: i64, high: i64) -> Parameter {
     Parameter::new(name, Distribution::Int { low, high, step: 1, scale: Scale::Linear })
 }
 
-pub fn choice(name: &str, choices: &[&str]) -> Parameter {
+pub(crate) fn choice(name: &str, choices: &[&str]) -> Parameter {
     let choices = choices.iter().map(|choice| ParamValue::Text((*choice).into())).collect();
     Parameter::new(name, Distribution::Categorical { choices, weights: None })
 }
 
-pub fn number(params: &Params, name: &str) -> f64 {
+pub(crate) fn number(params: &Params, name: &str) -> f64 {
     params.get(name).and_then(ParamValue::as_f64).unwrap_or_else(|| panic!("{name} in {params}"))
 }
 
-pub fn loss(value: f64) -> Loss {
+pub(crate) fn loss(value: f64) -> Loss {
     Objective { metric: "loss".into(), direction: Direction::Minimize }.loss(value).unwrap()
 }
 
 /// Runs `trials` trials one after another; `None` from `evaluate` is a failed trial.
-pub fn run(
+pub(crate) fn run(
     sampler: &dyn Sampler,
     space: &SearchSpace,
     trials: u64,
@@ -46,7 +46,7 @@ pub fn run(
     Ok(suggestions)
 }
 
-pub fn record(history: &mut History, trial: TrialId, suggestion: &Suggestion, loss: Option<Loss>) {
+pub(crate) fn record(history: &mut History, trial: TrialId, suggestion: &Suggestion, loss: Option<Loss>) {
     let params = suggestion.params.clone();
     match loss {
         Some(loss) => history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(1) }),
