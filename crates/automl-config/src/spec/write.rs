@@ -39,7 +39,7 @@ impl SpecFormat {
     /// Writes a spec; the error says what the format cannot hold.
     pub(crate) fn write(self, spec: &Value) -> Result<String, String> {
         match self {
-            SpecFormat::Yaml => serde_saphyr::to_string(spec).map_err(|e| e.to_string()),
+            SpecFormat::Yaml => yaml(spec),
             SpecFormat::Json => serde_json::to_string_pretty(spec).map_err(|e| e.to_string()),
             SpecFormat::Toml => toml::to_string(&without_nulls(spec)).map_err(|e| e.to_string()),
         }
@@ -55,6 +55,12 @@ fn without_nulls(value: &Value) -> Value {
         Value::Array(items) => items.iter().filter(|v| !v.is_null()).map(without_nulls).collect(),
         scalar => scalar.clone(),
     }
+}
+
+/// Writes YAML with every text on one line: a path folded over several is hard to find and to copy.
+fn yaml(spec: &Value) -> Result<String, String> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(spec, options).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
