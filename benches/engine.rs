@@ -75,8 +75,14 @@ fn main() {
     };
     let seconds = start.elapsed().as_secs_f64();
     assert!(status.success(), "{status}");
-    println!("engine               {:8.0} trials/s ({TRIALS} trials, {PARALLEL} at a time)", f64::from(TRIALS) / seconds);
+    println!(
+        "engine               {:8.0} trials/s ({TRIALS} trials, {PARALLEL} at a time)",
+        f64::from(TRIALS) / seconds
+    );
     println!("engine peak memory   {memory:8.1} MiB");
     println!("automl --version     {:8.1} ms", median_time(dir, &["--version"]).as_secs_f64() * 1e3);
-    println!("automl status        {:8.1} ms ({TRIALS} trials)", median_time(dir, &["status", "s"]).as_secs_f64() * 1e3);
+    println!(
+        "automl status        {:8.1} ms ({TRIALS} trials)",
+        median_time(dir, &["status", "s"]).as_secs_f64() * 1e3
+    );
 }

@@ -2,7 +2,7 @@
 """Trains the MAL sample over a grid of learning rate and weight decay.
 
 Prints a markdown table of the last validation mIoU of every run, then the best, the default and the
-worst of them. Needs `cargo build --release -p automl-torch` and nothing beyond Python's library.
+worst of them. Needs `make build`, Python 3.11 and nothing beyond its library.
 """
 
 import argparse
@@ -15,38 +15,39 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# Small enough for one CPU thread, large enough that both parameters matter.
-SPEC = {
-    "dataset.crop_size": "64",
-    "dataset.min_obj_size": "0",
-    "model.arch": "vit-test/8",
-    "model.mask_head_num_convs": "1",
-    "model.mask_head_hidden_channel": "32",
-    "model.mask_head_out_channel": "32",
-    "model.not_adjust_scale": "true",
-    "model.mask_scale_ratio": "4",
-    "model.teacher_momentum": "0.9",
-    "train.num_epochs": "10",
-    "train.batch_size": "8",
-    "train.warmup_epochs": "1",
-    "train.loss_mil_step": "20",
-    "train.loss_crf_step": "40",
-    "train.loss_crf_weight": "4",
-    "train.crf_num_iter": "10",
-    "train.crf_zeta": "0.5",
-    "train.mask_thres": "[0.5]",
-    "train.validation_interval": "10",
-    "train.checkpoint_interval": "10",
-}
+# The spec overrides and ranges are those of the checkout's own searches. Runs are validated and saved at
+# their last epoch only.
+PROJECT = tomllib.loads((ROOT / "automl.toml").read_text())["network"]["mal"]
+
+
+def flat(table, prefix=""):
+    """Nested tables as dotted keys."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def bounds(name):
+    """The range `low..high` of a parameter."""
+    low, high = dict(flat(PROJECT["bound"]))[name].split(":")[0].split("..")
+    return [float(low), float(high)]
+
+
+SPEC = {key: json.dumps(value) for key, value in flat(PROJECT["set"])}
+SPEC |= dict.fromkeys(["train.validation_interval", "train.checkpoint_interval"], SPEC["train.num_epochs"])
+SPEC = {key: value.strip('"') for key, value in SPEC.items()}
 
 
 def main():
     options = parse_options()
     if not options.binary.is_file():
-        sys.exit(f"{options.binary} is missing: run `cargo build --release -p automl-torch` first")
+        sys.exit(f"{options.binary} is missing: run `make build` first")
     rates = steps(*options.lr, options.size)
     decays = steps(*options.wd, options.size)
     points = [(rate, decay) for rate in rates for decay in decays]
@@ -63,8 +64,8 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/automl-torch")
     parser.add_argument("--sample", type=pathlib.Path, default=ROOT / "examples/mal_sample")
-    parser.add_argument("--lr", type=float, nargs=2, default=[1e-6, 1e-3], metavar=("LOW", "HIGH"))
-    parser.add_argument("--wd", type=float, nargs=2, default=[1e-2, 1e2], metavar=("LOW", "HIGH"))
+    parser.add_argument("--lr", type=float, nargs=2, default=bounds("train.lr"), metavar=("LOW", "HIGH"))
+    parser.add_argument("--wd", type=float, nargs=2, default=bounds("train.wd"), metavar=("LOW", "HIGH"))
     parser.add_argument("--default", type=float, nargs=2, default=[1e-6, 5e-4], metavar=("LR", "WD"))
     parser.add_argument("--size", type=int, default=5, help="values of each parameter (default 5)")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each (default 1)")

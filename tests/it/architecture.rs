@@ -17,7 +17,10 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "automl-store",
         ],
     ),
-    ("automl-cli", &["automl", "automl-config", "automl-core", "automl-exec", "automl-scrape", "automl-store"]),
+    (
+        "automl-cli",
+        &["automl", "automl-config", "automl-core", "automl-exec", "automl-scrape", "automl-store"],
+    ),
     ("automl-config", &["automl-core"]),
     ("automl-core", &[]),
     ("automl-exec", &[]),
@@ -49,7 +52,9 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let name = |d: &serde_json::Value| d["name"].as_str().expect("a name").to_string();
     let packages = metadata["packages"].as_array().expect("packages").iter();
     packages
-        .map(|p| (name(p), p["dependencies"].as_array().expect("a list").iter().filter(normal).map(name).collect()))
+        .map(|p| {
+            (name(p), p["dependencies"].as_array().expect("a list").iter().filter(normal).map(name).collect())
+        })
         .collect()
 }
 

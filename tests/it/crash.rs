@@ -65,7 +65,9 @@ impl Search {
     fn attempts(&self) -> Vec<u64> {
         let output = self.automl().args(["trials", "s", "--json"]).stdout(Stdio::piped()).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["attempts"].as_u64().unwrap()).collect()
+        text.lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap()["attempts"].as_u64().unwrap())
+            .collect()
     }
 }
 

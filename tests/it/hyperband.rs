@@ -24,7 +24,15 @@ fn search(dir: &Path, parallel: &str) -> Vec<Value> {
         fs::write(dir.join(name), text).unwrap();
     }
     let mut run = automl(dir);
-    run.args(["run", "--network", "toy", "--network-config", "toy.config.json", "--schema", "toy.schema.json"]);
+    run.args([
+        "run",
+        "--network",
+        "toy",
+        "--network-config",
+        "toy.config.json",
+        "--schema",
+        "toy.schema.json",
+    ]);
     run.args(["--algorithm", "hyperband", "--name", "s", "--gpus", "none", "--parallel", parallel]);
     let output = run.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

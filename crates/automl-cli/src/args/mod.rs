@@ -1,0 +1,204 @@
+//! The command line: names, help texts, shapes of values. What the values mean is checked elsewhere.
+
+mod run;
+
+pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, RunArgs, SearchArgs};
+
+use crate::render::time::parse_duration;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "Examples:
+  automl run --network mal --params train.lr,train.wd
+  automl run --param 'lr=1e-5..1e-1:log' --metric loss:min -- python train.py --lr {lr}
+  automl status --watch
+  automl best --spec > spec.yaml
+
+Exit codes: 0 done; 1 no trial succeeded; 2 wrong usage or input; 3 something is missing (dataset,
+program, writable disk); 4 stopped on request; 5 store damaged; 7 study busy; 130 interrupted.";
+
+/// Tunes the hyperparameters of training programs.
+#[derive(Debug, Parser)]
+#[command(name = "automl", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder that holds the studies [default: ./studies]
+    #[arg(long, global = true, value_name = "DIR", env = "AUTOML_ROOT", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) root: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but data, warnings and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say why things are done
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Search for the best parameters of a network or of any program
+    Run(Box<RunArgs>),
+    /// Carry on a stopped, interrupted or finished study
+    #[command(after_help = "Examples:\n  automl resume\n  automl resume mal-1 --trials 40")]
+    Resume(ResumeArgs),
+    /// List the studies
+    #[command(after_help = "Examples:\n  automl list\n  automl list --json | jq -r .study")]
+    List,
+    /// Show state, progress and incumbent of a study
+    #[command(after_help = "Examples:\n  automl status\n  automl status mal-1 --watch")]
+    Status(StatusArgs),
+    /// Show the trials of a study
+    #[command(after_help = "Examples:\n  automl trials\n  automl trials mal-1 --json | jq .value")]
+    Trials(StudyArg),
+    /// Show the incumbent of a study
+    #[command(after_help = "Examples:\n  automl best --json\n  automl best mal-1 --spec > spec.yaml")]
+    Best(BestArgs),
+    /// Show what a trial's program printed
+    #[command(
+        after_help = "Examples:\n  automl logs 7\n  automl logs 7 -f --study mal-1\n  automl logs 7 --attempt 1"
+    )]
+    Logs(LogsArgs),
+    /// List the networks, or the parameters of one
+    #[command(
+        after_help = "Examples:\n  automl networks\n  automl networks mal\n  automl networks mal train"
+    )]
+    Networks(NetworksArgs),
+    /// Check network configs, parameter schemas, search spaces, specs and automl.toml files
+    #[command(after_help = "Example:\n  automl check network_configs/*.json space.yaml")]
+    Check(CheckArgs),
+    /// Find out what works on this machine, what does not, and how to mend it
+    #[command(after_help = "Example:\n  automl doctor --json")]
+    Doctor,
+    /// Print a completion script
+    #[command(
+        after_help = "Example:\n  automl completions bash > ~/.local/share/bash-completion/completions/automl"
+    )]
+    Completions(CompletionsArgs),
+}
+
+/// The study a command is about.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StudyArg {
+    /// Name of the study, or its folder [default: the one worked on last]
+    #[arg(value_name = "STUDY")]
+    pub(crate) study: Option<String>,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    pub(crate) study: StudyArg,
+    /// Number of trials in all, those already done included
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) trials: Option<u64>,
+    /// Wall-clock limit of the search in all, the time already worked included
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) timeout: Option<u64>,
+    /// Number of trials that run at a time, or auto
+    #[arg(long, value_name = "N|auto")]
+    pub(crate) parallel: Option<Parallel>,
+    /// GPUs to use: all, none, or indices such as 0,2
+    #[arg(long, value_name = "LIST")]
+    pub(crate) gpus: Option<String>,
+    /// GPUs of one trial; a fraction packs several trials on one
+    #[arg(long, value_name = "N")]
+    pub(crate) gpus_per_trial: Option<f64>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) study: StudyArg,
+    /// Show it again and again until the engine ends
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+}
+
+/// Arguments of `best`.
+#[derive(Debug, Args)]
+pub(crate) struct BestArgs {
+    #[command(flatten)]
+    pub(crate) study: StudyArg,
+    /// Print the spec that trains the best configuration from scratch
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) spec: bool,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Number of the trial
+    #[arg(value_name = "TRIAL", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) trial: u64,
+    /// Name of the study, or its folder [default: the one worked on last]
+    #[arg(long, value_name = "STUDY")]
+    pub(crate) study: Option<String>,
+    /// Go on printing until the trial's program ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Number of the attempt [default: the last]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+}
+
+/// Arguments of `networks`.
+#[derive(Debug, Args)]
+pub(crate) struct NetworksArgs {
+    /// Network to show
+    #[arg(value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+    /// Action whose parameters to show
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files to check
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell to complete for
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("automl "), "{} has none", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `automl best`.
+
+use super::search::spec_path;
+use super::{locate, look};
+use crate::args::BestArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::project::Project;
+use crate::render::{json, value};
+use automl::{StudyDir, spec_of};
+use automl_config::TrialRecipe;
+use automl_core::{Study, Trial};
+
+/// Shows the incumbent, or prints its spec.
+pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
+    let dir = locate(project, args.study.study.as_deref(), output)?;
+    let study = look(&dir)?.study;
+    let Some(trial) = study.incumbent() else {
+        let name = &study.settings.study;
+        let message = format!("study {name} has no result yet; `automl status {name}` shows how it goes");
+        return Err(Failure::new(Exit::NoSuccess, message));
+    };
+    let spec = spec_path(&dir, &study);
+    if args.spec {
+        print_spec(&dir, &study, trial, output)?;
+    } else if output.json {
+        output.object(&json::best(&study, trial, spec.as_deref()))?;
+    } else {
+        let objective = &study.settings.objective;
+        let number = trial.value().map_or_else(String::new, value::number);
+        output
+            .data(&format!("trial {}: {} {number} ({})", trial.id, objective.metric, objective.direction))?;
+        for (name, v) in trial.params.iter() {
+            output.data(&format!("  {name} = {v}"))?;
+        }
+        if let Some(spec) = spec {
+            output.data(&format!("spec: {}", spec.display()))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the spec; for programs without one, the parameters as the JSON object that they can read.
+fn print_spec(dir: &StudyDir, study: &Study, trial: &Trial, output: Output) -> Result<(), Failure> {
+    let recipe: Option<TrialRecipe> = serde_json::from_value(study.settings.recipe.clone()).ok();
+    match recipe.and_then(|recipe| spec_of(dir, &recipe, study, trial)) {
+        Some((_, text)) => output.raw(text.as_bytes()),
+        None => {
+            output.say("this program takes no spec; these are the parameters");
+            output.object(&json::params(&trial.params))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The commands, one file each, and what they share.
+
+mod best;
+mod check;
+mod completions;
+mod doctor;
+mod list;
+mod logs;
+mod networks;
+mod resume;
+mod run;
+mod search;
+mod status;
+mod trials;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::project::{Project, shown};
+use automl::{StudyDir, View, exists, list as list_studies, view};
+use clap::ArgMatches;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Names of studies offered where one is not found.
+const OFFERED: usize = 5;
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// Why the command could not do its work.
+pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result<Exit, Failure> {
+    let project = || Project::open(&cli.global);
+    match cli.command {
+        Command::Run(args) => {
+            let matches = matches.subcommand_matches("run").expect("the command is run");
+            run::run(&args, matches, &project()?, output)
+        }
+        Command::Resume(args) => resume::run(&args, &project()?, output),
+        Command::List => list::run(&project()?, output),
+        Command::Status(args) => status::run(&args, &project()?, output),
+        Command::Trials(args) => trials::run(&args, &project()?, output),
+        Command::Best(args) => best::run(&args, &project()?, output),
+        Command::Logs(args) => logs::run(&args, &project()?, output),
+        Command::Networks(args) => networks::run(&args, &project()?, output),
+        Command::Check(args) => check::run(&args, output),
+        Command::Doctor => doctor::run(&project()?, output),
+        Command::Completions(args) => completions::run(&args, output),
+    }
+}
+
+/// Finds the study a command is about: the named one, a folder, or the one worked on last.
+///
+/// # Errors
+/// If there is no such study; the message names those that are there.
+fn locate(project: &Project, name: Option<&str>, output: Output) -> Result<StudyDir, Failure> {
+    match name {
+        Some(name) => named(&project.root, name),
+        None => {
+            let dir = newest(&project.root).ok_or_else(|| no_studies(&project.root))?;
+            output.say(&format!("study {} (the one worked on last in {})", dir.name(), shown(&project.root)));
+            Ok(dir)
+        }
+    }
+}
+
+/// Looks at a study without taking it.
+///
+/// # Errors
+/// Why it cannot be read, with the way to mend a damaged log.
+fn look(dir: &StudyDir) -> Result<View, Failure> {
+    view(dir).map_err(|error| {
+        let mut failure = Failure::from(error);
+        if failure.exit == Exit::Damaged {
+            failure.advise(&format!(
+                "`automl resume {}` repairs what the other copy of the log still has",
+                dir.name()
+            ));
+        }
+        failure
+    })
+}
+
+fn named(root: &Path, name: &str) -> Result<StudyDir, Failure> {
+    let in_root = StudyDir::new(root, name);
+    if exists(&in_root) {
+        return Ok(in_root);
+    }
+    let folder = StudyDir::at(name.into());
+    if name.contains('/') && exists(&folder) {
+        return Ok(folder);
+    }
+    let known = list_studies(root);
+    if known.is_empty() {
+        return Err(no_studies(root));
+    }
+    let more = if known.len() > OFFERED { ", …" } else { "" };
+    let known: Vec<&str> = known.iter().take(OFFERED).map(String::as_str).collect();
+    let message = format!("no study `{name}` in {}; there are {}{more}", shown(root), known.join(", "));
+    Err(Failure::new(Exit::Usage, message))
+}
+
+/// Folders change when an engine comes or goes, so the newest is the one worked on last.
+fn newest(root: &Path) -> Option<StudyDir> {
+    let touched = |name: &String| {
+        let modified = std::fs::metadata(root.join(name)).and_then(|metadata| metadata.modified());
+        modified.unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    let name = list_studies(root).into_iter().max_by_key(touched)?;
+    Some(StudyDir::new(root, &name))
+}
+
+fn no_studies(root: &Path) -> Failure {
+    let message =
+        format!("there is no study in {}; `automl run` begins one, `--root` looks elsewhere", shown(root));
+    Failure::new(Exit::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_studies_are_answered_with_those_there() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(newest(root.path()).is_none());
+        assert!(named(root.path(), "a").unwrap_err().messages[0].contains("there is no study in"));
+        for name in ["b-1", "b-2"] {
+            std::fs::create_dir_all(root.path().join(name).join("store")).unwrap();
+        }
+        assert!(named(root.path(), "a").unwrap_err().messages[0].ends_with("there are b-1, b-2"));
+        assert_eq!(named(root.path(), "b-1").unwrap().name(), "b-1");
+        let folder = root.path().join("b-2");
+        assert_eq!(named(Path::new("/nowhere"), folder.to_str().unwrap()).unwrap().name(), "b-2");
+    }
+}

@@ -1,0 +1,154 @@
+//! What can be said about a study beyond what its log says word for word. Pure.
+
+use automl_core::{EndReason, Study, Trial, TrialState};
+use automl_store::EngineInfo;
+
+/// Where a study stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StudyState {
+    /// An engine works on it.
+    Running {
+        /// Process number of the engine.
+        pid: u32,
+    },
+    /// It was stopped on request, or never begun; nothing is open.
+    Paused,
+    /// Its engine is gone and left trials behind.
+    Interrupted,
+    /// The search is over.
+    Ended(EndReason),
+}
+
+impl StudyState {
+    /// Works out the state of a study from its log and the engine that works on it, if any.
+    pub(crate) fn of(study: &Study, engine: Option<&EngineInfo>) -> Self {
+        let open = study.in_state(TrialState::Running).next().is_some();
+        match (engine, study.ended, open) {
+            (Some(engine), _, _) => StudyState::Running { pid: engine.pid },
+            (None, Some(reason), _) => StudyState::Ended(reason),
+            (None, None, true) => StudyState::Interrupted,
+            (None, None, false) => StudyState::Paused,
+        }
+    }
+
+    /// Returns the state's name in tables and JSON.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            StudyState::Running { .. } => "running",
+            StudyState::Paused => "paused",
+            StudyState::Interrupted => "interrupted",
+            StudyState::Ended(_) => "ended",
+        }
+    }
+}
+
+/// Returns the number of trials in each state, zeros included, in the order of [`TrialState::ALL`].
+pub(crate) fn counts(study: &Study) -> [(TrialState, u64); TrialState::ALL.len()] {
+    TrialState::ALL.map(|state| (state, study.in_state(state).count() as u64))
+}
+
+/// Returns the number of trials that have ended or wait on a rung.
+pub(crate) fn settled(study: &Study) -> u64 {
+    study.trials.values().filter(|t| t.state.is_final() || t.state == TrialState::Paused).count() as u64
+}
+
+/// Returns the number of trials that ran at a time as far as the log tells: what was asked for, or the
+/// highest slot that was ever used.
+pub(crate) fn slots(study: &Study) -> Option<u32> {
+    let attempts = study.trials.values().flat_map(|trial| &trial.attempts);
+    study.settings.resources.parallel.or_else(|| attempts.map(|attempt| attempt.slot + 1).max())
+}
+
+/// Returns the working time of a study in milliseconds. Without an engine, time stands still.
+pub(crate) fn worked_ms(study: &Study, engine_runs: bool, now: u64) -> u64 {
+    study.worked_ms(if engine_runs { now } else { study.updated_at })
+}
+
+/// Returns how long a trial has run over all of its attempts, in milliseconds.
+pub(crate) fn run_time_ms(trial: &Trial, now: u64) -> u64 {
+    trial.attempts.iter().map(|a| a.ended_at.unwrap_or(now).saturating_sub(a.started_at)).sum()
+}
+
+/// Estimates the remaining time in milliseconds: every trial that is still to come, and the rest of
+/// those that run, takes as long as the median of those that have settled, and the slots share the
+/// work. Never longer than the study's time limit; `None` before anything has settled.
+pub(crate) fn eta_ms(study: &Study, slots: u32, now: u64) -> Option<u64> {
+    let (settled, open): (Vec<&Trial>, Vec<&Trial>) =
+        study.trials.values().partition(|t| t.state.is_final() || t.state == TrialState::Paused);
+    let mut times: Vec<u64> = settled.iter().map(|trial| run_time_ms(trial, now)).collect();
+    times.sort_unstable();
+    let median = *times.get(times.len() / 2)?;
+    let unborn = study.settings.trials.saturating_sub(study.trials.len() as u64);
+    let rest: u64 = open.iter().map(|trial| median.saturating_sub(run_time_ms(trial, now))).sum();
+    let work = rest + unborn * median;
+    let workers = u64::from(slots.max(1)).min(unborn + open.len() as u64).max(1);
+    let limit = study.settings.timeout_ms.map(|limit| limit.saturating_sub(study.worked_ms(now)));
+    Some((work / workers).min(limit.unwrap_or(u64::MAX)))
+}
+
+/// Returns how far the running attempt of a trial is and where it shall end, in the fidelity's unit.
+pub(crate) fn progress(trial: &Trial) -> Option<(u64, u64)> {
+    let attempt = trial.running_attempt()?;
+    let steps = attempt.series.names().filter_map(|name| attempt.series.readings(name).last()?.0);
+    Some((steps.max().unwrap_or(0), attempt.until.0))
+}
+
+/// The default configuration against the incumbent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Gain {
+    /// Value of the default configuration.
+    pub(crate) default: f64,
+    /// The incumbent's value minus that.
+    pub(crate) difference: f64,
+    /// The difference as a share of the default's value; `None` where that is 0.
+    pub(crate) share: Option<f64>,
+}
+
+/// Compares the incumbent with the trial of the default configuration, at the same fidelity. `None`
+/// where the defaults were not tried or did not get that far.
+pub(crate) fn gain(study: &Study) -> Option<Gain> {
+    let best = study.incumbent()?;
+    let default = study.trials.values().find(|trial| trial.origin.model == "default")?;
+    let (default, value) = (*default.reached.get(&best.fidelity()?)?, best.value()?);
+    let difference = value - default;
+    let share = (default != 0.0).then(|| difference / default.abs());
+    Some(Gain { default, difference, share })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use automl_core::TrialId;
+
+    #[test]
+    fn studies_without_engine_are_paused_interrupted_or_ended() {
+        let mut study = fixture::study();
+        assert_eq!(StudyState::of(&study, None), StudyState::Interrupted);
+        study.trials.remove(&TrialId(4));
+        assert_eq!(StudyState::of(&study, None), StudyState::Paused);
+        study.ended = Some(EndReason::Budget);
+        assert_eq!(StudyState::of(&study, None), StudyState::Ended(EndReason::Budget));
+    }
+
+    #[test]
+    fn rest_is_shared_by_the_slots() {
+        let study = fixture::study();
+        let now = study.updated_at - 2000;
+        let alone = eta_ms(&study, 1, now).unwrap();
+        assert_eq!(eta_ms(&study, 2, now).unwrap(), alone / 2);
+        let late = eta_ms(&study, 1, now + 1000).unwrap();
+        assert_eq!(late, alone - 1000);
+    }
+
+    #[test]
+    fn gain_compares_with_the_defaults() {
+        let gain = gain(&fixture::study()).unwrap();
+        assert_eq!((gain.default, gain.difference, gain.share), (0.5, -0.25, Some(-0.5)));
+    }
+
+    #[test]
+    fn progress_is_the_furthest_step() {
+        assert_eq!(progress(&fixture::study().trials[&TrialId(4)]), Some((2, 3)));
+    }
+}

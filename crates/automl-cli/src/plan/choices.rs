@@ -1,0 +1,131 @@
+//! Which layer a setting comes from: flag, environment, settings file, or a default.
+
+use crate::exit::{Exit, Failure};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// A setting, its value for people, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// Name of its flag without dashes.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: String,
+    /// Where it comes from.
+    pub(crate) source: String,
+}
+
+/// Chooses each setting from the first layer that has it, and remembers which that was.
+pub(crate) struct Choices<'a> {
+    matches: &'a ArgMatches,
+    file: Option<PathBuf>,
+    made: Vec<Choice>,
+}
+
+impl<'a> Choices<'a> {
+    /// Begins with the parsed command line and the settings file, if there is one.
+    pub(crate) fn new(matches: &'a ArgMatches, file: Option<&Path>) -> Self {
+        Choices { matches, file: file.map(Path::to_path_buf), made: Vec::new() }
+    }
+
+    /// Chooses the given value (of a flag or variable), else the file's, else the default.
+    pub(crate) fn or_default<T: Display>(
+        &mut self,
+        name: &str,
+        given: Option<T>,
+        file: Option<T>,
+        default: T,
+    ) -> T {
+        self.optional(name, given, file, T::to_string).unwrap_or_else(|| {
+            self.note(name, default.to_string(), "default");
+            default
+        })
+    }
+
+    /// Chooses the given value, else the file's, else none.
+    pub(crate) fn optional<T>(
+        &mut self,
+        name: &str,
+        given: Option<T>,
+        file: Option<T>,
+        show: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        let source = if given.is_some() { self.given_by(name) } else { self.file_name() };
+        let chosen = given.or(file)?;
+        self.note(name, show(&chosen), &source);
+        Some(chosen)
+    }
+
+    /// Remembers a setting that was chosen elsewhere.
+    pub(crate) fn note(&mut self, name: &str, value: String, source: &str) {
+        self.made.push(Choice { name: name.into(), value, source: source.into() });
+    }
+
+    /// Reads a value of the settings file that has the form of a flag.
+    ///
+    /// # Errors
+    /// What is wrong with it, with its place.
+    pub(crate) fn parse_file<T>(
+        &self,
+        key: &str,
+        text: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Failure> {
+        let parsed = text.map(parse).transpose();
+        parsed.map_err(|why| Failure::new(Exit::Usage, format!("{}: run.{key}: {why}", self.file_name())))
+    }
+
+    /// Returns how a given value was given: `--trials` or `AUTOML_TRIALS`.
+    pub(crate) fn given_by(&self, name: &str) -> String {
+        match self.matches.value_source(&name.replace('-', "_")) {
+            Some(ValueSource::EnvVariable) => format!("AUTOML_{}", name.replace('-', "_").to_uppercase()),
+            _ => format!("--{name}"),
+        }
+    }
+
+    /// Tells whether a flag was typed.
+    pub(crate) fn is_typed(&self, name: &str) -> bool {
+        self.matches.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine)
+    }
+
+    /// Returns the path of the settings file for messages.
+    pub(crate) fn file_name(&self) -> String {
+        self.file.as_deref().map_or_else(|| "automl.toml".into(), |file| file.display().to_string())
+    }
+
+    /// Returns all choices in the order they were made.
+    pub(crate) fn into_made(self) -> Vec<Choice> {
+        self.made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn first_layer_that_speaks_wins() {
+        let matches = Cli::command().get_matches_from(["automl", "run", "--trials", "3", "--", "x"]);
+        let matches = matches.subcommand_matches("run").unwrap();
+        let mut choices = Choices::new(matches, Some(Path::new("/p/automl.toml")));
+        assert_eq!(choices.or_default("trials", Some(3), Some(5), 20), 3);
+        assert_eq!(choices.or_default("eta", None, Some(5), 3), 5);
+        assert_eq!(choices.or_default("retry", None, None, 1), 1);
+        assert_eq!(choices.optional::<u64>("timeout", None, None, u64::to_string), None);
+        let sources: Vec<String> = choices.into_made().into_iter().map(|c| c.source).collect();
+        assert_eq!(sources, ["--trials", "/p/automl.toml", "default"]);
+    }
+
+    #[test]
+    fn wrong_file_values_name_the_file() {
+        let matches = Cli::command().get_matches_from(["automl", "run"]);
+        let choices =
+            Choices::new(matches.subcommand_matches("run").unwrap(), Some(Path::new("/p/automl.toml")));
+        let wrong = choices.parse_file("timeout", Some("90"), crate::render::time::parse_duration);
+        assert!(wrong.unwrap_err().messages[0].starts_with("/p/automl.toml: run.timeout: `90`"));
+    }
+}

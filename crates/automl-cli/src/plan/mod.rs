@@ -1,0 +1,179 @@
+//! From flags, environment and settings file to what the engine is asked for.
+//!
+//! Each setting is taken from the first layer that has it. What the values mean is checked by the
+//! crates that use them; this module only decides who wins.
+
+mod choices;
+mod target;
+
+pub(crate) use choices::Choice;
+
+use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
+use crate::exit::{Exit, Failure};
+use crate::project::{Project, shown};
+use crate::render::time;
+use automl::{StudyOptions, settings};
+use automl_config::{RunSettings, StudyRecipe};
+use automl_core::{Algorithm, Limits, Resources, StudySettings};
+use choices::Choices;
+use clap::ArgMatches;
+use std::str::FromStr;
+
+/// Time between asking a program to end and killing it: enough to write a checkpoint.
+const GRACE_MS: u64 = 30_000;
+/// Root of every random choice unless the user names another: runs are repeatable by default.
+const DEFAULT_SEED: u64 = 0;
+const DEFAULT_MIN_FIDELITY: u64 = 1;
+const DEFAULT_ETA: u64 = 3;
+const DEFAULT_RETRIES: u32 = 1;
+const DEFAULT_MAX_FAILURES: u32 = 5;
+/// Executors of this version.
+const EXECUTOR: &str = "local";
+
+/// Everything a new study needs.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What is searched and how trials are run.
+    pub(crate) recipe: StudyRecipe,
+    /// How the search goes.
+    pub(crate) options: StudyOptions,
+    /// What is tuned, in a few words.
+    pub(crate) title: String,
+    /// Whether the study's name is the user's own.
+    pub(crate) name_is_given: bool,
+    /// Every setting and where it comes from.
+    pub(crate) choices: Vec<Choice>,
+}
+
+impl Plan {
+    /// Resolves the arguments of `run`.
+    ///
+    /// # Errors
+    /// What is wrong with flags, files or datasets.
+    pub(crate) fn resolve(args: &RunArgs, matches: &ArgMatches, project: &Project) -> Result<Self, Failure> {
+        let mut choices = Choices::new(matches, project.file.as_deref());
+        let file = &project.settings.run;
+        check_executor(file, &choices)?;
+        let root_source = match (matches.value_source("root"), &file.root) {
+            (Some(_), _) => choices.given_by("root"),
+            (None, Some(_)) => choices.file_name(),
+            (None, None) => "default".into(),
+        };
+        choices.note("root", shown(&project.root), &root_source);
+        let max_fidelity =
+            choices.optional("max-fidelity", args.search.max_fidelity, file.max_fidelity, u64::to_string);
+        let target = target::resolve(args, project, max_fidelity, &mut choices)?;
+        let mut options = search(&args.search, file, &mut choices)?;
+        options.max_fidelity = max_fidelity;
+        machine(&args.machine, file, &mut options, &mut choices)?;
+        options.name = match &args.search.name {
+            Some(name) => name.clone(),
+            None => free_name(project, &target.stem, 1),
+        };
+        let name_source = if args.search.name.is_some() { "--name" } else { "first free number" };
+        choices.note("name", options.name.clone(), name_source);
+        let resolved = settings(&target.recipe, &options)?;
+        note_derived(&resolved, &options, &mut choices);
+        Ok(Plan {
+            recipe: target.recipe,
+            options,
+            title: target.title,
+            name_is_given: args.search.name.is_some(),
+            choices: choices.into_made(),
+        })
+    }
+
+    /// Returns the settings that the study will record.
+    ///
+    /// # Errors
+    /// If name or fidelities make no sense.
+    pub(crate) fn settings(&self) -> Result<StudySettings, Failure> {
+        Ok(settings(&self.recipe, &self.options)?)
+    }
+
+    /// Takes the next free name after another search took this one.
+    pub(crate) fn take_next_name(&mut self, project: &Project) {
+        if let Some((stem, number)) = self.options.name.rsplit_once('-') {
+            let next = number.parse::<u64>().map_or(1, |n| n + 1);
+            self.options.name = free_name(project, stem, next);
+        }
+    }
+}
+
+fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> Result<StudyOptions, Failure> {
+    let algorithm = choices.parse_file("algorithm", file.algorithm.as_deref(), Algorithm::from_str)?;
+    let timeout = choices.parse_file("timeout", file.timeout.as_deref(), time::parse_duration)?;
+    let show = |ms: &u64| time::duration(*ms);
+    Ok(StudyOptions {
+        name: String::new(),
+        algorithm: choices.or_default("algorithm", args.algorithm, algorithm, Algorithm::Auto),
+        seed: choices.or_default("seed", args.seed, file.seed, DEFAULT_SEED),
+        trials: choices.optional("trials", args.trials, file.trials, u64::to_string),
+        timeout_ms: choices.optional("timeout", args.timeout, timeout, show),
+        max_fidelity: None,
+        min_fidelity: choices.or_default(
+            "min-fidelity",
+            args.min_fidelity,
+            file.min_fidelity,
+            DEFAULT_MIN_FIDELITY,
+        ),
+        reduction_factor: choices.or_default("eta", args.eta, file.eta, DEFAULT_ETA),
+        retries: 0,
+        max_consecutive_failures: 0,
+        limits: Limits { wall_ms: None, silence_ms: None, grace_ms: GRACE_MS },
+        resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
+    })
+}
+
+fn machine(
+    args: &MachineArgs,
+    file: &RunSettings,
+    options: &mut StudyOptions,
+    choices: &mut Choices<'_>,
+) -> Result<(), Failure> {
+    let parallel = choices.parse_file("parallel", file.parallel.as_deref(), Parallel::from_str)?;
+    let trial_timeout =
+        choices.parse_file("trial_timeout", file.trial_timeout.as_deref(), time::parse_duration)?;
+    let retry = file.retry.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let show = |ms: &u64| time::duration(*ms);
+    options.resources = Resources {
+        gpus: choices.or_default("gpus", args.gpus.clone(), file.gpus.clone(), "all".into()),
+        gpus_per_trial: choices.or_default("gpus-per-trial", args.gpus_per_trial, file.gpus_per_trial, 1.0),
+        parallel: choices.or_default("parallel", args.parallel, parallel, Parallel::Auto).number(),
+    };
+    options.limits.wall_ms = choices.optional("trial-timeout", args.trial_timeout, trial_timeout, show);
+    options.limits.silence_ms = choices.optional("silence-timeout", args.silence_timeout, None, show);
+    options.retries = choices.or_default("retry", args.retry, retry, DEFAULT_RETRIES);
+    options.max_consecutive_failures =
+        choices.or_default("max-failures", args.max_failures, None, DEFAULT_MAX_FAILURES);
+    Ok(())
+}
+
+/// Notes what follows from other settings.
+fn note_derived(settings: &StudySettings, options: &StudyOptions, choices: &mut Choices<'_>) {
+    if options.trials.is_none() {
+        choices.note("trials", settings.trials.to_string(), "default of the algorithm");
+    }
+    if options.max_fidelity.is_none() {
+        let unit = &settings.fidelity.unit;
+        choices.note("max-fidelity", format!("{} ({unit})", settings.fidelity.max), "spec");
+    }
+}
+
+fn check_executor(file: &RunSettings, choices: &Choices<'_>) -> Result<(), Failure> {
+    match file.executor.as_deref() {
+        None | Some(EXECUTOR) => Ok(()),
+        Some(other) => {
+            let message =
+                format!("{}: run.executor: no executor `{other}`; use `{EXECUTOR}`", choices.file_name());
+            Err(Failure::new(Exit::Usage, message))
+        }
+    }
+}
+
+/// Returns `stem-<n>` with the first number from `first` on that no study has.
+fn free_name(project: &Project, stem: &str, first: u64) -> String {
+    let taken = |name: &String| project.root.join(name).exists();
+    let mut names = (first..).map(|n| format!("{stem}-{n}"));
+    names.find(|name| !taken(name)).expect("there are more numbers than folders")
+}

@@ -1,0 +1,179 @@
+//! What is tuned: a network of the catalogue, or any program.
+
+use super::choices::Choices;
+use crate::args::{NetworkArgs, RunArgs};
+use crate::exit::{Exit, Failure};
+use crate::project::Project;
+use crate::render::secret::masked;
+use automl_config::{
+    CommandRequest, Datasets, NetworkRequest, NetworkSettings, StudyRecipe, resolve_command, resolve_network,
+};
+use std::path::{Path, PathBuf};
+
+/// Programs whose first argument says more than they do.
+const INTERPRETERS: [&str; 8] = ["python", "python3", "sh", "bash", "node", "Rscript", "julia", "env"];
+/// Flags that only make sense with a network and may also come from the environment.
+const DATASETS: [&str; 4] = ["train-dataset", "eval-dataset", "inference-dataset", "calibration-dataset"];
+/// A resolved target.
+pub(super) struct Target {
+    pub(super) recipe: StudyRecipe,
+    /// What it is, in a few words.
+    pub(super) title: String,
+    /// Beginning of the study's name.
+    pub(super) stem: String,
+}
+
+/// Resolves the target of a search.
+///
+/// # Errors
+/// What is wrong with the request or its files.
+pub(super) fn resolve(
+    args: &RunArgs,
+    project: &Project,
+    max_fidelity: Option<u64>,
+    choices: &mut Choices<'_>,
+) -> Result<Target, Failure> {
+    match &args.network.network {
+        Some(network) => network_target(network, args, project, choices),
+        None => program_target(args, max_fidelity, choices),
+    }
+}
+
+fn network_target(
+    network: &str,
+    args: &RunArgs,
+    project: &Project,
+    choices: &mut Choices<'_>,
+) -> Result<Target, Failure> {
+    let program = &args.program;
+    if !(program.command.is_empty() && program.param.is_empty() && program.space.is_none()) {
+        let message = "`--network` and a program (`--param`, `--space`, words after `--`) exclude each other";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let mut request = network_request(network, &args.network, args.search.metric.clone());
+    choices.note("network", network.into(), "--network");
+    let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
+    note_network(&request, &defaults, choices);
+    defaults.fill(&mut request);
+    let recipe = resolve_network(&project.catalog(), &request)?;
+    let metric_source = match (&args.search.metric, &defaults.metric) {
+        (Some(_), _) => choices.given_by("metric"),
+        (None, Some(_)) => choices.file_name(),
+        (None, None) => "network config".into(),
+    };
+    note_objective(&recipe, &metric_source, choices);
+    let title = format!("network {network}, action {}", request.action);
+    Ok(Target { recipe, title, stem: network.into() })
+}
+
+fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) -> NetworkRequest {
+    let plain = NetworkRequest::new(network);
+    NetworkRequest {
+        network_config: args.network_config.clone(),
+        schema: args.schema.clone(),
+        action: args.action.clone().unwrap_or(plain.action),
+        params: args.params.clone(),
+        bounds: args.bound.clone(),
+        set: args.set.clone(),
+        datasets: Datasets {
+            train: args.train_dataset.clone(),
+            eval: args.eval_dataset.clone(),
+            inference: args.inference_dataset.clone(),
+            calibration: args.calibration_dataset.clone(),
+        },
+        metric,
+        pretrained: args.pretrained.clone(),
+        ..NetworkRequest::new(network)
+    }
+}
+
+/// Notes which layer each of the network's settings comes from; what no layer has is left to the
+/// network config.
+fn note_network(request: &NetworkRequest, file: &NetworkSettings, choices: &mut Choices<'_>) {
+    let path = |path: &PathBuf| path.display().to_string();
+    let list = |paths: &Vec<PathBuf>| paths.iter().map(path).collect::<Vec<_>>().join(", ");
+    let some = |paths: &Vec<PathBuf>| Some(paths.clone()).filter(|paths| !paths.is_empty());
+    let (data, text) = (&request.datasets, String::clone);
+    choices.optional("network-config", request.network_config.clone(), file.config.clone(), path);
+    choices.optional("schema", request.schema.clone(), file.schema.clone(), path);
+    choices.optional("params", request.params.clone(), file.params.clone(), |names| names.join(","));
+    choices.optional("train-dataset", some(&data.train), some(&file.train_dataset), list);
+    choices.optional("eval-dataset", data.eval.clone(), file.eval_dataset.clone(), path);
+    choices.optional("inference-dataset", data.inference.clone(), file.inference_dataset.clone(), path);
+    choices.optional("calibration-dataset", data.calibration.clone(), file.calibration_dataset.clone(), path);
+    choices.optional("pretrained", request.pretrained.clone(), file.pretrained.clone(), text);
+    let file_name = choices.file_name();
+    for (name, from_file, given) in
+        [("set", &file.set, &request.set), ("bound", &file.bound, &request.bounds)]
+    {
+        from_file.iter().for_each(|value| choices.note(name, masked(value, '='), &file_name));
+        given.iter().for_each(|value| choices.note(name, masked(value, '='), &format!("--{name}")));
+    }
+}
+
+fn program_target(
+    args: &RunArgs,
+    max_fidelity: Option<u64>,
+    choices: &mut Choices<'_>,
+) -> Result<Target, Failure> {
+    let usage = |message: &str| Err(Failure::new(Exit::Usage, message));
+    if args.program.command.is_empty() {
+        return usage(
+            "nothing to tune: name a network (`--network mal`), or a program after `--` \
+             (`automl run --param 'lr=1e-5..1e-1:log' --metric loss:min -- python train.py --lr {lr}`)",
+        );
+    }
+    if let Some(name) = DATASETS.iter().find(|name| choices.is_typed(name)) {
+        return usage(&format!("`--{name}` needs `--network`; give a program its data as an argument"));
+    }
+    let Some(metric) = args.search.metric.clone() else {
+        return usage(
+            "a program's metric is not known: name it as it is printed, for example `--metric loss:min`",
+        );
+    };
+    let request = CommandRequest {
+        params: args.program.param.clone(),
+        space: args.program.space.clone(),
+        max_fidelity,
+        ..CommandRequest::new(metric, args.program.command.clone())
+    };
+    let recipe = resolve_command(&request)?;
+    choices.note("command", args.program.command.join(" "), "arguments after `--`");
+    note_objective(&recipe, "--metric", choices);
+    let stem = stem(&args.program.command);
+    Ok(Target { recipe, title: format!("command {}", args.program.command.join(" ")), stem })
+}
+
+fn note_objective(recipe: &StudyRecipe, source: &str, choices: &mut Choices<'_>) {
+    let objective = &recipe.objective;
+    choices.note("metric", format!("{} ({})", objective.metric, objective.direction), source);
+}
+
+/// Returns a name for a program: that of its file, or of its script.
+fn stem(argv: &[String]) -> String {
+    let stem = |text: &String| Path::new(text).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let says_more = |text: &&String| !text.starts_with('-') && !text.contains('{');
+    let mut words = argv.iter().filter(says_more).filter_map(stem);
+    let name = words.find(|word| !INTERPRETERS.contains(&word.as_str())).unwrap_or_else(|| "study".into());
+    let sound = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    name.chars().map(sound).take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn studies_are_named_after_the_script() {
+        for (command, name) in [
+            ("python train.py --lr {lr}", "train"),
+            ("./bench.sh", "bench"),
+            ("sh -c exit", "exit"),
+            ("python -m {module}", "study"),
+            ("/opt/my-prog", "my_prog"),
+        ] {
+            let argv: Vec<String> = command.split(' ').map(String::from).collect();
+            assert_eq!(stem(&argv), name, "{command}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The project around the working folder: its `automl.toml`, its root of studies, its catalogue.
+
+use crate::args::Global;
+use crate::exit::Failure;
+use automl_config::{Catalog, Settings};
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Name of the settings file.
+const SETTINGS_FILE: &str = "automl.toml";
+/// Root of studies where nobody names one, in the working folder.
+const DEFAULT_ROOT: &str = "studies";
+/// Variable that names a folder of network configs and schemas.
+const CATALOG_VARIABLE: &str = "AUTOML_CATALOG";
+
+/// Settings shared by all commands in a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    /// The settings file, if there is one.
+    pub(crate) file: Option<PathBuf>,
+    /// What it says.
+    pub(crate) settings: Settings,
+    /// Folder that holds the studies, absolute: programs get paths below it and start elsewhere.
+    pub(crate) root: PathBuf,
+}
+
+impl Project {
+    /// Reads the nearest settings file above the working folder and resolves the root.
+    ///
+    /// # Errors
+    /// What is wrong with the settings file.
+    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+        let here = env::current_dir().unwrap_or_default();
+        let file = find_upwards(&here);
+        let settings = file.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+        let root = global.root.clone().or_else(|| settings.run.root.clone());
+        let root = here.join(root.unwrap_or_else(|| DEFAULT_ROOT.into()));
+        Ok(Project { file, settings, root })
+    }
+
+    /// Returns the catalogue of networks: the packaged one, with a folder of the user's own on top.
+    pub(crate) fn catalog(&self) -> Catalog {
+        let folder = env::var_os(CATALOG_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        match folder.or_else(|| self.settings.run.catalog.clone()) {
+            Some(folder) => Catalog::with_folder(folder),
+            None => Catalog::embedded(),
+        }
+    }
+}
+
+/// Returns a path as short as it can be written in the working folder.
+pub(crate) fn shown(path: &Path) -> String {
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+fn find_upwards(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|folder| folder.join(SETTINGS_FILE)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_settings_file_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("a/b");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(dir.path().join(SETTINGS_FILE), "").unwrap();
+        assert_eq!(find_upwards(&inner), Some(dir.path().join(SETTINGS_FILE)));
+        std::fs::write(dir.path().join("a").join(SETTINGS_FILE), "").unwrap();
+        assert_eq!(find_upwards(&inner), Some(dir.path().join("a").join(SETTINGS_FILE)));
+    }
+}

@@ -1,0 +1,157 @@
+//! What a search came to, printed once at its end.
+
+use super::paint::{Paint, Style};
+use super::{time, value};
+use crate::facts;
+use automl_core::{Direction, Study, TrialState};
+
+/// Width of the labels at the left.
+const LABEL: usize = 14;
+
+/// Where the results of a study lie.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    /// Folder of the incumbent.
+    pub(crate) best: String,
+    /// The incumbent's spec, where the program takes one.
+    pub(crate) spec: Option<String>,
+}
+
+/// How the work ended, for the first line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// The search is over; the reason.
+    Over(String),
+    /// It was stopped and can be carried on.
+    Stopped,
+}
+
+/// Returns the lines of the summary.
+pub(crate) fn lines(study: &Study, finish: &Finish, places: &Places, paint: Paint) -> Vec<String> {
+    let mut lines = vec![headline(study, finish, paint)];
+    match study.incumbent() {
+        Some(_) => lines.extend(best(study, places, paint)),
+        None => lines.extend(nothing(study)),
+    }
+    lines.push(field("next", &next(study, finish), paint));
+    lines
+}
+
+fn headline(study: &Study, finish: &Finish, paint: Paint) -> String {
+    let counts = facts::counts(study).into_iter().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = counts.map(|(state, n)| format!("{n} {state}")).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let trials = value::count(study.trials.len() as u64, "trial");
+    let worked = time::duration(facts::worked_ms(study, false, study.updated_at));
+    let how = match finish {
+        Finish::Over(reason) => format!("ended: {reason}"),
+        Finish::Stopped => "stopped".into(),
+    };
+    format!("{} {how}; {trials}{parts} in {worked}", paint.paint(Style::Bold, &study.settings.study))
+}
+
+fn best(study: &Study, places: &Places, paint: Paint) -> Vec<String> {
+    let Some(trial) = study.incumbent() else { return Vec::new() };
+    let objective = &study.settings.objective;
+    let number = trial.value().map_or_else(String::new, value::number);
+    let mut lines = vec![
+        field("best", &format!("trial {}", trial.id), paint),
+        field(&objective.metric, &format!("{number} ({})", objective.direction), paint),
+    ];
+    lines.extend(against_default(study).map(|text| field("default", &text, paint)));
+    lines.extend(trial.params.iter().map(|(name, v)| field(&format!("  {name}"), &value::param(v), paint)));
+    lines.push(field("results", &places.best, paint));
+    lines.extend(places.spec.as_ref().map(|spec| field("spec", spec, paint)));
+    lines
+}
+
+fn against_default(study: &Study) -> Option<String> {
+    let gain = facts::gain(study)?;
+    let default = value::number(gain.default);
+    let better = match study.settings.objective.direction {
+        Direction::Minimize => gain.difference < 0.0,
+        Direction::Maximize => gain.difference > 0.0,
+    };
+    if !better {
+        return Some(format!("{default}; no trial beat the default configuration"));
+    }
+    let share = gain.share.map_or_else(String::new, |share| format!(" ({:.1} %)", 100.0 * share.abs()));
+    Some(format!("{default}; the best beats it by {}{share}", value::number(gain.difference.abs())))
+}
+
+/// Why there is no result: the last failure, as it is likely the same for all.
+fn nothing(study: &Study) -> Vec<String> {
+    let last = study.in_state(TrialState::Failed).last();
+    let reason = last.and_then(|trial| Some((trial.id, trial.reason.as_deref()?)));
+    let reason = reason.map(|(id, reason)| format!("trial {id} failed last: {reason}"));
+    std::iter::once("no trial succeeded".to_string()).chain(reason).collect()
+}
+
+fn next(study: &Study, finish: &Finish) -> String {
+    let name = &study.settings.study;
+    match (finish, study.incumbent().is_some()) {
+        (Finish::Stopped, _) => format!("automl resume {name}"),
+        (Finish::Over(_), true) => format!("automl trials {name}"),
+        (Finish::Over(_), false) => match study.trials.last_key_value() {
+            Some((trial, _)) => format!("automl logs {trial} --study {name}"),
+            None => format!("automl status {name}"),
+        },
+    }
+}
+
+fn field(label: &str, text: &str, paint: Paint) -> String {
+    format!("{}{text}", paint.paint(Style::Dim, &format!("{label:<LABEL$}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use automl_core::TrialId;
+
+    fn summary(study: &Study, finish: &Finish) -> String {
+        let places =
+            Places { best: "studies/demo-1/best".into(), spec: Some("studies/demo-1/best_spec.yaml".into()) };
+        lines(study, finish, &places, Paint::new(false)).join("\n")
+    }
+
+    #[test]
+    fn summary_names_best_gain_and_next_step() {
+        let over = Finish::Over("the budget of trials is used up".into());
+        insta::assert_snapshot!(summary(&fixture::study(), &over), @r"
+        demo-1 ended: the budget of trials is used up; 4 trials (1 running, 2 complete, 1 failed) in 32s
+        best          trial 2
+        loss          0.25 (minimize)
+        default       0.5; the best beats it by 0.25 (50.0 %)
+          act         gelu
+          lr          0.0123457
+        results       studies/demo-1/best
+        spec          studies/demo-1/best_spec.yaml
+        next          automl trials demo-1
+        ");
+    }
+
+    #[test]
+    fn search_without_result_shows_the_last_failure() {
+        let mut study = fixture::study();
+        for trial in [1, 2, 4] {
+            study.trials.remove(&TrialId(trial));
+        }
+        insta::assert_snapshot!(summary(&study, &Finish::Over("too many trials failed in a row".into())), @r"
+        demo-1 ended: too many trials failed in a row; 1 trial (1 failed) in 32s
+        no trial succeeded
+        trial 3 failed last: exit code 17
+        | CUDA out of memory
+        next          automl logs 3 --study demo-1
+        ");
+    }
+
+    #[test]
+    fn unbeaten_defaults_are_named_so() {
+        let mut study = fixture::study();
+        study.trials.remove(&TrialId(2));
+        let text = summary(&study, &Finish::Stopped);
+        assert!(text.contains("no trial beat the default configuration"), "{text}");
+        assert!(text.contains("automl resume demo-1"), "{text}");
+    }
+}

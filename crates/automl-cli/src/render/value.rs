@@ -1,0 +1,100 @@
+//! Numbers and parameters short enough for tables. Programs get the exact values as JSON instead.
+
+use automl_core::{Distribution, ParamValue, Parameter, Params, Scale};
+
+/// Digits of a number that people look at.
+const DIGITS: i32 = 6;
+
+/// Writes a number with six significant digits: `0.123457`, `1.5e-7`, `NaN`.
+pub(crate) fn number(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = value.abs().log10().floor() as i32;
+    if !(-4..=9).contains(&magnitude) {
+        let text = format!("{value:.*e}", (DIGITS - 1) as usize);
+        return match text.split_once('e') {
+            Some((digits, exponent)) => format!("{}e{exponent}", without_zeros(digits)),
+            None => text,
+        };
+    }
+    without_zeros(&format!("{value:.*}", (DIGITS - 1 - magnitude).max(0) as usize)).to_string()
+}
+
+/// Writes a parameter's value with numbers shortened.
+pub(crate) fn param(value: &ParamValue) -> String {
+    match value {
+        ParamValue::Float(v) => number(*v),
+        ParamValue::Bool(_) | ParamValue::Int(_) | ParamValue::Text(_) | ParamValue::List(_) => {
+            value.to_string()
+        }
+    }
+}
+
+/// Writes `name=value` pairs with numbers shortened.
+pub(crate) fn params(params: &Params) -> String {
+    let pairs: Vec<String> = params.iter().map(|(name, value)| format!("{name}={}", param(value))).collect();
+    pairs.join(" ")
+}
+
+/// Writes what values a parameter may take: `1e-7 .. 1e-5, log`, `relu | gelu`.
+pub(crate) fn domain(parameter: &Parameter) -> String {
+    let scale = |scale: Scale| match scale {
+        Scale::Linear => "",
+        Scale::Log => ", log",
+    };
+    match &parameter.distribution {
+        Distribution::Float { low, high, scale: s, step } => {
+            let step = step.map_or_else(String::new, |step| format!(", step {}", number(step)));
+            format!("{} .. {}{}{step}", number(*low), number(*high), scale(*s))
+        }
+        Distribution::Int { low, high, step, scale: s } => {
+            let step = if *step == 1 { String::new() } else { format!(", step {step}") };
+            format!("{low} .. {high}, whole{}{step}", scale(*s))
+        }
+        Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices } => {
+            choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+        }
+    }
+}
+
+/// Writes a count with its noun: `1 trial`, `2 trials`.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn without_zeros(digits: &str) -> &str {
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_six_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.123_456_789, "0.123457"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (1.5e-7, "1.5e-7"),
+            (3.162_277_660_168e-4, "0.000316228"),
+            (123_456_789.0, "123456789"),
+            (1e12, "1e12"),
+            (100.0, "100"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn domains_read_like_their_flags() {
+        let float = Distribution::Float { low: 1e-7, high: 1e-5, scale: Scale::Log, step: None };
+        assert_eq!(domain(&Parameter::new("lr", float)), "1e-7 .. 1e-5, log");
+        let int = Distribution::Int { low: 1, high: 9, step: 2, scale: Scale::Linear };
+        assert_eq!(domain(&Parameter::new("n", int)), "1 .. 9, whole, step 2");
+        assert_eq!(domain(&Parameter::new("b", Distribution::bool())), "false | true");
+    }
+}

@@ -1,0 +1,15 @@
+//! The real program from outside: arguments in, output, files and exit codes out. One module a feature.
+
+mod support;
+
+mod architecture;
+mod crash;
+mod failures;
+mod hyperband;
+mod inputs;
+mod json;
+mod looking;
+mod mal;
+mod runs;
+mod signals;
+mod terminal;
