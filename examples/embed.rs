@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         max_consecutive_failures: 5,
         limits: Limits { wall_ms: Some(10_000), silence_ms: None, grace_ms: 1_000 },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        workdir: std::env::current_dir()?,
     };
 
     let root = std::env::temp_dir().join(format!("automl-embed-{}", std::process::id()));
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = automl::settings(&recipe, &options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut study = automl::create(&root, settings, runner, Path::new("."))?;
+        let mut study = automl::create(&root, settings, recipe.trial, runner)?;
         let (_keep, mut control) = tokio::sync::mpsc::unbounded_channel::<Control>();
         let mut watch = |update: Update<'_>| {
             if let Update::Committed { study, .. } = update {

@@ -52,13 +52,6 @@ pub(crate) fn settled(study: &Study) -> u64 {
     study.trials.values().filter(|t| t.state.is_final() || t.state == TrialState::Paused).count() as u64
 }
 
-/// Returns the number of trials that ran at a time as far as the log tells: what was asked for, or the
-/// highest slot that was ever used.
-pub(crate) fn slots(study: &Study) -> Option<u32> {
-    let attempts = study.trials.values().flat_map(|trial| &trial.attempts);
-    study.settings.resources.parallel.or_else(|| attempts.map(|attempt| attempt.slot + 1).max())
-}
-
 /// Returns the working time of a study in milliseconds. Without an engine, time stands still.
 pub(crate) fn worked_ms(study: &Study, engine_runs: bool, now: u64) -> u64 {
     study.worked_ms(if engine_runs { now } else { study.updated_at })

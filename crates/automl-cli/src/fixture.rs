@@ -33,6 +33,7 @@ fn settings() -> StudySettings {
         max_consecutive_failures: 5,
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }
 }
@@ -86,7 +87,8 @@ pub(crate) fn records() -> Vec<Record> {
     };
     let created =
         Event::StudyCreated { format: EVENT_FORMAT, version: "0.1.0".into(), settings: Box::new(settings()) };
-    let engine = Event::EngineStarted { epoch: 1, version: "0.1.0".into(), host: "h".into(), pid: 1 };
+    let engine =
+        Event::EngineStarted { epoch: 1, version: "0.1.0".into(), host: "h".into(), pid: 1, slots: 2 };
     let events = vec![
         created,
         engine,

@@ -40,3 +40,4 @@ pub use recipe::{
 pub use request::{CommandRequest, Datasets, NetworkRequest};
 pub use resolve::{StudyRecipe, resolve_command, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
+pub use spec::is_secret;

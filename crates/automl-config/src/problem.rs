@@ -135,6 +135,14 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Returns what is said about what, without place and severity: a note beside a result.
+    pub(crate) fn note(&self) -> String {
+        let about = if self.path.is_empty() { &self.file } else { &self.path };
+        format!("{about}: {}", self.message)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

@@ -71,8 +71,10 @@ pub struct RunSettings {
     pub seed: Option<u64>,
     /// Further attempts after a failure that may pass.
     pub retry: Option<u64>,
-    /// `best`, `all`, `none` or `top:K`.
-    pub keep_checkpoints: Option<String>,
+    /// Longest time without output, for example `30m`.
+    pub silence_timeout: Option<String>,
+    /// Failed trials in a row that end the search.
+    pub max_failures: Option<u64>,
 }
 
 /// Defaults for one network.
@@ -165,7 +167,8 @@ impl RunSettings {
             trial_timeout: fields.string("trial_timeout", report),
             seed: fields.count("seed", 0, report),
             retry: fields.count("retry", 0, report),
-            keep_checkpoints: fields.string("keep_checkpoints", report),
+            silence_timeout: fields.string("silence_timeout", report),
+            max_failures: fields.count("max_failures", 1, report),
         };
         fields.close(report);
         Some(settings)

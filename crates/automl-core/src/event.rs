@@ -48,6 +48,8 @@ pub enum Event {
         host: String,
         /// Its process id.
         pid: u32,
+        /// Number of trials it runs at a time.
+        slots: u32,
     },
     /// The budget was changed; absent values stay as they were. Reopens an ended study.
     BudgetChanged {

@@ -37,6 +37,8 @@ pub struct StudySettings {
     pub limits: Limits,
     /// What trials run on, unless an engine is told otherwise.
     pub resources: Resources,
+    /// Folder that programs start in, absolute, unless their network names another.
+    pub workdir: String,
     /// How to build a trial's spec, command and environment; opaque here.
     pub recipe: serde_json::Value,
 }

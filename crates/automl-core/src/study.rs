@@ -25,6 +25,8 @@ pub struct Study {
     pub trials: BTreeMap<TrialId, Trial>,
     /// Number of engines that have worked on the study.
     pub engine_epoch: u64,
+    /// Number of trials the latest engine runs at a time; 0 before the first.
+    pub slots: u32,
     /// Why the search is over, if it is.
     pub ended: Option<EndReason>,
     /// Failed trials since the last success.
@@ -132,6 +134,7 @@ impl Study {
             settings: (**settings).clone(),
             trials: BTreeMap::new(),
             engine_epoch: 0,
+            slots: 0,
             ended: None,
             consecutive_failures: 0,
             created_at: record.at,
@@ -149,7 +152,7 @@ impl Study {
         let at = record.at;
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
-            Event::EngineStarted { epoch, .. } => self.start_engine(*epoch, at)?,
+            Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
             Event::BudgetChanged { trials, timeout_ms } => self.change_budget(*trials, *timeout_ms),
             Event::TrialSuggested { trial, params, bracket, origin } => {
                 self.add_trial(*trial, params, *bracket, origin, at)?;
@@ -211,7 +214,7 @@ impl Study {
         self.earlier_engines_ms + now.saturating_sub(self.engine_started_at)
     }
 
-    fn start_engine(&mut self, epoch: u64, at: u64) -> Result<(), FoldError> {
+    fn start_engine(&mut self, epoch: u64, slots: u32, at: u64) -> Result<(), FoldError> {
         if epoch != self.engine_epoch + 1 {
             return Err(FoldError::EngineOrder { found: epoch, last: self.engine_epoch });
         }
@@ -220,6 +223,7 @@ impl Study {
         }
         self.engine_epoch = epoch;
         self.engine_started_at = at;
+        self.slots = slots;
         Ok(())
     }
 

@@ -59,7 +59,7 @@ pub enum StoreError {
     /// Both copies are damaged, and records that were acknowledged are in neither.
     #[error(
         "{} has lost records: {expected} were acknowledged, only the first {readable} can be read \
-         from store/ or events.jsonl; restore a backup, or accept the loss with `automl fsck --repair`",
+         from store/ or events.jsonl; restore the folder from a backup",
         study_dir.display()
     )]
     Lost {

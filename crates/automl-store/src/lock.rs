@@ -42,7 +42,7 @@ pub struct EngineInfo {
 pub enum LockError {
     /// An engine runs the study.
     #[error(
-        "{} is run by process {pid} on {host} ({}); wait for it, or end it with `automl stop`",
+        "{} is run by process {pid} on {host} ({}); wait for it, or end it with Ctrl-C there",
         study_dir.display(), exe.display()
     )]
     Held {

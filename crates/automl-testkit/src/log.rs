@@ -34,6 +34,7 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
         max_consecutive_failures: 5,
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: None },
+        workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }
 }
@@ -69,7 +70,7 @@ impl Log {
     /// Adds the start of an engine.
     #[must_use]
     pub fn engine(self, epoch: u64) -> Self {
-        self.with(Event::EngineStarted { epoch, version: "0".into(), host: "h".into(), pid: 1 })
+        self.with(Event::EngineStarted { epoch, version: "0".into(), host: "h".into(), pid: 1, slots: 2 })
     }
 
     /// Adds a trial without parameters.

@@ -26,8 +26,11 @@ pub struct FirstTrial {
 ///
 /// # Errors
 /// If its spec or command cannot be built.
-pub fn first_trial(dir: &StudyDir, settings: &StudySettings) -> Result<FirstTrial, StudyError> {
-    let recipe: TrialRecipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+pub fn first_trial(
+    dir: &StudyDir,
+    settings: &StudySettings,
+    recipe: &TrialRecipe,
+) -> Result<FirstTrial, StudyError> {
     let mut study = empty_study(settings);
     let decisions = scheduler_for(settings.algorithm).decide(&study, 1);
     let (bracket, until) = match decisions.first() {
@@ -52,7 +55,7 @@ pub fn first_trial(dir: &StudyDir, settings: &StudySettings) -> Result<FirstTria
         series: Series::default(),
         end: None,
     };
-    let files = realise(&recipe, dir, &study, trial, &attempt, &[])?;
+    let files = realise(recipe, dir, &study, trial, &attempt, &[])?;
     Ok(FirstTrial { params: trial.params.clone(), origin: trial.origin.clone(), files })
 }
 

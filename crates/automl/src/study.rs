@@ -46,6 +46,8 @@ pub struct StudyOptions {
     pub limits: Limits,
     /// What trials run on.
     pub resources: Resources,
+    /// Folder that programs start in; absolute.
+    pub workdir: PathBuf,
 }
 
 /// Trials of a study whose user names no number and whose algorithm has none of its own.
@@ -168,11 +170,13 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         max_consecutive_failures: options.max_consecutive_failures,
         limits: options.limits.clone(),
         resources: options.resources.clone(),
+        workdir: options.workdir.to_string_lossy().into_owned(),
         recipe: serde_json::to_value(&recipe.trial).map_err(StudyError::Recipe)?,
     })
 }
 
-/// Creates a study's folder and log, and opens it for work.
+/// Creates a study's folder and log, and opens it for work. The recipe is the one that the settings were
+/// made from: what they record of it holds no secrets.
 ///
 /// # Errors
 /// If the study exists, cannot be written, or its program or devices are missing. Nothing is left
@@ -180,14 +184,14 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
 pub fn create(
     root: &Path,
     settings: StudySettings,
+    recipe: TrialRecipe,
     runner: Vec<String>,
-    workdir: &Path,
 ) -> Result<OpenStudy, StudyError> {
     let dir = StudyDir::new(root, &settings.study);
     if has_begun(&dir) {
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
-    let ready = Ready::check(&dir, &settings, workdir)?;
+    let ready = Ready::check(&dir, &settings, recipe)?;
     let not_writable = |path: &Path| {
         let path = path.to_path_buf();
         move |source| StudyError::NotWritable { path, source }
@@ -203,7 +207,7 @@ pub fn create(
     let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
     let log = EventLog::create(Box::new(store), Record { at: now_ms(), event })?;
     write_settings(&dir, log.study())?;
-    Ok(ready.open(dir, log, lock, Vec::new(), runner, workdir))
+    Ok(ready.open(dir, log, lock, Vec::new(), runner))
 }
 
 /// Opens an existing study for work.
@@ -211,12 +215,7 @@ pub fn create(
 /// # Errors
 /// If it does not exist, another engine holds it, its store is damaged beyond repair, or its program
 /// or devices are missing.
-pub fn open(
-    dir: StudyDir,
-    changes: &Changes,
-    runner: Vec<String>,
-    workdir: &Path,
-) -> Result<OpenStudy, StudyError> {
+pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<OpenStudy, StudyError> {
     if !exists(&dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
@@ -230,13 +229,14 @@ pub fn open(
     if let Some(resources) = &changes.resources {
         settings.resources = resources.clone();
     }
-    let ready = Ready::check(&dir, &settings, workdir)?;
+    let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+    let ready = Ready::check(&dir, &settings, recipe)?;
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
         let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
-    Ok(ready.open(dir, log, lock, recovery.notes, runner, workdir))
+    Ok(ready.open(dir, log, lock, recovery.notes, runner))
 }
 
 /// Tells whether a folder holds a study.
@@ -281,6 +281,8 @@ pub struct View {
     pub study: Study,
     /// The engine that works on it now.
     pub engine: Option<EngineInfo>,
+    /// What is damaged in the part that was read; the next engine mends it.
+    pub damage: Option<String>,
 }
 
 /// Looks at a study without taking it: works while an engine runs, writes nothing, waits for nobody.
@@ -292,7 +294,7 @@ pub fn view(dir: &StudyDir) -> Result<View, StudyError> {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
     let journal = read_journal(dir.path())?;
-    Ok(View { study: fold(&journal.records)?, engine: running_engine(dir.path()) })
+    Ok(View { study: fold(&journal.records)?, engine: running_engine(dir.path()), damage: journal.damage })
 }
 
 /// Returns the names of the studies under a root, sorted.
@@ -316,13 +318,11 @@ struct Ready {
 }
 
 impl Ready {
-    fn check(dir: &StudyDir, settings: &StudySettings, workdir: &Path) -> Result<Self, StudyError> {
-        let recipe: TrialRecipe =
-            serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+    fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
         let metrics = Metrics::compile(&metric_rules(&recipe))?;
         let (slots, note) = slots(&settings.resources)?;
-        let command = first_trial(dir, settings)?.files;
-        find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(workdir))?;
+        let command = first_trial(dir, settings, &recipe)?.files;
+        find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
         Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes: note.into_iter().collect() })
     }
 
@@ -333,7 +333,6 @@ impl Ready {
         lock: StudyLock,
         repairs: Vec<String>,
         runner: Vec<String>,
-        workdir: &Path,
     ) -> OpenStudy {
         let (sender, ended) = tokio::sync::mpsc::unbounded_channel();
         let engine = Engine::new(Parts {
@@ -344,7 +343,6 @@ impl Ready {
             executor: Box::new(LocalExecutor::new(runner, sender)),
             ended,
             slots: self.slots.clone(),
-            workdir: workdir.to_path_buf(),
         });
         let notes = repairs.into_iter().chain(self.notes).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }

@@ -21,7 +21,7 @@ pub(super) fn run(project: &Project, output: Output) -> Result<Exit, Failure> {
     }
     views.sort_by_key(|view| Reverse(view.study.updated_at));
     if output.json {
-        for View { study, engine } in &views {
+        for View { study, engine, .. } in &views {
             output.object(&json::listed(study, &StudyState::of(study, engine.as_ref())))?;
         }
     } else if views.is_empty() {
@@ -42,7 +42,7 @@ fn table(views: &[View]) -> Table {
         ("algorithm", Align::Left),
         ("updated", Align::Left),
     ]);
-    for View { study, engine } in views {
+    for View { study, engine, .. } in views {
         table.row([
             study.settings.study.clone(),
             StudyState::of(study, engine.as_ref()).name().into(),

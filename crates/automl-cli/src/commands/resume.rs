@@ -7,15 +7,13 @@ use crate::output::Output;
 use crate::project::Project;
 use automl::{Changes, StudyDir, open};
 use automl_core::Resources;
-use std::env;
 
 /// Opens an existing study, with more budget or other resources where asked for, and works on it.
 pub(super) fn run(args: &ResumeArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.study.as_deref(), output)?;
     let changes =
         Changes { trials: args.trials, timeout_ms: args.timeout, resources: resources(args, &dir)? };
-    let workdir = env::current_dir().unwrap_or_default();
-    let opened = open(dir.clone(), &changes, run::runner()?, &workdir)?;
+    let opened = open(dir.clone(), &changes, run::runner()?)?;
     match opened.engine.study().ended {
         Some(reason) => {
             output.say(&format!("nothing to do: {reason}; `--trials` and `--timeout` give it more"))

@@ -71,10 +71,9 @@ pub(super) fn header(plan: Option<&Plan>, study: &Study, slots: &[Slot], dir: &S
 
 /// Creates the study; a name that nobody chose gives way where another search takes it first.
 fn create_named(plan: &mut Plan, project: &Project) -> Result<OpenStudy, Failure> {
-    let workdir = env::current_dir().unwrap_or_default();
     let runner = runner()?;
     for _ in 0..NAME_TRIES {
-        match create(&project.root, plan.settings()?, runner.clone(), &workdir) {
+        match create(&project.root, plan.settings()?, plan.recipe.trial.clone(), runner.clone()) {
             Err(StudyError::Exists { .. } | StudyError::Lock(LockError::Held { .. }))
                 if !plan.name_is_given =>
             {
@@ -83,7 +82,7 @@ fn create_named(plan: &mut Plan, project: &Project) -> Result<OpenStudy, Failure
             created => return Ok(created?),
         }
     }
-    Ok(create(&project.root, plan.settings()?, runner, &workdir)?)
+    Ok(create(&project.root, plan.settings()?, plan.recipe.trial.clone(), runner)?)
 }
 
 fn print_config(plan: &Plan, output: Output) -> Result<Exit, Failure> {
@@ -102,7 +101,7 @@ fn print_config(plan: &Plan, output: Output) -> Result<Exit, Failure> {
 
 fn dry_run(plan: &Plan, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = StudyDir::new(&project.root, &plan.options.name);
-    let trial = first_trial(&dir, &plan.settings()?)?;
+    let trial = first_trial(&dir, &plan.settings()?, &plan.recipe.trial)?;
     let FirstTrial { params, origin, files } = &trial;
     let spec = files.spec.as_ref().map(|(name, text)| (name, shown_spec(text)));
     let shown = |name: &str, value: &str| if is_secret(name) { "…".to_string() } else { value.to_string() };

@@ -17,6 +17,7 @@ use automl_config::{RunSettings, StudyRecipe};
 use automl_core::{Algorithm, Limits, Resources, StudySettings};
 use choices::Choices;
 use clap::ArgMatches;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Time between asking a program to end and killing it: enough to write a checkpoint.
@@ -122,7 +123,14 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         max_consecutive_failures: 0,
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: GRACE_MS },
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
+        workdir: current_dir()?,
     })
+}
+
+/// Returns the folder the user is in, where programs will start.
+fn current_dir() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .map_err(|error| Failure::new(Exit::Environment, format!("cannot tell the working folder: {error}")))
 }
 
 fn machine(
@@ -134,7 +142,10 @@ fn machine(
     let parallel = choices.parse_file("parallel", file.parallel.as_deref(), Parallel::from_str)?;
     let trial_timeout =
         choices.parse_file("trial_timeout", file.trial_timeout.as_deref(), time::parse_duration)?;
-    let retry = file.retry.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let silence_timeout =
+        choices.parse_file("silence_timeout", file.silence_timeout.as_deref(), time::parse_duration)?;
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let (retry, max_failures) = (file.retry.map(small), file.max_failures.map(small));
     let show = |ms: &u64| time::duration(*ms);
     options.resources = Resources {
         gpus: choices.or_default("gpus", args.gpus.clone(), file.gpus.clone(), "all".into()),
@@ -142,10 +153,11 @@ fn machine(
         parallel: choices.or_default("parallel", args.parallel, parallel, Parallel::Auto).number(),
     };
     options.limits.wall_ms = choices.optional("trial-timeout", args.trial_timeout, trial_timeout, show);
-    options.limits.silence_ms = choices.optional("silence-timeout", args.silence_timeout, None, show);
+    options.limits.silence_ms =
+        choices.optional("silence-timeout", args.silence_timeout, silence_timeout, show);
     options.retries = choices.or_default("retry", args.retry, retry, DEFAULT_RETRIES);
     options.max_consecutive_failures =
-        choices.or_default("max-failures", args.max_failures, None, DEFAULT_MAX_FAILURES);
+        choices.or_default("max-failures", args.max_failures, max_failures, DEFAULT_MAX_FAILURES);
     Ok(())
 }
 

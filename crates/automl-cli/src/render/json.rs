@@ -44,20 +44,19 @@ pub(crate) fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Va
 /// A study's state, as `status --json` has it.
 pub(crate) fn status(study: &Study, state: &StudyState, spec_path: Option<&Path>, now: u64) -> Value {
     let running = matches!(state, StudyState::Running { .. });
-    let slots = facts::slots(study);
     let (pid, ended) = match state {
         StudyState::Running { pid } => (Some(*pid), None),
         StudyState::Ended(reason) => (None, Some(*reason)),
         StudyState::Paused | StudyState::Interrupted => (None, None),
     };
-    let eta = running.then(|| facts::eta_ms(study, slots.unwrap_or(1), now)).flatten();
+    let eta = running.then(|| facts::eta_ms(study, study.slots, now)).flatten();
     json!({
         "study": study.settings.study,
         "state": state.name(),
         "algorithm": study.settings.algorithm,
         "trials": counts(study),
         "best": study.incumbent().map(|trial| best(study, trial, spec_path)),
-        "slots": slots,
+        "slots": study.slots,
         "eta_s": eta.map(seconds),
         "budget": study.settings.trials,
         "metric": study.settings.objective.metric,

@@ -1,8 +1,5 @@
 //! Keeps secrets off the screen: values whose names sound like secrets are shown as `…`.
 
-/// Ends of names whose values are not for anybody's eyes.
-const ENDINGS: [&str; 4] = ["key", "token", "secret", "password"];
-
 /// Returns a line `name<separator>value` with the value masked where the name sounds like a secret's.
 pub(crate) fn masked(line: &str, separator: char) -> String {
     match line.split_once(separator) {
@@ -11,10 +8,9 @@ pub(crate) fn masked(line: &str, separator: char) -> String {
     }
 }
 
-/// Tells whether a name sounds like a secret's.
+/// Tells whether a name, bare or quoted, is a secret's.
 pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.trim().trim_matches('"').to_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+    automl_config::is_secret(name.trim().trim_matches('"'))
 }
 
 fn has_value(value: &str) -> bool {

@@ -35,7 +35,7 @@ pub(crate) fn lines(study: &Study, state: &StudyState, page: Page) -> Vec<String
         field("best", &best(study), page),
         field("worked", &time::duration(facts::worked_ms(study, running, page.now)), page),
     ];
-    let eta = facts::eta_ms(study, facts::slots(study).unwrap_or(1), page.now).filter(|_| running);
+    let eta = facts::eta_ms(study, study.slots, page.now).filter(|_| running);
     lines.extend(eta.map(|eta| field("remaining", &format!("about {}", time::duration(eta)), page)));
     let table = running_trials(study, page);
     if !table.is_empty() {

@@ -8,7 +8,7 @@ use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, env_name};
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
-use automl_core::{Parameter, SearchSpace, SpaceProblem};
+use automl_core::{Distribution, Parameter, SearchSpace, SpaceProblem};
 use std::collections::BTreeMap;
 
 /// Checkpoint names that are assumed of a program that takes `{resume}` and says no more.
@@ -25,6 +25,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     check_variables(&parameters, &mut problems);
     let argv = read_argv(request, &parameters, &mut problems);
     note_unused(&argv, &parameters, &mut notes);
+    note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
     note_fidelity(request, &argv, &mut notes);
 
@@ -49,7 +50,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     let (Ok(space), Some(objective), true) = (space, objective, errors.is_empty()) else {
         return Err(Problems(errors.into_iter().chain(warnings).collect()));
     };
-    notes.extend(warnings.iter().map(ToString::to_string));
+    notes.extend(warnings.iter().map(Problem::note));
     let metrics =
         MetricRules { monitoring: objective.metric.clone(), available: Vec::new(), patterns: Vec::new() };
     Ok(StudyRecipe {
@@ -179,6 +180,18 @@ fn read_argv(
         }
     }
     argv
+}
+
+/// `x=0..1` means the whole numbers 0 and 1, and is often meant as the interval.
+fn note_two_numbers(parameters: &[Parameter], notes: &mut Vec<String>) {
+    for parameter in parameters {
+        if let Distribution::Int { low: 0, high: 1, .. } = parameter.distribution {
+            let name = &parameter.name;
+            notes.push(format!(
+                "{name}: only the whole numbers 0 and 1; write {name}=0.0..1.0 for what lies between"
+            ));
+        }
+    }
 }
 
 /// Programs may read their parameters elsewhere, so this is no error.

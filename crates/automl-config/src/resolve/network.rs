@@ -47,7 +47,7 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     else {
         return Err(Problems(errors.into_iter().chain(warnings).collect()));
     };
-    notes.extend(warnings.iter().map(ToString::to_string));
+    notes.extend(warnings.iter().map(Problem::note));
     if inputs.model.automl_enabled == Some(false) {
         notes.push(format!("{}: its authors do not mean it to be searched", request.network));
     }

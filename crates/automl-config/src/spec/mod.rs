@@ -7,5 +7,6 @@ mod secret;
 mod write;
 
 pub(crate) use path::SpecPath;
-pub(crate) use secret::{Secrets, is_secret, variable};
+pub use secret::is_secret;
+pub(crate) use secret::{Secrets, variable};
 pub(crate) use write::SpecFormat;

@@ -11,8 +11,10 @@ use std::fmt;
 const SECRET_ENDINGS: [&str; 7] =
     ["encryption_key", "api_key", "access_key", "secret_key", "password", "token", "secret"];
 
-/// Tells whether a spec key holds a secret.
-pub(crate) fn is_secret(path: &str) -> bool {
+/// Tells whether a spec key or variable holds a secret, by its last words: `encryption_key`,
+/// `api_key`, `token`, `password` and the like.
+#[must_use]
+pub fn is_secret(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
     SECRET_ENDINGS.iter().any(|ending| last == *ending || last.ends_with(&format!("_{ending}")))
 }

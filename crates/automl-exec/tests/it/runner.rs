@@ -54,8 +54,12 @@ fn huge_output_does_not_block() {
 
 #[test]
 fn environment_and_folder_reach_the_program() {
-    let trial =
-        Trial::program(&["sh", "-c", "pwd; echo $COLOUR; echo $AUTOML_ATTEMPT_KEY; echo \"$0\"", "a; b $(c)"]);
+    let trial = Trial::program(&[
+        "sh",
+        "-c",
+        "pwd; echo $COLOUR; echo $AUTOML_ATTEMPT_KEY; echo \"$0\"",
+        "a; b $(c)",
+    ]);
     let trial = trial.with(|spec| {
         spec.env.insert("COLOUR".into(), "blue".into());
     });

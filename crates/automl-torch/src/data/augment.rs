@@ -155,7 +155,7 @@ mod tests {
         for case in 0..20 {
             let draw = || {
                 let mut planes = crop();
-                colours(&mut planes, 4, &mut Stream::new(&[case]));
+                colours(&mut planes, 4, &mut Stream::open(case, Purpose::Weights));
                 planes
             };
             assert_eq!(draw(), draw());

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::coco::{Coco, ObjectEntry};
 use super::crop::{self, CHANNELS, Window};
 use super::image_store::ImageStore;
-use super::random::Stream;
+use super::random::{Purpose, Stream};
 use super::{DataError, augment};
 use crate::size_class::SizeClass;
 
@@ -22,9 +22,6 @@ const IMAGENET_MEAN: [f32; CHANNELS] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; CHANNELS] = [0.229, 0.224, 0.225];
 /// Batches a worker may be ahead.
 const PREFETCH: usize = 2;
-/// Keeps the stream of samples apart from that of the order.
-const SAMPLE_STREAM: u64 = 1;
-const ORDER_STREAM: u64 = 2;
 
 /// Objects of one annotation file with their images.
 #[derive(Debug)]
@@ -101,7 +98,8 @@ impl Dataset {
 
     /// A sample with random margin, flip and colours.
     pub(crate) fn training_sample(&self, object: usize, draw: Draw) -> Result<Sample, DataError> {
-        let mut stream = Stream::new(&[draw.seed, SAMPLE_STREAM, draw.epoch, object as u64]);
+        let purpose = Purpose::Sample { epoch: draw.epoch, object: object as u64 };
+        let mut stream = Stream::open(draw.seed, purpose);
         let [low, high] = draw.margin_rate;
         let margins = [stream.uniform(low, high), stream.uniform(low, high)];
         let mut sample = self.cut(object, margins)?;
@@ -141,7 +139,7 @@ impl Dataset {
 
 /// Object indices of an epoch in random order, cut into batches; the last may be smaller.
 pub(crate) fn shuffled_batches(objects: usize, batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
-    let order = Stream::new(&[seed, ORDER_STREAM, epoch]).permutation(objects);
+    let order = Stream::open(seed, Purpose::Order { epoch }).permutation(objects);
     order.chunks(batch_size).map(<[usize]>::to_vec).collect()
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn unpack(text: &str) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Stream;
+    use super::super::random::{Purpose, Stream};
     use super::*;
 
     #[test]
@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn random_masks_survive_the_round_trip() {
         for case in 0..30 {
-            let mut stream = Stream::new(&[case]);
+            let mut stream = Stream::open(case, Purpose::Weights);
             let (width, height) = (1 + stream.bits() as usize % 40, 1 + stream.bits() as usize % 40);
-            let density = stream.unit();
+            let density = stream.uniform(0.0, 1.0);
             let mut mask = Mask::empty(width, height);
             for x in 0..width {
                 for y in 0..height {

@@ -148,7 +148,7 @@ mod tests {
     fn refinement_equals_the_pixelwise_reference() {
         let (height, width) = (7usize, 6usize);
         for (case, kernel_size) in [(0u64, 3), (1, 3), (2, 5), (3, 1)] {
-            let mut stream = crate::data::random::Stream::new(&[case]);
+            let mut stream = Stream::open(case, Purpose::Weights);
             let field = MeanField { zeta: 0.4, kernel_size, iterations: 4, clamp: [0.1, 0.9] };
             let mut grid = |low: f64, high: f64| -> Vec<Vec<f64>> {
                 (0..height).map(|_| (0..width).map(|_| stream.uniform(low, high)).collect()).collect()

@@ -276,6 +276,7 @@ mod tests {
             "dataset: {crop_size: 8}",
             "train: {checkpoint_interval_unit: hour}",
             "train: {crf_value_low_thres: 0.8, crf_value_high_thres: 0.2}",
+            "train: {margin_rate: [1.2, 0.0]}",
         ] {
             assert!(matches!(read(text), Err(SpecError::OutOfRange { .. })), "{text}");
         }

@@ -121,12 +121,23 @@ impl TrainSpec {
             eps: spec.float("train.optim_eps", 1e-8, Range::NOT_NEGATIVE)?,
             betas: spec.pair("train.optim_betas", [0.9, 0.9], Range::between(0.0, 0.999_999_9))?,
             warmup_epochs: spec.integer("train.warmup_epochs", 1, Range::NOT_NEGATIVE)? as u64,
-            margin_rate: spec.pair("train.margin_rate", [0.0, 1.2], Range::NOT_NEGATIVE)?,
+            margin_rate: margin_rate(spec)?,
             test_margin_rate: spec.pair("train.test_margin_rate", [0.6, 0.6], Range::NOT_NEGATIVE)?,
             mask_threshold: thresholds.first().copied().unwrap_or(0.1),
             loss: LossSpec::read(spec)?,
         })
     }
+}
+
+/// A range of box enlargements that numbers can be drawn from.
+fn margin_rate(spec: &SpecReader) -> Result<[f64; 2], SpecError> {
+    let key = "train.margin_rate";
+    let [low, high] = spec.pair(key, [0.0, 1.2], Range::between(0.0, 100.0))?;
+    if low > high {
+        let (value, allowed) = (format!("[{low}, {high}]"), "[low, high], the lower number first".to_owned());
+        return Err(SpecError::OutOfRange { key: key.to_owned(), value, allowed });
+    }
+    Ok([low, high])
 }
 
 impl CheckpointInterval {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::checkpoint::{Checkpoint, Progress, Snapshot};
-use crate::data::random::Stream;
+use crate::data::random::{Purpose, Stream};
 use crate::error::TrainerError;
 use crate::model::{Network, pretrained};
 use crate::optim::{AdamW, AdamWSettings};
@@ -11,9 +11,6 @@ use crate::run::Run;
 use crate::status::say;
 
 const RESUME_KEY: &str = "train.resume_training_checkpoint_path";
-/// Keeps the seeds of the steps apart from that of the first weights.
-const INIT_STREAM: u64 = 3;
-const STEP_STREAM: u64 = 4;
 
 /// The changing part of a run.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ impl TrainState {
         };
         let stored = resumed.as_ref().map(|(_, checkpoint)| checkpoint.progress);
         let seed = train.seed.or(stored.map(|progress| progress.seed)).unwrap_or_else(seed_from_clock);
-        tch::manual_seed(libtorch_seed(&[seed, INIT_STREAM]));
+        tch::manual_seed(libtorch_seed(seed, Purpose::Weights));
         let new = || Network::new(run.arch, &run.spec.model, run.crop_side as i64, run.device);
         let (student, mut teacher) = (new(), new());
         if let (Some(path), None) = (&train.pretrained, &resumed) {
@@ -61,7 +58,7 @@ impl TrainState {
     /// Seed of libtorch's generator for the step under way.
     pub(super) fn step_seed(&self) -> i64 {
         let Progress { seed, epochs, epoch_steps, .. } = self.progress;
-        libtorch_seed(&[seed, STEP_STREAM, epochs, epoch_steps])
+        libtorch_seed(seed, Purpose::Step { epoch: epochs, step: epoch_steps })
     }
 
     /// Makes one optimizer step from the gradients, and lets the teacher follow.
@@ -88,13 +85,14 @@ impl TrainState {
     }
 }
 
-fn libtorch_seed(purpose: &[u64]) -> i64 {
+fn libtorch_seed(seed: u64, purpose: Purpose) -> i64 {
     // 63 bits: the seed is a signed number there.
-    (Stream::new(purpose).bits() >> 1) as i64
+    (Stream::open(seed, purpose).bits() >> 1) as i64
 }
 
 /// A seed for runs that ask for a new one each time; printed, so that it can be repeated.
 fn seed_from_clock() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Stream::new(&[since.as_nanos() as u64, u64::from(std::process::id())]).bits() >> 33
+    let purpose = Purpose::FreshSeed { process: u64::from(std::process::id()) };
+    Stream::open(since.as_nanos() as u64, purpose).bits() >> 33
 }

@@ -46,8 +46,8 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    pub(crate) fn new(dir: StudyDir, settings: &StudySettings, workdir: PathBuf) -> Self {
-        Launcher { dir, limits: settings.limits.clone(), workdir }
+    pub(crate) fn new(dir: StudyDir, settings: &StudySettings) -> Self {
+        Launcher { dir, limits: settings.limits.clone(), workdir: PathBuf::from(&settings.workdir) }
     }
 
     /// Writes everything the attempt's runner needs.

@@ -132,7 +132,6 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) workdir: std::path::PathBuf,
 }
 
 impl Engine {
@@ -141,7 +140,7 @@ impl Engine {
         Engine {
             scheduler: scheduler_for(settings.algorithm),
             sampler: sampler_for(settings.algorithm),
-            launcher: Launcher::new(parts.dir.clone(), settings, parts.workdir),
+            launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
             recipe: parts.recipe,
@@ -201,7 +200,8 @@ impl Engine {
     fn reconcile(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let epoch = self.study().engine_epoch + 1;
         let (version, host) = (env!("CARGO_PKG_VERSION").to_string(), crate::clock::host_name());
-        self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id() })?;
+        let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
         self.commit(observer)?;
         let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
