@@ -12,4 +12,5 @@ mod looking;
 mod mal;
 mod runs;
 mod signals;
+mod survival;
 mod terminal;

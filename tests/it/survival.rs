@@ -1,0 +1,53 @@
+//! What outlives an engine, and what stops one without losing anything.
+
+use crate::support::TestEnv;
+use nix::sys::signal::Signal;
+use std::fs;
+
+#[test]
+fn trials_outlive_a_killed_engine_and_are_adopted() {
+    let env = TestEnv::new();
+    let engine = env.start("./hang.sh {x}", "--trials 2 --parallel 2 --name s");
+    env.wait_for_started(2);
+    engine.signal(Signal::SIGKILL);
+    engine.wait();
+    let interrupted = env.automl("status s --json");
+    assert!(interrupted.stdout.contains("\"interrupted\""), "{}", interrupted.stdout);
+
+    fs::write(env.path("go"), "").unwrap();
+    let resumed = env.automl("resume s");
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    for trial in env.objects("trials s --json") {
+        assert_eq!((&trial["state"], &trial["attempts"]), (&"complete".into(), &1.into()), "{trial}");
+    }
+    assert_eq!(fs::read_to_string(env.path("started")).unwrap().lines().count(), 2, "a trial ran twice");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_stops_the_engine_and_no_trial() {
+    let env = TestEnv::new();
+    let blocked = env.root().join("s/trials/00003");
+    fs::create_dir_all(blocked.parent().unwrap()).unwrap();
+    fs::write(&blocked, "in the way").unwrap();
+    let stopped = env.run_over("./train.sh {x}", "--trials 5 --parallel 1 --name s");
+    assert_eq!(stopped.code, 3, "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("trials/00003"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("automl resume s"), "{}", stopped.stderr);
+
+    fs::remove_file(&blocked).unwrap();
+    assert_eq!(env.automl("resume s").code, 0);
+    let trials = env.objects("trials s --json");
+    assert_eq!(trials.len(), 5);
+    assert!(trials.iter().all(|t| t["state"] == "complete" && t["attempts"] == 1), "{trials:?}");
+}
+
+#[test]
+fn resumed_studies_find_their_program_from_anywhere() {
+    let env = TestEnv::new();
+    env.search("--trials 2 --name s");
+    let study = env.root().join("s");
+    let mut resume = env.command("resume --trials 4");
+    let output = resume.arg(&study).current_dir("/").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(env.objects("trials s --json").len(), 4);
+}
