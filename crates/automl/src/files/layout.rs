@@ -3,6 +3,11 @@
 use automl_core::{AttemptNumber, TrialId};
 use std::path::{Path, PathBuf};
 
+/// Names of the two halves of a study's log, as `automl-store` writes them.
+pub(crate) const JOURNAL: &str = "events.jsonl";
+/// See [`JOURNAL`].
+pub(crate) const STORE: &str = "store";
+
 /// The folder of one study.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudyDir(PathBuf);

@@ -1,0 +1,81 @@
+//! Why a study cannot be created, opened or looked at.
+
+use crate::engine::LogError;
+use crate::files::ProgramError;
+use automl_config::RecipeError;
+use automl_exec::slots::SlotError;
+use automl_scrape::RuleError;
+use automl_store::{LockError, StoreError};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a study cannot be created, opened or looked at.
+#[derive(Debug, Error)]
+pub enum StudyError {
+    /// A name that cannot be a folder.
+    #[error(
+        "`{name}` cannot be a study's name: use letters, digits, `-`, `_` and `.`, not beginning with `.`"
+    )]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// A study of that name is there already.
+    #[error("study `{name}` exists in {}; `automl resume {name}` carries it on, `--name` gives the new one another name", path.display())]
+    Exists {
+        /// The name.
+        name: String,
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// No such study.
+    #[error("there is no study in {}", path.display())]
+    Missing {
+        /// The folder looked into.
+        path: PathBuf,
+    },
+    /// A folder or file cannot be written.
+    #[error("cannot write {}: {source}; choose another folder with `--root`", path.display())]
+    NotWritable {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Fidelities that make no sense together.
+    #[error("{what}")]
+    Fidelity {
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Another engine works on the study.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The recipe kept in the log cannot be read.
+    #[error("the study's recipe cannot be read: {0}")]
+    Recipe(serde_json::Error),
+    /// A metric pattern of the network config is no regular expression.
+    #[error(transparent)]
+    Patterns(#[from] RuleError),
+    /// The trials' program is missing.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The command of a trial cannot be built.
+    #[error(transparent)]
+    Realise(#[from] RecipeError),
+    /// GPUs or slots that do not exist.
+    #[error(transparent)]
+    Slots(#[from] SlotError),
+    /// A GPU list that is none.
+    #[error("`{text}` is no GPU list: use `all`, `none` or indices such as `0,2`")]
+    GpuList {
+        /// What was given.
+        text: String,
+    },
+}

@@ -1,0 +1,11 @@
+//! The life of a study: asked for, created, opened again, looked at.
+
+mod error;
+mod open;
+mod options;
+mod view;
+
+pub use error::StudyError;
+pub use open::{OpenStudy, create, open};
+pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
+pub use view::{View, exists, list, view};

@@ -1,0 +1,197 @@
+//! Takes a study for work: creates it, or opens it again, under its lock.
+//!
+//! Everything that can be wrong with a study's program, patterns and devices is found before the first
+//! trial, and before anything is written.
+
+use super::{Changes, StudyError, view::exists};
+use crate::clock::now_ms;
+use crate::dry_run::first_trial;
+use crate::engine::{Engine, EventLog, Parts};
+use crate::files::{self, StudyDir, find_program};
+use automl_config::TrialRecipe;
+use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings};
+use automl_exec::LocalExecutor;
+use automl_exec::devices::{NvmlProbe, discover};
+use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
+use automl_scrape::{MetricRules, Metrics};
+use automl_store::{SledStore, StudyLock, read_journal};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A study opened for work, and what had to be mended to open it.
+pub struct OpenStudy {
+    /// The engine, ready to run.
+    pub engine: Engine,
+    /// Repairs of the store and facts about devices, for people.
+    pub notes: Vec<String>,
+    /// Slots that trials run in.
+    pub slots: Vec<Slot>,
+    /// Held as long as the study is worked on.
+    _lock: StudyLock,
+}
+
+/// Creates a study's folder and log, and opens it for work. The recipe is the one that the settings were
+/// made from: what they record of it holds no secrets.
+///
+/// # Errors
+/// If the study exists, cannot be written, or its program or devices are missing. Nothing is left
+/// behind when the program or a device is missing.
+pub fn create(
+    root: &Path,
+    settings: StudySettings,
+    recipe: TrialRecipe,
+    runner: Vec<String>,
+) -> Result<OpenStudy, StudyError> {
+    let dir = StudyDir::new(root, &settings.study);
+    if has_begun(&dir) {
+        return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
+    }
+    let ready = Ready::check(&dir, &settings, recipe)?;
+    let not_writable = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| StudyError::NotWritable { path, source }
+    };
+    std::fs::create_dir_all(dir.path()).map_err(not_writable(dir.path()))?;
+    let lock = StudyLock::acquire(dir.path())?;
+    if has_begun(&dir) {
+        return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
+    }
+    clear_unborn(&dir).map_err(not_writable(dir.path()))?;
+    let store = SledStore::create(dir.path())?;
+    let version = env!("CARGO_PKG_VERSION").to_string();
+    let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
+    let log = EventLog::create(Box::new(store), Record { at: now_ms(), event })?;
+    write_settings(&dir, log.study())?;
+    Ok(ready.open(dir, log, lock, Vec::new(), runner))
+}
+
+/// Opens an existing study for work.
+///
+/// # Errors
+/// If it does not exist, another engine holds it, its store is damaged beyond repair, or its program
+/// or devices are missing.
+pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<OpenStudy, StudyError> {
+    if !exists(&dir) {
+        return Err(StudyError::Missing { path: dir.path().to_path_buf() });
+    }
+    let lock = StudyLock::acquire(dir.path())?;
+    let (store, recovery) = SledStore::open(dir.path())?;
+    let mut log = EventLog::open(Box::new(store))?;
+    if !dir.settings().exists() {
+        write_settings(&dir, log.study())?;
+    }
+    let mut settings = log.study().settings.clone();
+    if let Some(resources) = &changes.resources {
+        settings.resources = resources.clone();
+    }
+    let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+    let ready = Ready::check(&dir, &settings, recipe)?;
+    if changes.trials.is_some() || changes.timeout_ms.is_some() {
+        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms };
+        log.record(now_ms(), event)?;
+        log.commit()?;
+    }
+    Ok(ready.open(dir, log, lock, recovery.notes, runner))
+}
+
+/// Tells whether a study's first event was ever acknowledged, or may have been.
+fn has_begun(dir: &StudyDir) -> bool {
+    match read_journal(dir.path()) {
+        Ok(journal) => !journal.records.is_empty(),
+        Err(_) => dir.settings().exists(),
+    }
+}
+
+/// Removes what an engine left that was killed before it could record the first event.
+fn clear_unborn(dir: &StudyDir) -> std::io::Result<()> {
+    let absent_is_fine = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    absent_is_fine(std::fs::remove_dir_all(dir.path().join(files::STORE)))?;
+    absent_is_fine(std::fs::remove_file(dir.path().join(files::JOURNAL)))
+}
+
+/// Writes what was asked for where people can read it.
+fn write_settings(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
+    let text = serde_json::to_string_pretty(&study.settings).map_err(StudyError::Recipe)?;
+    let path = dir.settings();
+    files::write(&path, text.as_bytes()).map_err(|source| StudyError::NotWritable { path, source })
+}
+
+/// What must be in order before a study is created or taken over.
+struct Ready {
+    recipe: TrialRecipe,
+    metrics: Arc<Metrics>,
+    slots: Vec<Slot>,
+    notes: Vec<String>,
+}
+
+impl Ready {
+    fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
+        let metrics = Metrics::compile(&metric_rules(&recipe))?;
+        let (slots, note) = slots(&settings.resources)?;
+        let command = first_trial(dir, settings, &recipe)?.files;
+        find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
+        Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes: note.into_iter().collect() })
+    }
+
+    fn open(
+        self,
+        dir: StudyDir,
+        log: EventLog,
+        lock: StudyLock,
+        repairs: Vec<String>,
+        runner: Vec<String>,
+    ) -> OpenStudy {
+        let (sender, ended) = tokio::sync::mpsc::unbounded_channel();
+        let engine = Engine::new(Parts {
+            log,
+            dir,
+            recipe: self.recipe,
+            metrics: self.metrics,
+            executor: Box::new(LocalExecutor::new(runner, sender)),
+            ended,
+            slots: self.slots.clone(),
+        });
+        let notes = repairs.into_iter().chain(self.notes).collect();
+        OpenStudy { engine, notes, slots: self.slots, _lock: lock }
+    }
+}
+
+fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+    let request = gpu_request(&resources.gpus)?;
+    let (gpus, note) = match request {
+        GpuRequest::None => (Vec::new(), None),
+        GpuRequest::All | GpuRequest::List(_) => {
+            let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+            let inventory = discover(&NvmlProbe, visible.as_deref());
+            (inventory.gpus, inventory.note)
+        }
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let slots = SlotPlan::new(request, resources.gpus_per_trial, resources.parallel, &gpus, cpus)?;
+    let on_cpu = slots.iter().all(|slot| slot.gpus.is_empty());
+    Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
+}
+
+fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
+    let rules = recipe.metric_rules();
+    MetricRules {
+        monitoring: vec![rules.monitoring.clone()],
+        available: rules.available.clone(),
+        dynamic_patterns: rules.patterns.iter().map(|pattern| pattern.as_str().to_string()).collect(),
+    }
+}
+
+fn gpu_request(text: &str) -> Result<GpuRequest, StudyError> {
+    match text {
+        "all" => Ok(GpuRequest::All),
+        "none" => Ok(GpuRequest::None),
+        list => {
+            let indices = list.split(',').map(|index| index.trim().parse());
+            let indices = indices.collect::<Result<Vec<u32>, _>>();
+            indices.map(GpuRequest::List).map_err(|_| StudyError::GpuList { text: text.into() })
+        }
+    }
+}

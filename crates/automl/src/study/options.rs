@@ -1,0 +1,122 @@
+//! What a user can choose about a study, and the settings that become of it.
+
+use super::StudyError;
+use crate::clock::now_ms;
+use automl_config::StudyRecipe;
+use automl_core::{Algorithm, Fidelity, FidelityPlan, Limits, Resources, StudySettings, rng};
+use automl_scheduler::default_trials;
+use std::path::PathBuf;
+
+/// Everything a user can choose about a new study beside its recipe.
+#[derive(Clone, Debug)]
+pub struct StudyOptions {
+    /// Name, and folder under the root.
+    pub name: String,
+    /// Algorithm.
+    pub algorithm: Algorithm,
+    /// Root of every random choice.
+    pub seed: u64,
+    /// Number of trials; absent means the algorithm's own default.
+    pub trials: Option<u64>,
+    /// Wall-clock limit of the search in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Fidelity of a finished trial; absent means that of the spec.
+    pub max_fidelity: Option<u64>,
+    /// Smallest fidelity worth looking at.
+    pub min_fidelity: u64,
+    /// Factor between one rung and the next.
+    pub reduction_factor: u64,
+    /// How often a failed trial is tried again.
+    pub retries: u32,
+    /// The search ends after so many failed trials in a row.
+    pub max_consecutive_failures: u32,
+    /// Limits of an attempt.
+    pub limits: Limits,
+    /// What trials run on.
+    pub resources: Resources,
+    /// Folder that programs start in; absolute.
+    pub workdir: PathBuf,
+}
+
+/// Trials of a study whose user names no number and whose algorithm has none of its own.
+pub const DEFAULT_TRIALS: u64 = 20;
+
+/// A change that a resumed study begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// New number of trials in all.
+    pub trials: Option<u64>,
+    /// New wall-clock limit.
+    pub timeout_ms: Option<u64>,
+    /// Other resources for this engine.
+    pub resources: Option<Resources>,
+}
+
+/// Resolves options and recipe into the settings that the first event records.
+///
+/// # Errors
+/// If the name or the fidelities make no sense.
+pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySettings, StudyError> {
+    check_name(&options.name)?;
+    let fidelity = fidelity_plan(recipe, options)?;
+    let trials =
+        options.trials.unwrap_or_else(|| default_trials(options.algorithm, &fidelity, DEFAULT_TRIALS));
+    Ok(StudySettings {
+        study: options.name.clone(),
+        tag: format!("{:08x}", new_tag(&options.name)),
+        space: recipe.space.clone(),
+        objective: recipe.objective.clone(),
+        algorithm: options.algorithm,
+        seed: options.seed,
+        trials,
+        timeout_ms: options.timeout_ms,
+        fidelity,
+        retries: options.retries,
+        max_consecutive_failures: options.max_consecutive_failures,
+        limits: options.limits.clone(),
+        resources: options.resources.clone(),
+        workdir: options.workdir.to_string_lossy().into_owned(),
+        recipe: serde_json::to_value(&recipe.trial).map_err(StudyError::Recipe)?,
+    })
+}
+
+fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<FidelityPlan, StudyError> {
+    let max = options.max_fidelity.unwrap_or(recipe.full_fidelity);
+    let wrong = |what: String| Err(StudyError::Fidelity { what });
+    if max == 0 || options.min_fidelity == 0 {
+        return wrong("fidelities begin at 1: raise `--min-fidelity` or `--max-fidelity`".into());
+    }
+    if options.min_fidelity > max {
+        let min = options.min_fidelity;
+        return wrong(format!("--min-fidelity {min} is above the largest fidelity {max}; lower it"));
+    }
+    if options.reduction_factor < 2 {
+        return wrong(format!("--eta {} must be at least 2", options.reduction_factor));
+    }
+    if options.algorithm == Algorithm::Hyperband && !recipe.resumable {
+        return wrong(
+            "hyperband pauses and resumes trials, and this program's checkpoints are not known; \
+             use `--algorithm bayesian`, or declare `fidelity` and `resume` in the network config"
+                .into(),
+        );
+    }
+    Ok(FidelityPlan {
+        unit: recipe.fidelity_unit.clone(),
+        min: Fidelity(options.min_fidelity),
+        max: Fidelity(max),
+        reduction_factor: options.reduction_factor,
+        resumable: recipe.resumable,
+    })
+}
+
+fn check_name(name: &str) -> Result<(), StudyError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let sound = !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(allowed);
+    if sound { Ok(()) } else { Err(StudyError::BadName { name: name.into() }) }
+}
+
+/// A number that two studies hardly share, even of one name: made once, then kept in the log.
+fn new_tag(name: &str) -> u32 {
+    let words: Vec<u64> = name.bytes().map(u64::from).collect();
+    rng::derive(&[now_ms(), u64::from(std::process::id()), rng::derive(&words)]) as u32
+}
