@@ -40,7 +40,7 @@ fn wrong_usage_is_answered_with_the_right_one() {
         ("run --network mall", &["no network `mall`", "did you mean `mal`?"]),
         ("networks mall", &["no network `mall`", "did you mean `mal`?"]),
         ("networks mal trian", &["did you mean `train`?"]),
-        ("status nothing", &["there is no study in studies"]),
+        ("status nothing", &["no study `nothing`: there is none at all in studies"]),
         ("logs 1", &["there is no study in studies"]),
     ] {
         assert_refused(&env, arguments, 2, words);

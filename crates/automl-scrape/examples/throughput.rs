@@ -2,7 +2,11 @@
 //!
 //! Run with `cargo run --release -p automl-scrape --example throughput`.
 
-#![expect(clippy::print_stdout, reason = "an example that prints its result")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measurement needs a clock and prints"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 //! `corpus/NAME.log` is a sample, `corpus/NAME.expected` what must be read from it: a line for each
 //! measurement, `line LINE step STEP name=value ...`.
 
+#![expect(clippy::disallowed_methods, reason = "tests read their corpus")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;

@@ -10,12 +10,14 @@ mod dry_run;
 mod engine;
 mod files;
 mod incumbent;
+mod replay;
 mod study;
 
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
 pub use incumbent::spec_of;
+pub use replay::{Difference, Replay, replay};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     view,

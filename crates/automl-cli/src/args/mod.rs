@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// Check network configs, parameter schemas, search spaces, specs and automl.toml files
     #[command(after_help = "Example:\n  automl check network_configs/*.json space.yaml")]
     Check(CheckArgs),
+    /// Derive every suggestion of a study again from its log, and compare
+    #[command(after_help = "Example:\n  automl replay mal-1")]
+    Replay(StudyArg),
     /// Find out what works on this machine, what does not, and how to mend it
     #[command(after_help = "Example:\n  automl doctor --json")]
     Doctor,

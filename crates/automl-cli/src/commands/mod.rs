@@ -7,6 +7,7 @@ mod doctor;
 mod list;
 mod logs;
 mod networks;
+mod replay;
 mod resume;
 mod run;
 mod search;
@@ -44,6 +45,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Logs(args) => logs::run(&args, &project()?, output),
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, output),
+        Command::Replay(args) => replay::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),
     }
@@ -92,7 +94,9 @@ fn named(root: &Path, name: &str) -> Result<StudyDir, Failure> {
     }
     let known = list_studies(root);
     if known.is_empty() {
-        return Err(no_studies(root));
+        let message =
+            format!("no study `{name}`: there is none at all in {}; `--root` looks elsewhere", shown(root));
+        return Err(Failure::new(Exit::Usage, message));
     }
     let more = if known.len() > OFFERED { ", …" } else { "" };
     let known: Vec<&str> = known.iter().take(OFFERED).map(String::as_str).collect();
@@ -124,7 +128,7 @@ mod tests {
     fn missing_studies_are_answered_with_those_there() {
         let root = tempfile::tempdir().unwrap();
         assert!(newest(root.path()).is_none());
-        assert!(named(root.path(), "a").unwrap_err().messages[0].contains("there is no study in"));
+        assert!(named(root.path(), "a").unwrap_err().messages[0].contains("no study `a`"));
         for name in ["b-1", "b-2"] {
             std::fs::create_dir_all(root.path().join(name).join("store")).unwrap();
         }

@@ -52,6 +52,14 @@ impl EventLog {
         Ok(EventLog { store, study, pending: Vec::new() })
     }
 
+    /// Applies a record to a study that may not have begun yet.
+    pub(crate) fn fold_one(study: &mut Option<Study>, record: &Record) -> Result<(), FoldError> {
+        match study {
+            None => Study::create(record).map(|created| *study = Some(created)),
+            Some(study) => study.apply(record),
+        }
+    }
+
     /// Returns the state after every event so far, committed or not.
     pub(crate) fn study(&self) -> &Study {
         &self.study
@@ -79,17 +87,20 @@ impl EventLog {
 
 /// Folds stored records into a study.
 pub(crate) fn fold(stored: &[StoredRecord]) -> Result<Study, LogError> {
-    let mut study: Option<Study> = None;
-    for StoredRecord { seq, payload } in stored {
-        let record: Record =
-            serde_json::from_slice(payload).map_err(|source| LogError::Record { seq: *seq, source })?;
-        let applied = match &mut study {
-            None => Study::create(&record).map(|created| study = Some(created)),
-            Some(study) => study.apply(&record),
-        };
-        applied.map_err(|source| LogError::Fold { seq: *seq, source })?;
+    let mut study = None;
+    for (seq, record) in (1..).zip(records(stored)?) {
+        EventLog::fold_one(&mut study, &record).map_err(|source| LogError::Fold { seq, source })?;
     }
     study.ok_or(LogError::Fold { seq: 0, source: FoldError::Empty })
+}
+
+/// Reads stored records.
+pub(crate) fn records(stored: &[StoredRecord]) -> Result<Vec<Record>, LogError> {
+    let read = |stored: &StoredRecord| {
+        let seq = stored.seq;
+        serde_json::from_slice(&stored.payload).map_err(|source| LogError::Record { seq, source })
+    };
+    stored.iter().map(read).collect()
 }
 
 fn encode(record: &Record) -> Vec<u8> {

@@ -14,7 +14,7 @@ mod live;
 mod outcome;
 
 pub use event_log::LogError;
-pub(crate) use event_log::{EventLog, fold};
+pub(crate) use event_log::{EventLog, fold, records};
 pub(crate) use launch::realise;
 pub use live::LogFileError;
 

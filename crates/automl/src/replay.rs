@@ -1,0 +1,73 @@
+//! Checks that a log can be explained: every suggestion in it is derived again from the events before it
+//! and compared bit for bit.
+
+use crate::engine::{EventLog, LogError, history, records, sampler_for};
+use crate::files::StudyDir;
+use crate::study::{StudyError, exists};
+use automl_core::{Event, Params, Study, TrialId};
+use automl_store::read_journal;
+
+/// What a replay found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Events in the log.
+    pub events: u64,
+    /// Suggestions that were derived again and were the same.
+    pub suggestions: u64,
+    /// The first suggestion that was not.
+    pub difference: Option<Difference>,
+    /// Version of the program that began the study, where it is not this one: then a difference may only
+    /// mean that an algorithm was improved.
+    pub other_version: Option<String>,
+}
+
+/// A suggestion that the log does not explain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Number of its event.
+    pub event: u64,
+    /// Its trial.
+    pub trial: TrialId,
+    /// Values in the log.
+    pub recorded: Params,
+    /// Values derived again; `None` where the space has no configuration left.
+    pub derived: Option<Params>,
+}
+
+/// Replays a study's log. Takes no lock and writes nothing, so it works beside a running engine.
+///
+/// # Errors
+/// If there is no study, or its log cannot be read.
+pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
+    if !exists(dir) {
+        return Err(StudyError::Missing { path: dir.path().to_path_buf() });
+    }
+    let records = records(&read_journal(dir.path())?.records)?;
+    let mut replay = Replay { events: 0, suggestions: 0, difference: None, other_version: None };
+    let mut study: Option<Study> = None;
+    for record in &records {
+        replay.events += 1;
+        let seq = replay.events;
+        if let (Some(study), Event::TrialSuggested { trial, params, .. }) = (&study, &record.event) {
+            let derived = derive(study, *trial);
+            if derived.as_ref() != Some(params) {
+                let recorded = params.clone();
+                replay.difference = Some(Difference { event: seq, trial: *trial, recorded, derived });
+                return Ok(replay);
+            }
+            replay.suggestions += 1;
+        }
+        if let Event::StudyCreated { version, .. } = &record.event {
+            replay.other_version = Some(version.clone()).filter(|v| v != env!("CARGO_PKG_VERSION"));
+        }
+        EventLog::fold_one(&mut study, record).map_err(|source| LogError::Fold { seq, source })?;
+    }
+    Ok(replay)
+}
+
+fn derive(study: &Study, trial: TrialId) -> Option<Params> {
+    let settings = &study.settings;
+    let sampler = sampler_for(settings.algorithm);
+    let suggestion = sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
+    suggestion.ok().map(|suggestion| suggestion.params)
+}
