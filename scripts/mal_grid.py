@@ -19,8 +19,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# The spec overrides and ranges are those of the checkout's own searches. Runs are validated and saved at
-# their last epoch only.
+# The spec overrides and ranges are those of the checkout's own searches.
 PROJECT = tomllib.loads((ROOT / "automl.toml").read_text())["network"]["mal"]
 
 
@@ -40,6 +39,7 @@ def bounds(name):
 
 
 SPEC = {key: json.dumps(value) for key, value in flat(PROJECT["set"])}
+# Runs are validated and saved at their last epoch only.
 SPEC |= dict.fromkeys(["train.validation_interval", "train.checkpoint_interval"], SPEC["train.num_epochs"])
 SPEC = {key: value.strip('"') for key, value in SPEC.items()}
 
@@ -114,11 +114,11 @@ def last_error(text):
 
 
 def print_table(rates, decays, results):
-    print("| `train.lr` \\ `train.wd` | " + " | ".join(f"{decay:.2g}" for decay in decays) + " |")
+    print("| `train.lr` \\ `train.wd` | " + " | ".join(map(short, decays)) + " |")
     print("|---" * (len(decays) + 1) + "|")
     for rate in rates:
         cells = " | ".join(f"{results[rate, decay][0]:.4f}" for decay in decays)
-        print(f"| {rate:.2g} | {cells} |")
+        print(f"| {short(rate)} | {cells} |")
 
 
 def print_summary(default, results):
@@ -126,11 +126,21 @@ def print_summary(default, results):
     print()
     if numbers:
         for name, point in (("best", max(numbers, key=numbers.get)), ("worst", min(numbers, key=numbers.get))):
-            print(f"- {name}: mIoU {numbers[point]:.4f} at `train.lr` {point[0]:.2g}, `train.wd` {point[1]:.2g}")
+            print_point(name, point, numbers)
     if default in numbers:
-        print(f"- default: mIoU {numbers[default]:.4f} at `train.lr` {default[0]:.2g}, `train.wd` {default[1]:.2g}")
+        print_point("default", default, numbers)
     print(f"- failed runs: {len(results) - len(numbers)}")
     print(f"- seconds a run: {sum(seconds for _, seconds in results.values()) / len(results):.1f}")
+
+
+def print_point(name, point, numbers):
+    rate, decay = map(short, point)
+    print(f"- {name}: mIoU {numbers[point]:.4f} at `train.lr` {rate}, `train.wd` {decay}")
+
+
+def short(number):
+    """Two digits, with an exponent for small numbers only: 0.00018, 3.2, 100."""
+    return f"{float(f'{number:.2g}'):g}"
 
 
 if __name__ == "__main__":

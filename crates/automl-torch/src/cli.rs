@@ -3,10 +3,15 @@
 //! Turns arguments into a [`Command`] and does nothing else: no file is opened here. The grammar is
 //! that of the container's entry points, so that one network config launches either.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// One line for those who got the command line wrong, below the error.
+pub(crate) const HINT: &str = "\
+Usage: automl-torch mal <train|evaluate|inference> -e SPEC.yaml [key.path=value ...]; more with --help";
+
 /// Help text of `automl-torch --help`.
-pub(crate) const USAGE: &str = "\
+pub(crate) const HELP: &str = "\
 Usage: automl-torch mal <train|evaluate|inference> -e SPEC.yaml [key.path=value ...]
        automl-torch devices      print the libtorch version and the CUDA devices as JSON
        automl-torch --version | --help
@@ -14,12 +19,25 @@ Usage: automl-torch mal <train|evaluate|inference> -e SPEC.yaml [key.path=value 
   -e, --experiment_spec SPEC.yaml   the experiment spec
   key.path=value                    overrides a key of the spec; the value is YAML
 
+Keys without a default, to be set in the spec or as overrides:
+  all         results_dir; results go to its folder named like the action
+  train       dataset.train_ann_path, dataset.train_img_dir,
+              dataset.val_ann_path, dataset.val_img_dir
+  evaluate    evaluate.checkpoint, dataset.val_ann_path, dataset.val_img_dir
+  inference   inference.checkpoint, .ann_path, .img_dir, .label_dump_path
+
+Example:
+  automl-torch mal train -e spec.yaml results_dir=out train.lr=1e-4 model.arch=vit-mae-tiny/16
+
 Environment:
   EARLY_STOP_EPOCH=N     stop after N completed epochs with a checkpoint and exit code 0
   CUDA_VISIBLE_DEVICES   devices this process may use
   OMP_NUM_THREADS        threads on the CPU
 
 Exit codes: 0 done or paused, 1 failed, 2 wrong usage, 17 out of device memory, 143 terminated.";
+
+/// Ways to name the spec.
+const SPEC_OPTIONS: [&str; 3] = ["-e", "--experiment_spec", "--experiment-spec"];
 
 /// What the user asked for.
 #[derive(Debug, PartialEq)]
@@ -76,15 +94,30 @@ pub(crate) enum UsageError {
     /// The first word is unknown.
     #[error("unknown command: {0}: give `mal` or `devices`")]
     UnknownCommand(String),
-    /// The action is missing or unknown.
+    /// An action was given where the network's name belongs.
+    #[error("no network named: {0}: write `automl-torch mal {0}`")]
+    NoNetwork(&'static str),
+    /// The action is missing.
+    #[error("no action: mal: give train, evaluate or inference")]
+    NoAction,
+    /// The action is unknown.
     #[error("unknown action: mal {0}: give train, evaluate or inference")]
     UnknownAction(String),
     /// No spec was given.
     #[error("no experiment spec: mal {0}: add `-e SPEC.yaml`")]
     NoSpec(&'static str),
     /// An argument is neither an option nor an override.
-    #[error("cannot read argument: {0}: overrides are written key.path=value")]
+    #[error("cannot read argument: {0}: write `-e` before the spec, and overrides as key.path=value")]
     NotAnOverride(String),
+    /// An argument is no text.
+    #[error("argument is not UTF-8: {0}: rename the file or correct the value")]
+    NotText(String),
+}
+
+/// The arguments as text.
+pub(crate) fn texts(arguments: impl Iterator<Item = OsString>) -> Result<Vec<String>, UsageError> {
+    let not_text = |word: OsString| UsageError::NotText(word.display().to_string());
+    arguments.map(|word| word.into_string().map_err(not_text)).collect()
 }
 
 /// Parses the arguments after the program's name.
@@ -98,21 +131,29 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Command, UsageError> {
         "devices" => Ok(Command::Devices),
         "mal" if rest.iter().any(|word| word == "--help" || word == "-h") => Ok(Command::Help),
         "mal" => parse_mal(rest).map(Command::Mal),
-        other => Err(UsageError::UnknownCommand(other.to_owned())),
+        other => Err(match parse_action(other) {
+            Ok(action) => UsageError::NoNetwork(action.name()),
+            Err(_) => UsageError::UnknownCommand(other.to_owned()),
+        }),
     }
 }
 
 fn parse_mal(arguments: &[String]) -> Result<MalArguments, UsageError> {
     let (action, rest) = match arguments.split_first() {
         Some((word, rest)) => (parse_action(word)?, rest),
-        None => return Err(UsageError::UnknownAction(String::new())),
+        None => return Err(UsageError::NoAction),
     };
     let mut spec = None;
     let mut overrides = Vec::new();
     let mut words = rest.iter();
     while let Some(word) = words.next() {
-        if word == "-e" || word == "--experiment_spec" {
-            spec = Some(words.next().ok_or(UsageError::NoSpec(action.name()))?);
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word.as_str(), None),
+        };
+        if SPEC_OPTIONS.contains(&option) {
+            let path = value.or_else(|| words.next().map(String::as_str)).filter(|path| !path.is_empty());
+            spec = Some(path.ok_or(UsageError::NoSpec(action.name()))?);
         } else {
             overrides.push(parse_override(word)?);
         }
@@ -163,8 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn every_way_to_name_the_spec_works() {
+        for line in ["-e s.yaml", "-e=s.yaml", "--experiment_spec s.yaml", "--experiment-spec=s.yaml"] {
+            let Ok(Command::Mal(parsed)) = parse_line(&format!("mal train {line}")) else { panic!("{line}") };
+            assert_eq!(parsed.spec, PathBuf::from("s.yaml"), "{line}");
+        }
+    }
+
+    #[test]
     fn wrong_lines_name_the_word() {
         assert_eq!(parse_line(""), Err(UsageError::NoCommand));
+        assert_eq!(parse_line("mal"), Err(UsageError::NoAction));
+        assert_eq!(parse_line("train -e s"), Err(UsageError::NoNetwork("train")));
+        assert_eq!(parse_line("mal train -e="), Err(UsageError::NoSpec("train")));
+        assert_eq!(parse_line("mal train s.yaml"), Err(UsageError::NotAnOverride("s.yaml".into())));
         assert_eq!(parse_line("dino train"), Err(UsageError::UnknownCommand("dino".into())));
         assert_eq!(parse_line("mal prune -e s"), Err(UsageError::UnknownAction("prune".into())));
         assert_eq!(parse_line("mal train train.lr=1"), Err(UsageError::NoSpec("train")));

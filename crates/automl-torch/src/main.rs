@@ -39,9 +39,9 @@ use spec::{MalSpec, SpecReader};
 use status::{Status, StatusLog, complain, say};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let code = match cli::parse(&arguments) {
-        Ok(Command::Help) => print_and_pass(cli::USAGE),
+    let arguments = cli::texts(std::env::args_os().skip(1));
+    let code = match arguments.and_then(|arguments| cli::parse(&arguments)) {
+        Ok(Command::Help) => print_and_pass(cli::HELP),
         Ok(Command::Version) => {
             print_and_pass(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
         }
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Ok(Command::Mal(arguments)) => run_to_exit_code(&arguments),
         Err(error) => {
             complain(&format!("error: {error}"));
-            complain(cli::USAGE);
+            complain(cli::HINT);
             EXIT_USAGE
         }
     };

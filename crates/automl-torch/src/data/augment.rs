@@ -117,6 +117,7 @@ fn luma(planes: &[f32], at: usize) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::random::Purpose;
     use super::*;
 
     fn crop() -> Vec<f32> {

@@ -40,7 +40,7 @@ impl Purpose {
 }
 
 /// A stream of random numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Stream {
     generator: ChaCha8Rng,
 }

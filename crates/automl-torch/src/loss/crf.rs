@@ -98,6 +98,7 @@ impl MeanField {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::random::{Purpose, Stream};
     use tch::Device;
 
     /// The module's formulas, one pixel at a time.

@@ -194,11 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn base_encoder_makes_a_step_forward_and_back() {
-        let network = network("vit-mae-base/16", 32, &spec());
-        let logits = network.forward(&images(1, 32), &[SizeClass::Small], true);
-        logits.sum(Kind::Float).backward();
-        assert!(logits.isfinite().all().int64_value(&[]) == 1);
+    fn larger_encoders_make_a_step_forward_and_back() {
+        for name in ["vit-mae-small/16", "vit-mae-base/16"] {
+            let network = network(name, 32, &spec());
+            let logits = network.forward(&images(1, 32), &[SizeClass::Small], true);
+            assert_eq!(logits.size(), [1, 8, 8], "{name}");
+            logits.sum(Kind::Float).backward();
+            assert_eq!(logits.isfinite().all().int64_value(&[]), 1, "{name}");
+            for (variable, value) in network.variables() {
+                assert!(value.grad().defined(), "{name}: {variable}");
+            }
+        }
     }
 
     #[test]

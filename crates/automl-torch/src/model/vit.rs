@@ -234,6 +234,10 @@ mod tests {
         // 12·C²·depth + 13·C·depth + embeddings, at 224 px.
         assert_eq!(parameters("vit-mae-tiny/16", 224), 5_524_416);
         assert_eq!(parameters("vit-deit-small/16", 224), 21_665_664);
+        assert_eq!(parameters("vit-mae-small/16", 224), 21_665_664);
+        assert_eq!(parameters("vit-mae-base/16", 224), 85_798_656);
+        assert_eq!(parameters("vit-mae-large/16", 224), 303_301_632);
+        assert_eq!(parameters("vit-mae-huge/14", 224), 630_764_800);
     }
 
     #[test]

@@ -21,11 +21,27 @@ pub(crate) enum SpecError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The text is not YAML, or not a mapping.
-    #[error("experiment spec is no YAML mapping: {place}: {detail}")]
+    /// The file's text is not YAML.
+    #[error("experiment spec is not YAML: {place}: {detail}; correct the text there")]
     Syntax {
-        /// File or override.
+        /// File, line and column.
         place: String,
+        /// What the parser said.
+        detail: String,
+    },
+    /// The file's text is YAML, yet no mapping.
+    #[error("experiment spec is no mapping: {place}: write sections such as `train:` with their keys below")]
+    NoMapping {
+        /// The file.
+        place: String,
+    },
+    /// The value of an override is not YAML.
+    #[error("value is not YAML: {key}={value}: {detail}; write text with special signs as {key}='\"...\"'")]
+    OverrideSyntax {
+        /// Dotted key.
+        key: String,
+        /// The value as given.
+        value: String,
         /// What the parser said.
         detail: String,
     },
@@ -72,18 +88,28 @@ impl SpecReader {
         Self::parse(&text, &path.display().to_string(), overrides)
     }
 
-    /// Parses YAML text; `place` names it in errors.
+    /// Parses YAML text; `place` is the file's name in errors.
     pub(crate) fn parse(text: &str, place: &str, overrides: &[(String, String)]) -> Result<Self, SpecError> {
-        let mut root = parse_yaml(text, place)?;
+        let mut root = parse_yaml(text).map_err(|error| {
+            let position = error.location().map(|at| format!(":{}:{}", at.line(), at.column()));
+            SpecError::Syntax {
+                place: format!("{place}{}", position.unwrap_or_default()),
+                detail: yaml_complaint(&error),
+            }
+        })?;
         if root.is_null() {
             root = Value::Object(Map::new());
         }
         if !root.is_object() {
-            let detail = "the top level must map section names to sections".to_owned();
-            return Err(SpecError::Syntax { place: place.to_owned(), detail });
+            return Err(SpecError::NoMapping { place: place.to_owned() });
         }
-        for (key, value) in overrides {
-            set(&mut root, key, parse_yaml(value, key)?)?;
+        for (key, text) in overrides {
+            let value = parse_yaml(text).map_err(|error| SpecError::OverrideSyntax {
+                key: key.clone(),
+                value: text.clone(),
+                detail: yaml_complaint(&error),
+            })?;
+            set(&mut root, key, value)?;
         }
         Ok(Self { root, read: RefCell::default() })
     }
@@ -104,14 +130,14 @@ impl SpecReader {
 
     /// A number within `range`; quoted numbers such as `"1e-6"` count as numbers.
     pub(crate) fn float(&self, key: &str, default: f64, range: Range) -> Result<f64, SpecError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
+        let Some(value) = self.get(key)? else { return Ok(default) };
         let number = as_float(value).ok_or_else(|| wrong_type(key, "a number", value))?;
         range.check(key, number)
     }
 
     /// A whole number within `range`.
     pub(crate) fn integer(&self, key: &str, default: i64, range: Range) -> Result<i64, SpecError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
+        let Some(value) = self.get(key)? else { return Ok(default) };
         let number = as_integer(value).ok_or_else(|| wrong_type(key, "a whole number", value))?;
         range.check(key, number as f64)?;
         Ok(number)
@@ -119,13 +145,13 @@ impl SpecReader {
 
     /// `true` or `false`.
     pub(crate) fn boolean(&self, key: &str, default: bool) -> Result<bool, SpecError> {
-        let Some(value) = self.get(key) else { return Ok(default) };
+        let Some(value) = self.get(key)? else { return Ok(default) };
         value.as_bool().ok_or_else(|| wrong_type(key, "true or false", value))
     }
 
     /// Text, or `None` where it is absent or empty.
     pub(crate) fn text(&self, key: &str) -> Result<Option<String>, SpecError> {
-        let Some(value) = self.get(key) else { return Ok(None) };
+        let Some(value) = self.get(key)? else { return Ok(None) };
         match value {
             Value::String(text) if text.is_empty() => Ok(None),
             Value::String(text) => Ok(Some(text.clone())),
@@ -140,7 +166,7 @@ impl SpecReader {
 
     /// A list of numbers; a single number counts as a list of one.
     pub(crate) fn floats(&self, key: &str, default: &[f64], range: Range) -> Result<Vec<f64>, SpecError> {
-        let Some(value) = self.get(key) else { return Ok(default.to_vec()) };
+        let Some(value) = self.get(key)? else { return Ok(default.to_vec()) };
         let expected = "a list of numbers";
         let items = match value {
             Value::Array(items) => items.clone(),
@@ -165,13 +191,18 @@ impl SpecReader {
         })
     }
 
-    fn get(&self, key: &str) -> Option<&Value> {
+    /// The value at `key`, or `None` where it or a section above it is absent or null.
+    fn get(&self, key: &str) -> Result<Option<&Value>, SpecError> {
         self.read.borrow_mut().insert(key.to_owned());
         let mut node = &self.root;
-        for segment in key.split('.') {
-            node = node.get(segment)?;
+        for (above, name) in steps(key) {
+            let section = node.as_object().ok_or_else(|| not_a_section(above, node))?;
+            match section.get(name) {
+                None | Some(Value::Null) => return Ok(None),
+                Some(child) => node = child,
+            }
         }
-        (!node.is_null()).then_some(node)
+        Ok(Some(node))
     }
 }
 
@@ -213,32 +244,37 @@ impl Range {
     }
 }
 
-fn parse_yaml(text: &str, place: &str) -> Result<Value, SpecError> {
+fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
-    serde_saphyr::from_str(text).map_err(|error| {
-        let detail = error.to_string().lines().next().unwrap_or_default().to_owned();
-        SpecError::Syntax { place: place.to_owned(), detail }
-    })
+    serde_saphyr::from_str(text)
+}
+
+/// The parser's complaint in one line, without the place.
+fn yaml_complaint(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
+    let line = text.lines().next().unwrap_or_default();
+    line.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 fn set(root: &mut Value, key: &str, value: Value) -> Result<(), SpecError> {
     let mut node = root;
-    for segment in key.split('.') {
-        if node.is_null() {
-            *node = Value::Object(Map::new());
+    for (above, name) in steps(key) {
+        if !node.is_object() && !node.is_null() {
+            return Err(not_a_section(above, node));
         }
-        let found = node.to_string();
-        let section = node.as_object_mut().ok_or_else(|| SpecError::WrongType {
-            key: key.to_owned(),
-            expected: "a section above it",
-            found,
-        })?;
-        node = section.entry(segment).or_insert(Value::Null);
+        // Absent sections and keys come into being here.
+        node = &mut node[name];
     }
     *node = value;
     Ok(())
+}
+
+/// The way down a dotted key as (section so far, next name): `a.b.c` gives ("", a), (a, b), (a.b, c).
+fn steps(key: &str) -> impl Iterator<Item = (&str, &str)> {
+    let ends = key.match_indices('.').map(|(dot, _)| dot).chain([key.len()]);
+    ends.map(|end| key[..end].rsplit_once('.').unwrap_or(("", &key[..end])))
 }
 
 fn collect_leaves(node: &Value, path: String, keys: &mut Vec<String>) {
@@ -265,6 +301,10 @@ fn as_float(value: &Value) -> Option<f64> {
 fn as_integer(value: &Value) -> Option<i64> {
     let number = as_float(value)?;
     (number.fract() == 0.0 && number.abs() < 9.0e15).then_some(number as i64)
+}
+
+fn not_a_section(key: &str, found: &Value) -> SpecError {
+    wrong_type(key, "a section with keys below it", found)
 }
 
 fn wrong_type(key: &str, expected: &'static str, found: &Value) -> SpecError {
@@ -313,9 +353,34 @@ mod tests {
 
     #[test]
     fn text_that_is_no_mapping_is_refused() {
-        assert!(SpecReader::parse("- a\n- b\n", "spec.yaml", &[]).is_err());
-        assert!(SpecReader::parse("a: [1", "spec.yaml", &[]).is_err());
-        let nested = [("train.lr.x".to_owned(), "1".to_owned())];
-        assert!(SpecReader::parse(TEXT, "spec.yaml", &nested).is_err());
+        let refusal = |text: &str| SpecReader::parse(text, "spec.yaml", &[]).expect_err(text).to_string();
+        assert!(refusal("- a\n- b\n").starts_with("experiment spec is no mapping: spec.yaml: write"));
+        let twice = refusal("a: 1\na: 2\n");
+        assert!(twice.starts_with("experiment spec is not YAML: spec.yaml:2:1: duplicate"), "{twice}");
+        assert!(!twice.contains("Policy"), "{twice}");
+        let tab = refusal("train:\n\tlr: 1\n");
+        assert!(tab.contains(": spec.yaml:2:2: tabs") && tab.ends_with("; correct the text there"), "{tab}");
+    }
+
+    #[test]
+    fn overrides_that_cannot_be_set_are_named() {
+        let refusal = |key: &str, value: &str| {
+            let overrides = [(key.to_owned(), value.to_owned())];
+            SpecReader::parse(TEXT, "spec.yaml", &overrides).expect_err(key).to_string()
+        };
+        let bracket = refusal("train.lr", "[1");
+        assert!(bracket.starts_with("value is not YAML: train.lr=[1: "), "{bracket}");
+        assert_eq!(
+            refusal("train.lr.x", "1"),
+            "wrong type in spec: train.lr: expected a section with keys below it, found 1e-6"
+        );
+    }
+
+    #[test]
+    fn number_in_place_of_a_section_is_refused() {
+        let spec = SpecReader::parse("train: 3\nmodel:\n", "spec.yaml", &[]).unwrap();
+        let refused = spec.float("train.lr", 0.5, Range::NOT_NEGATIVE).unwrap_err().to_string();
+        assert!(refused.starts_with("wrong type in spec: train: expected a section"), "{refused}");
+        assert_eq!(spec.text("model.arch").unwrap(), None, "an empty section is none");
     }
 }

@@ -1,5 +1,7 @@
 //! Wrong input ends with one line that names what, where and what to do, and a FAILURE status.
 
+use std::os::unix::ffi::OsStrExt;
+
 use crate::fixture::{Fixture, stderr, stdout};
 
 /// Trains with the arguments and expects failure with these words in the error line.
@@ -86,6 +88,26 @@ fn wrong_command_lines_exit_with_two() {
     let output = fixture.run("train", "out", &["--lr", "1"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error: cannot read argument: --lr"));
+    let garbled = std::ffi::OsStr::from_bytes(b"\xff=1");
+    let output = fixture.command("train", "out", &[]).arg(garbled).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: argument is not UTF-8: "), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 2, "the error and one line of usage");
+}
+
+#[test]
+fn broken_spec_file_is_named_with_line_and_column() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("spec.yaml"), "train:\n  lr: 1\n lr: 2\n").unwrap();
+    let output = fixture.run("train", "out", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.starts_with("error: experiment spec is not YAML: "), "{text}");
+    assert!(text.contains("/spec.yaml:3:2: ") && text.ends_with("correct the text there\n"), "{text}");
+    std::fs::remove_file(fixture.path("spec.yaml")).unwrap();
+    let text = stderr(&fixture.run("train", "out", &[]));
+    assert!(text.starts_with("error: cannot read experiment spec: "), "{text}");
+    assert!(text.contains("/spec.yaml: No such file") && text.ends_with("check the path given with -e\n"));
 }
 
 #[test]

@@ -83,7 +83,9 @@ impl Facts<'_> {
             _ if diverged => FailureKind::NotFinite,
             _ => FailureKind::Exit,
         };
-        self.failed(kind, format!("exit code {code}"))
+        let said = self.notes.iter().find_map(|notes| notes.failure_message.as_ref());
+        let said = said.map_or_else(String::new, |message| format!(": {message}"));
+        self.failed(kind, format!("exit code {code}{said}"))
     }
 
     fn ran_out_of_memory(&self) -> bool {
@@ -119,13 +121,14 @@ impl Facts<'_> {
         Outcome::Interrupted { reason: reason.into(), by_request }
     }
 
-    /// The last lines of the logs, those of the lowest precedence (the plain streams) last.
+    /// The last lines of the logs, those of the lowest precedence (the plain streams) last. A status
+    /// file is left out: what it says of a failure is in the reason already.
     fn excerpt(&self) -> String {
         let tail = |notes: &&Notes| -> Vec<String> {
             let skip = notes.tail.len().saturating_sub(EXCERPT_LINES);
             notes.tail.iter().skip(skip).map(|line| format!("\n  | {line}")).collect()
         };
-        self.notes.iter().flat_map(tail).collect()
+        self.notes.iter().filter(|notes| notes.last_status.is_none()).flat_map(tail).collect()
     }
 }
 
@@ -244,6 +247,18 @@ mod tests {
             panic!("not failed")
         };
         assert!(reason.starts_with("exit code 3\n  | line 4\n"), "{reason}");
+    }
+
+    #[test]
+    fn the_programs_own_words_come_first() {
+        let mut status = Notes::default();
+        status.last_status = Some("FAILURE".into());
+        status.failure_message = Some("no such folder".into());
+        status.tail.push_back("{\"status\": \"FAILURE\"}".into());
+        let Outcome::Failed { reason, .. } = outcome(Cause::Exit(1), &[], &status) else {
+            panic!("not failed")
+        };
+        assert_eq!(reason, "exit code 1: no such folder");
     }
 
     #[test]
