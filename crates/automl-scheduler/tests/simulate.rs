@@ -6,6 +6,9 @@ use automl_core::{
 };
 use automl_scheduler::{Decision, brackets, scheduler_for};
 use automl_testkit::{Log, curve, settings};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand_distr::{Distribution, LogNormal};
 use std::collections::BTreeMap;
 
 /// One simulated search; everything random comes from `seed`.
@@ -15,18 +18,28 @@ struct Simulation {
     seed: u64,
     draws: u64,
     failing: f64,
+    /// When each running trial will end, in simulated time.
+    ends: BTreeMap<TrialId, f64>,
+    now: f64,
 }
 
 impl Simulation {
     fn new(settings: StudySettings, seed: u64, failing: f64) -> Self {
         let log = Log::new(settings);
         let study = log.study().unwrap();
-        Simulation { log, study, seed, draws: 0, failing }
+        Simulation { log, study, seed, draws: 0, failing, ends: BTreeMap::new(), now: 0.0 }
     }
 
     fn draw(&mut self) -> f64 {
         self.draws += 1;
         rng::uniform(&[self.seed, self.draws])
+    }
+
+    /// How long an attempt takes: log-normal, so that a few are stragglers.
+    fn duration(&mut self, epochs: u64) -> f64 {
+        self.draws += 1;
+        let mut generator = ChaCha8Rng::seed_from_u64(rng::derive(&[self.seed, self.draws]));
+        epochs as f64 * LogNormal::new(0.0, 1.0).expect("a sound spread").sample(&mut generator)
     }
 
     fn apply(&mut self, event: Event) {
@@ -47,6 +60,7 @@ impl Simulation {
         };
         let known = &self.study.trials[&trial];
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        let epochs = until.0 - known.fidelity().map_or(0, |f| f.0);
         self.apply(Event::AttemptStarted {
             trial,
             attempt,
@@ -55,12 +69,16 @@ impl Simulation {
             slot: 0,
             log_offsets: Vec::new(),
         });
+        let end = self.now + self.duration(epochs);
+        self.ends.insert(trial, end);
     }
 
-    /// Ends one running trial, chosen at random.
+    /// Ends the running trial whose time has come first.
     fn finish_one(&mut self) {
-        let running: Vec<TrialId> = self.study.in_state(TrialState::Running).map(|t| t.id).collect();
-        let trial = running[(self.draw() * running.len() as f64) as usize];
+        let first = self.ends.iter().min_by(|a, b| a.1.total_cmp(b.1)).map(|(trial, end)| (*trial, *end));
+        let (trial, end) = first.expect("something runs while the search goes on");
+        self.ends.remove(&trial);
+        self.now = end;
         let attempt = self.study.trials[&trial].running_attempt().unwrap();
         let (attempt, fidelity) = (attempt.number, attempt.until);
         let value = -curve(trial.0 + 1000 * self.seed, fidelity.0);
