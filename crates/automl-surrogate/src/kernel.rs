@@ -34,7 +34,7 @@ pub(crate) struct MaternLanes<const N: usize> {
 }
 
 /// Evaluates [`matern52`] at several distances, with the same bits as one by one.
-#[inline]
+#[inline(always)]
 pub(crate) fn matern52_lanes<const N: usize>(rho: [f64; N]) -> MaternLanes<N> {
     let scaled = rho.map(|rho| (5.0 * rho).sqrt());
     let mut values = decay(scaled);
@@ -51,7 +51,7 @@ pub(crate) fn matern52_lanes<const N: usize>(rho: [f64; N]) -> MaternLanes<N> {
 /// Without branches and calls, so that several lanes are computed at once: exponentials are a large
 /// part of a fit and of a search. `−x = k ln 2 + r` with `|r| <= ln 2 / 2`, then the Taylor series of
 /// `exp(r)`, whose 14th term is below 1e-17. Beyond 708, where the result is 3e-308, it stays constant.
-#[inline]
+#[inline(always)]
 fn decay<const N: usize>(x: [f64; N]) -> [f64; N] {
     /// Adding `1.5 · 2⁵²` leaves the nearest integer in the lowest bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;

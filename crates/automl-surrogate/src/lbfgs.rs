@@ -16,7 +16,9 @@ const MEMORY: usize = 8;
 const ARMIJO: f64 = 1e-4;
 /// Step lengths tried before a direction is given up.
 const BACKTRACKS_MAX: usize = 20;
-/// Largest coordinate change of a step taken without curvature information.
+/// Largest coordinate change of a step: variables are scaled so that curvature changes over about 1.
+const STEP_MAX: f64 = 1.0;
+/// The same for a step taken without curvature information.
 const FIRST_STEP_MAX: f64 = 0.5;
 
 /// When a minimisation ends.
@@ -110,7 +112,8 @@ fn line_search(
     function: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Step {
     let longest = direction.iter().fold(0.0, |max: f64, d| max.max(d.abs()));
-    let mut length = if without_curvature { (FIRST_STEP_MAX / longest).min(1.0) } else { 1.0 };
+    let step_max = if without_curvature { FIRST_STEP_MAX } else { STEP_MAX };
+    let mut length = (step_max / longest).min(1.0);
     for evaluations in 1..=BACKTRACKS_MAX {
         let moved: Vec<f64> = point.iter().zip(direction).map(|(x, d)| x + length * d).collect();
         let candidate = project(&moved, bounds);

@@ -21,6 +21,7 @@ mod likelihood;
 mod linalg;
 mod loops;
 mod optimize;
+mod pairs;
 mod prior;
 mod process;
 mod subset;

@@ -9,7 +9,10 @@
 use nalgebra::DMatrix;
 use thiserror::Error;
 
-use crate::loops::{dot, factor_in_place, forward_substitute, forward_substitute_lanes};
+use crate::loops::{
+    LANES, backward_substitute, dot, factor_in_place, forward_substitute, forward_substitute_lanes,
+    invert_from_factor,
+};
 
 /// First jitter, relative to the mean of the diagonal.
 const JITTER_MIN: f64 = 1e-10;
@@ -120,15 +123,12 @@ impl Cholesky {
 
     /// Replaces `b` by `L⁻¹ b`.
     pub fn solve_lower(&self, b: &mut [f64]) {
-        forward_substitute(self.lower.as_slice(), 0, b);
+        forward_substitute(self.lower.as_slice(), b);
     }
 
     /// Replaces `b` by `L⁻ᵀ b`.
     pub fn solve_upper(&self, b: &mut [f64]) {
-        for k in (0..self.size()).rev() {
-            let column = self.tail(k);
-            b[k] = (b[k] - dot(&column[1..], &b[k + 1..])) / column[0];
-        }
+        backward_substitute(self.lower.as_slice(), b);
     }
 
     /// Returns `C⁻¹ b`.
@@ -140,32 +140,21 @@ impl Cholesky {
     }
 
     /// Replaces each lane of `b` (row-major, one right-hand side a lane) by `L⁻¹` times it.
-    pub(crate) fn solve_lower_lanes<const LANES: usize>(&self, b: &mut [[f64; LANES]]) {
-        forward_substitute_lanes(self.lower.as_slice(), b);
+    #[inline(always)]
+    pub(crate) fn solve_lower_lanes(&self, b: &mut [[f64; LANES]]) {
+        forward_substitute_lanes(self.lower.as_slice(), self.size(), b);
     }
 
     /// Writes the lower triangle of `C⁻¹ = L⁻ᵀ L⁻¹` into `inverse`; what is above it is unspecified.
     ///
+    /// `workspace` is overwritten; keeping it saves its allocation.
+    ///
     /// # Panics
     /// Panics unless `inverse` has the size of this factor.
-    pub fn inverse_lower(&self, inverse: &mut DMatrix<f64>) {
+    pub(crate) fn inverse_lower(&self, workspace: &mut Vec<[f64; LANES]>, inverse: &mut DMatrix<f64>) {
         let size = self.size();
         assert_eq!(inverse.shape(), (size, size), "the inverse has the size of the matrix");
-        inverse.fill(0.0);
-        let data = inverse.as_mut_slice();
-        for (j, column) in data.chunks_exact_mut(size.max(1)).enumerate() {
-            column[j] = 1.0;
-            forward_substitute(self.lower.as_slice(), j, column);
-        }
-        // Entry (i, j) needs columns i and j from row i down, which later entries overwrite.
-        for j in 0..size {
-            let (head, later) = data.split_at_mut((j + 1) * size);
-            let column = &mut head[j * size..];
-            column[j] = dot(&column[j..], &column[j..]);
-            for (i, other) in (j + 1..size).zip(later.chunks_exact(size)) {
-                column[i] = dot(&column[i..], &other[i..]);
-            }
-        }
+        invert_from_factor(self.lower.as_slice(), size, workspace, inverse.as_mut_slice());
     }
 
     /// Adds one row and column to the factored matrix, in O(n²).
@@ -188,22 +177,14 @@ impl Cholesky {
         }
         self.lower[(size, size)] = pivot;
     }
-
-    /// Column `k` from its pivot downwards.
-    fn tail(&self, k: usize) -> &[f64] {
-        let size = self.size();
-        &self.lower.as_slice()[k * size + k..(k + 1) * size]
-    }
 }
 
 fn check_finite(matrix: &DMatrix<f64>) -> Result<(), CholeskyError> {
     let size = matrix.nrows();
-    for column in 0..size {
-        for row in column..size {
-            let value = matrix[(row, column)];
-            if !value.is_finite() {
-                return Err(CholeskyError::NotFinite { size, row, column, value });
-            }
+    for (column, values) in matrix.as_slice().chunks_exact(size.max(1)).enumerate() {
+        if let Some(below) = values[column..].iter().position(|value| !value.is_finite()) {
+            let row = column + below;
+            return Err(CholeskyError::NotFinite { size, row, column, value: values[row] });
         }
     }
     Ok(())
@@ -233,16 +214,18 @@ mod tests {
 
     #[test]
     fn solve_and_inverse_undo_the_matrix() {
-        let matrix = covariance(70);
-        let factor = Cholesky::new(&matrix).unwrap();
-        let b: Vec<f64> = (0..70).map(f64::from).collect();
-        let x = nalgebra::DVector::from_vec(factor.solve(&b));
-        assert!((&matrix * x - nalgebra::DVector::from_vec(b)).abs().max() < 1e-9);
-        let mut inverse = DMatrix::zeros(70, 70);
-        factor.inverse_lower(&mut inverse);
-        inverse.fill_upper_triangle_with_lower_triangle();
-        let residual = matrix * inverse - DMatrix::identity(70, 70);
-        assert!(residual.abs().max() < 1e-10);
+        for size in [1, 3, 8, 13, 70] {
+            let matrix = covariance(size);
+            let factor = Cholesky::new(&matrix).unwrap();
+            let b: Vec<f64> = (0..size).map(|i| i as f64).collect();
+            let x = nalgebra::DVector::from_vec(factor.solve(&b));
+            assert!((&matrix * x - nalgebra::DVector::from_vec(b)).abs().max() < 1e-9);
+            let mut inverse = DMatrix::zeros(size, size);
+            factor.inverse_lower(&mut vec![[f64::NAN; LANES]; 2], &mut inverse);
+            inverse.fill_upper_triangle_with_lower_triangle();
+            let residual = matrix * inverse - DMatrix::identity(size, size);
+            assert!(residual.abs().max() < 1e-10, "size {size}");
+        }
     }
 
     #[test]

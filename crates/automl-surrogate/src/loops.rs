@@ -1,41 +1,90 @@
 //! The inner loops of the dense algebra, written so that their results do not depend on the machine.
 //!
-//! Matrices are column-major slices of `n²` numbers. Blocks and unrolling change only the order in which
-//! *elements* are visited: every element subtracts its products in ascending order of the summation
-//! index, so that the bits depend neither on the block size nor on the vector width. General-purpose
-//! kernels choose fused multiply-add at run time and would not keep that promise.
+//! Matrices are column-major slices of `n²` numbers. Blocks are small enough to stay in registers, and
+//! change only the order in which *elements* are visited: every element subtracts its products in
+//! ascending order of the summation index, so that the bits depend neither on the block size nor on the
+//! vector width. Therefore the loops may run with whatever vectors the processor has ([`vectorised`]):
+//! the compiler never contracts a product and a sum into one rounding, as general-purpose kernels do.
 
-use std::ops::Range;
+/// Right-hand sides, rows or pairs that are computed at once.
+pub(crate) const LANES: usize = 8;
+/// Rows of a block; four rows of eight lanes fill half the vector registers.
+const ROWS: usize = 4;
 
-/// Columns of a panel, and of a block applied to a panel: 64 columns of 64 rows fill 32 KiB.
-const BLOCK: usize = 64;
-/// Columns that are applied in one pass over the target.
-const UNROLL: usize = 4;
+/// Runs `loops` compiled for the widest vectors that the processor is known to have.
+///
+/// Only what is inlined into the closure profits.
+#[inline(always)]
+pub(crate) fn vectorised<R>(loops: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(loops)
+}
 
 /// Replaces a symmetric matrix, given by its lower triangle, by its Cholesky factor.
 ///
 /// Returns false at the first pivot that is not a positive finite number.
 pub(crate) fn factor_in_place(data: &mut [f64], size: usize) -> bool {
-    for panel in (0..size).step_by(BLOCK) {
-        let end = (panel + BLOCK).min(size);
-        for block in (0..panel).step_by(BLOCK) {
-            for rows in (panel..size).step_by(BLOCK) {
-                for j in panel..end.min(rows + BLOCK) {
-                    update_column(data, size, j, block..block + BLOCK, rows.max(j)..(rows + BLOCK).min(size));
+    vectorised(
+        #[inline(always)]
+        || {
+            // The first panel is the odd one, so that below every other panel the rows come in fours.
+            let mut panel = 0;
+            let mut end = if size.is_multiple_of(ROWS) { ROWS.min(size) } else { size % ROWS };
+            while panel < size {
+                update_panel(data, size, panel);
+                if !(panel..end).all(|j| finish_column(data, size, panel, j)) {
+                    return false;
                 }
+                (panel, end) = (end, end + ROWS);
             }
-        }
-        for j in panel..end {
-            update_column(data, size, j, panel..j, j..size);
-            if !scale_column(&mut data[j * size..(j + 1) * size], j) {
-                return false;
-            }
+            true
+        },
+    )
+}
+
+/// Subtracts `L[j, k] · L[i, k]` for all `k < panel` from the [`ROWS`] columns that start at `panel`.
+#[inline(always)]
+fn update_panel(data: &mut [f64], size: usize, panel: usize) {
+    if panel == 0 {
+        return;
+    }
+    let (before, target) = data.split_at_mut(panel * size);
+    let mut row = panel;
+    while row + 2 * ROWS <= size {
+        update_block::<{ 2 * ROWS }>(before, target, size, panel, row);
+        row += 2 * ROWS;
+    }
+    if row < size {
+        update_block::<ROWS>(before, target, size, panel, row);
+    }
+}
+
+#[inline(always)]
+fn update_block<const N: usize>(before: &[f64], target: &mut [f64], size: usize, panel: usize, row: usize) {
+    let mut block: [[f64; N]; ROWS] = std::array::from_fn(|j| *chunk(&target[j * size + row..]));
+    for column in before.chunks_exact(size) {
+        let (factors, values): (&[f64; ROWS], &[f64; N]) = (chunk(&column[panel..]), chunk(&column[row..]));
+        for (sums, factor) in block.iter_mut().zip(factors) {
+            subtract_product(sums, *factor, values);
         }
     }
-    true
+    for (j, sums) in block.iter().enumerate() {
+        target[j * size + row..][..N].copy_from_slice(sums);
+    }
+}
+
+/// Subtracts the columns of the panel before `j` from column `j`, and divides by the root of its pivot.
+#[inline(always)]
+fn finish_column(data: &mut [f64], size: usize, panel: usize, j: usize) -> bool {
+    let (before, from_j) = data.split_at_mut(j * size);
+    let column = &mut from_j[..size];
+    for earlier in before[panel * size..].chunks_exact(size) {
+        subtract_products(&mut column[j..], [earlier[j]], [&earlier[j..]]);
+    }
+    scale_column(column, j)
 }
 
 /// Divides column `j` by the root of its pivot, and clears what is above it.
+#[inline(always)]
 fn scale_column(column: &mut [f64], j: usize) -> bool {
     let pivot = column[j];
     if !(pivot > 0.0 && pivot.is_finite()) {
@@ -47,83 +96,149 @@ fn scale_column(column: &mut [f64], j: usize) -> bool {
     true
 }
 
-/// Subtracts `L[j, k] · L[rows, k]` from `L[rows, j]` for all `k` of `columns`.
-fn update_column(data: &mut [f64], size: usize, j: usize, columns: Range<usize>, rows: Range<usize>) {
-    let (before, from_j) = data.split_at_mut(j * size);
-    let target = &mut from_j[rows.clone()];
-    let factor = |k: usize| before[k * size + j];
-    let column = |k: usize| &before[k * size + rows.start..k * size + rows.end];
-    let mut k = columns.start;
-    while k + UNROLL <= columns.end {
-        let factors = std::array::from_fn(|i| factor(k + i));
-        subtract_products::<UNROLL>(target, factors, std::array::from_fn(|i| column(k + i)));
-        k += UNROLL;
-    }
-    for k in k..columns.end {
-        subtract_products(target, [factor(k)], [column(k)]);
-    }
-}
-
-/// Replaces `b` by `L⁻¹ b`; the first `start` entries of `b` are known to be 0.
-pub(crate) fn forward_substitute(lower: &[f64], start: usize, b: &mut [f64]) {
+/// Replaces `b` by `L⁻¹ b`.
+pub(crate) fn forward_substitute(lower: &[f64], b: &mut [f64]) {
     let size = b.len();
-    for block in (start..size).step_by(UNROLL) {
-        let end = (block + UNROLL).min(size);
-        for k in block..end {
-            let column = &lower[k * size..(k + 1) * size];
-            b[k] /= column[k];
-            let pivot = b[k];
-            subtract_products(&mut b[k + 1..end], [pivot], [&column[k + 1..end]]);
-        }
-        let (solved, rest) = b.split_at_mut(end);
-        let column = |k: usize| &lower[k * size + end..(k + 1) * size];
-        if end == block + UNROLL {
-            let pivots = std::array::from_fn(|i| solved[block + i]);
-            subtract_products::<UNROLL>(rest, pivots, std::array::from_fn(|i| column(block + i)));
-        }
-    }
-}
-
-/// Forward substitution of several right-hand sides, one a lane.
-pub(crate) fn forward_substitute_lanes<const LANES: usize>(lower: &[f64], b: &mut [[f64; LANES]]) {
-    let size = b.len();
-    for block in (0..size).step_by(UNROLL) {
-        let end = (block + UNROLL).min(size);
-        for k in block..end {
-            let pivot = lower[k * size + k];
-            b[k] = b[k].map(|value| value / pivot);
-            for i in k + 1..end {
-                b[i] = subtract_product(b[i], lower[k * size + i], &b[k]);
-            }
-        }
-        let (solved, rest) = b.split_at_mut(end);
-        if end == block + UNROLL {
-            let pivots: [[f64; LANES]; UNROLL] = std::array::from_fn(|i| solved[block + i]);
-            let below = |k: usize| &lower[k * size + end..][..rest.len()];
-            let columns: [&[f64]; UNROLL] = std::array::from_fn(|i| below(block + i));
-            for (i, row) in rest.iter_mut().enumerate() {
-                let mut reduced = *row;
-                for k in 0..UNROLL {
-                    reduced = subtract_product(reduced, columns[k][i], &pivots[k]);
+    vectorised(
+        #[inline(always)]
+        || {
+            for block in (0..size).step_by(ROWS) {
+                let end = (block + ROWS).min(size);
+                for k in block..end {
+                    let column = &lower[k * size..(k + 1) * size];
+                    b[k] /= column[k];
+                    let pivot = b[k];
+                    subtract_products(&mut b[k + 1..end], [pivot], [&column[k + 1..end]]);
                 }
-                *row = reduced;
+                let (solved, rest) = b.split_at_mut(end);
+                let column = |k: usize| &lower[k * size + end..(k + 1) * size];
+                if end == block + ROWS {
+                    let pivots = std::array::from_fn(|i| solved[block + i]);
+                    subtract_products::<ROWS>(rest, pivots, std::array::from_fn(|i| column(block + i)));
+                }
             }
-        }
+        },
+    );
+}
+
+/// Replaces `b` by `L⁻ᵀ b`.
+pub(crate) fn backward_substitute(lower: &[f64], b: &mut [f64]) {
+    let size = b.len();
+    vectorised(
+        #[inline(always)]
+        || {
+            for k in (0..size).rev() {
+                let column = &lower[k * size + k..(k + 1) * size];
+                b[k] = (b[k] - inner_product(&column[1..], &b[k + 1..])) / column[0];
+            }
+        },
+    );
+}
+
+/// Forward substitution of several right-hand sides, one a lane; their first `size − b.len()` entries
+/// are 0 and left out.
+#[inline(always)]
+pub(crate) fn forward_substitute_lanes(lower: &[f64], size: usize, b: &mut [[f64; LANES]]) {
+    let mut row = 0;
+    while row + ROWS <= b.len() {
+        substitute_rows::<ROWS>(lower, size, row, b);
+        row += ROWS;
+    }
+    while row < b.len() {
+        substitute_rows::<1>(lower, size, row, b);
+        row += 1;
     }
 }
 
-fn subtract_product<const LANES: usize>(
-    mut row: [f64; LANES],
-    factor: f64,
-    x: &[f64; LANES],
-) -> [f64; LANES] {
-    for (value, x) in row.iter_mut().zip(x) {
-        *value -= factor * x;
+#[inline(always)]
+fn substitute_rows<const N: usize>(lower: &[f64], size: usize, row: usize, b: &mut [[f64; LANES]]) {
+    let first = size - b.len();
+    let columns = lower[first * size..].chunks_exact(size);
+    let (solved, rest) = b.split_at_mut(row);
+    let mut block: [[f64; LANES]; N] = *chunk(rest);
+    for (column, x) in columns.zip(solved.iter()) {
+        let factors: &[f64; N] = chunk(&column[first + row..]);
+        for (sums, factor) in block.iter_mut().zip(factors) {
+            subtract_product(sums, *factor, x);
+        }
     }
-    row
+    for i in 0..N {
+        let pivot = lower[(first + row + i) * (size + 1)];
+        block[i] = block[i].map(|value| value / pivot);
+        for below in i + 1..N {
+            let x = block[i];
+            subtract_product(&mut block[below], lower[(first + row + i) * size + first + row + below], &x);
+        }
+    }
+    rest[..N].copy_from_slice(&block);
+}
+
+/// Writes the lower triangle of `L⁻ᵀ L⁻¹` to `inverse`; what is above it is unspecified.
+///
+/// `workspace` receives `L⁻¹`: for every eight columns their rows from the diagonal down.
+pub(crate) fn invert_from_factor(
+    lower: &[f64],
+    size: usize,
+    workspace: &mut Vec<[f64; LANES]>,
+    inverse: &mut [f64],
+) {
+    let start_of = |first: usize| first / LANES * size - first.saturating_sub(LANES) * (first / LANES) / 2;
+    workspace.clear();
+    workspace.resize(start_of(size.next_multiple_of(LANES)), [0.0; LANES]);
+    vectorised(
+        #[inline(always)]
+        || {
+            for first in (0..size).step_by(LANES) {
+                let block = &mut workspace[start_of(first)..][..size - first];
+                block.iter_mut().take(LANES).enumerate().for_each(|(lane, row)| row[lane] = 1.0);
+                forward_substitute_lanes(lower, size, block);
+            }
+            for a in (0..size).step_by(LANES) {
+                let left = &workspace[start_of(a)..][..size - a];
+                for b in (0..=a).step_by(LANES) {
+                    let right = &workspace[start_of(b) + a - b..][..size - a];
+                    for half in (0..LANES).step_by(ROWS) {
+                        let products = inner_products(left, right, half);
+                        for (row, b) in products.iter().zip(b + half..size) {
+                            let height = LANES.min(size - a);
+                            inverse[b * size + a..][..height].copy_from_slice(&row[..height]);
+                        }
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// `Σ_i right[i][half + r] · left[i]` for `r < ROWS`.
+#[inline(always)]
+fn inner_products(left: &[[f64; LANES]], right: &[[f64; LANES]], half: usize) -> [[f64; LANES]; ROWS] {
+    let mut block = [[0.0; LANES]; ROWS];
+    for (x, y) in left.iter().zip(right) {
+        let factors: &[f64; ROWS] = chunk(&y[half..]);
+        for (sums, factor) in block.iter_mut().zip(factors) {
+            for (sum, x) in sums.iter_mut().zip(x) {
+                *sum += factor * x;
+            }
+        }
+    }
+    block
+}
+
+#[inline(always)]
+fn chunk<T, const N: usize>(values: &[T]) -> &[T; N] {
+    values.first_chunk().expect("the caller counts what is left")
+}
+
+#[inline(always)]
+fn subtract_product<const N: usize>(sums: &mut [f64; N], factor: f64, x: &[f64; N]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum -= factor * x;
+    }
 }
 
 /// Subtracts `factors[k] · columns[k]` from `target`, in ascending order of `k`.
+#[inline(always)]
 fn subtract_products<const N: usize>(target: &mut [f64], factors: [f64; N], columns: [&[f64]; N]) {
     let columns = columns.map(|column| &column[..target.len()]);
     for (i, value) in target.iter_mut().enumerate() {
@@ -135,10 +250,15 @@ fn subtract_products<const N: usize>(target: &mut [f64], factors: [f64; N], colu
 
 /// Inner product in a fixed order: eight partial sums, added in pairs.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const WIDTH: usize = 8;
-    let mut partial = [0.0; WIDTH];
-    let (left, left_rest) = a.as_chunks::<WIDTH>();
-    let (right, right_rest) = b.as_chunks::<WIDTH>();
+    inner_product(a, b)
+}
+
+/// [`dot`] for use inside [`vectorised`].
+#[inline(always)]
+fn inner_product(a: &[f64], b: &[f64]) -> f64 {
+    let mut partial = [0.0; LANES];
+    let (left, left_rest) = a.as_chunks::<LANES>();
+    let (right, right_rest) = b.as_chunks::<LANES>();
     for (x, y) in left.iter().zip(right) {
         for ((sum, x), y) in partial.iter_mut().zip(x).zip(y) {
             *sum += x * y;
@@ -156,42 +276,45 @@ mod tests {
     use super::*;
     use crate::draws::Draws;
 
-    const SIZE: usize = 150;
-
-    fn covariance() -> Vec<f64> {
+    fn covariance(size: usize) -> Vec<f64> {
         let draws = Draws::new(1);
         let entry = |i: usize, j: usize| draws.uniform(i.min(j) as u64, i.max(j) as u64);
-        let diagonal = |i: usize, j: usize| if i == j { SIZE as f64 } else { 0.0 };
-        (0..SIZE * SIZE).map(|k| entry(k / SIZE, k % SIZE) + diagonal(k / SIZE, k % SIZE)).collect()
+        let diagonal = |i: usize, j: usize| if i == j { size as f64 } else { 0.0 };
+        (0..size * size).map(|k| entry(k / size, k % size) + diagonal(k / size, k % size)).collect()
     }
 
     #[test]
-    fn blocking_does_not_change_a_bit() {
-        let mut plain = covariance();
-        for j in 0..SIZE {
-            for i in j..SIZE {
-                for k in 0..j {
-                    plain[j * SIZE + i] -= plain[k * SIZE + j] * plain[k * SIZE + i];
+    fn neither_blocks_nor_vectors_change_a_bit() {
+        for size in [3, 4, 5, 11, 12, 13, 14, 67] {
+            let mut plain = covariance(size);
+            for j in 0..size {
+                for i in j..size {
+                    for k in 0..j {
+                        plain[j * size + i] -= plain[k * size + j] * plain[k * size + i];
+                    }
                 }
+                assert!(scale_column(&mut plain[j * size..(j + 1) * size], j));
             }
-            assert!(scale_column(&mut plain[j * SIZE..(j + 1) * SIZE], j));
+            let mut blocked = covariance(size);
+            assert!(factor_in_place(&mut blocked, size));
+            assert_eq!(blocked, plain, "size {size}");
         }
-        let mut blocked = covariance();
-        assert!(factor_in_place(&mut blocked, SIZE));
-        assert_eq!(blocked, plain);
     }
 
     #[test]
     fn lanes_have_the_bits_of_single_substitutions() {
-        let mut lower = covariance();
-        assert!(factor_in_place(&mut lower, SIZE));
-        let draws = Draws::new(2);
-        let mut lanes: Vec<[f64; 8]> =
-            (0..SIZE as u64).map(|i| std::array::from_fn(|lane| draws.uniform(i, lane as u64))).collect();
-        let mut single: Vec<f64> = lanes.iter().map(|row| row[5]).collect();
-        forward_substitute_lanes(&lower, &mut lanes);
-        forward_substitute(&lower, 0, &mut single);
-        assert_eq!(lanes.iter().map(|row| row[5]).collect::<Vec<_>>(), single);
+        for (size, zeros) in [(67, 0), (67, 9), (5, 4)] {
+            let mut lower = covariance(size);
+            assert!(factor_in_place(&mut lower, size));
+            let draws = Draws::new(2);
+            let row = |i| std::array::from_fn(|lane| draws.uniform(i, lane as u64));
+            let mut lanes: Vec<[f64; LANES]> = (zeros as u64..size as u64).map(row).collect();
+            let mut single = vec![0.0; zeros];
+            single.extend(lanes.iter().map(|row| row[5]));
+            forward_substitute_lanes(&lower, size, &mut lanes);
+            forward_substitute(&lower, &mut single);
+            assert_eq!(lanes.iter().map(|row| row[5]).collect::<Vec<_>>(), single[zeros..]);
+        }
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //!
 //! Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
 
-use crate::kernel::{Hyperparameters, Kernel, matern52, matern52_lanes};
+use crate::kernel::{Hyperparameters, Kernel, matern52_lanes};
 use crate::linalg::{Cholesky, CholeskyError};
-use crate::loops::dot;
+use crate::loops::{LANES, dot, vectorised};
+use crate::pairs::Pairs;
 use crate::training::TrainingSet;
 
 /// Smallest posterior variance, relative to `s²`: rounding could make it negative at a data point.
@@ -16,8 +17,6 @@ const VARIANCE_MIN: f64 = 1e-12;
 const PIVOT_MIN: f64 = 1e-10;
 /// Noise variance of a believed result, in squared standardised units.
 const BELIEF_NOISE: f64 = 1e-6;
-/// Rows predicted at once.
-const LANES: usize = 8;
 /// Noise variance above which the best target is no longer a fair incumbent.
 const NOISY: f64 = 1e-3;
 
@@ -61,14 +60,10 @@ impl GaussianProcess {
     /// Panics unless there is one lengthscale a column.
     pub fn condition(data: TrainingSet, hyperparameters: Hyperparameters) -> Result<Self, CholeskyError> {
         let kernel = Kernel::new(data.columns(), &hyperparameters);
-        let n = data.len();
-        let matrix = nalgebra::DMatrix::from_fn(n, n, |a, b| match a.cmp(&b) {
-            std::cmp::Ordering::Less => 0.0,
-            std::cmp::Ordering::Equal => {
-                kernel.signal_variance() + hyperparameters.noise_variance / data.counts()[a]
-            }
-            std::cmp::Ordering::Greater => kernel.covariance(data.row(a), data.row(b)),
-        });
+        let mut pairs = Pairs::new(&data);
+        pairs.fill(&hyperparameters);
+        let mut matrix = nalgebra::DMatrix::zeros(data.len(), data.len());
+        pairs.write_matrix(&hyperparameters, data.counts(), &mut matrix);
         let factor = Cholesky::new(&matrix)?;
         let alpha = factor.solve(data.targets());
         Ok(Self { data, hyperparameters, kernel, factor, alpha })
@@ -102,11 +97,21 @@ impl GaussianProcess {
     /// Predicts many rows.
     pub fn predict(&self, rows: &[Vec<f64>]) -> Vec<Prediction> {
         let mut workspace = vec![[0.0; LANES]; self.data.len()];
-        rows.chunks(LANES).flat_map(|chunk| self.predict_lanes(chunk, &mut workspace)).collect()
+        let mut predictions = Vec::with_capacity(rows.len());
+        vectorised(
+            #[inline(always)]
+            || {
+                for chunk in rows.chunks(LANES) {
+                    self.predict_lanes(chunk, &mut workspace, &mut predictions);
+                }
+            },
+        );
+        predictions
     }
 
     /// Predicts up to [`LANES`] rows at once, one a lane.
-    fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]]) -> Vec<Prediction> {
+    #[inline(always)]
+    fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]], found: &mut Vec<Prediction>) {
         let columns: Vec<[f64; LANES]> = (0..self.data.columns().len())
             .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
             .collect();
@@ -126,9 +131,10 @@ impl GaussianProcess {
             }
         }
         let predictions = means.iter().zip(explained).take(rows.len());
-        predictions.map(|(&mean, explained)| self.prediction(mean, explained)).collect()
+        found.extend(predictions.map(|(&mean, explained)| self.prediction(mean, explained)));
     }
 
+    #[inline(always)]
     fn squared_distances(&self, columns: &[[f64; LANES]], row: &[f64]) -> [f64; LANES] {
         let mut rho = [0.0; LANES];
         for (i, (values, &precision)) in columns.iter().zip(self.kernel.precisions()).enumerate() {
@@ -153,12 +159,7 @@ impl GaussianProcess {
         let dimension = self.data.columns().len();
         assert_eq!(row.len(), dimension, "one entry a column");
         let n = self.data.len();
-        let (mut v, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for j in 0..n {
-            let matern = matern52(self.kernel.squared_distance(row, self.data.row(j)));
-            v.push(self.kernel.signal_variance() * matern.value);
-            slopes.push(-self.kernel.signal_variance() * matern.slope_weight);
-        }
+        let (mut v, slopes) = self.cross_covariances(row);
         let mean = dot(&v, &self.alpha);
         self.factor.solve_lower(&mut v);
         let explained = dot(&v, &v);
@@ -181,6 +182,33 @@ impl GaussianProcess {
             gradient.variance[i] *= factor;
         }
         gradient
+    }
+
+    /// Covariances of `row` with the data, and `−s² W` beside them.
+    fn cross_covariances(&self, row: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let n = self.data.len();
+        let signal = self.kernel.signal_variance();
+        let blocks = n.div_ceil(LANES);
+        let (mut values, mut slopes) = (vec![[0.0; LANES]; blocks], vec![[0.0; LANES]; blocks]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (rho, j) in values.as_flattened_mut().iter_mut().zip(0..n) {
+                    *rho = self.kernel.squared_distance(row, self.data.row(j));
+                }
+                for (values, slopes) in values.iter_mut().zip(&mut slopes) {
+                    let matern = matern52_lanes(*values);
+                    *values = matern.values.map(|value| signal * value);
+                    *slopes = matern.slope_weights.map(|weight| -signal * weight);
+                }
+            },
+        );
+        let shorten = |blocks: Vec<[f64; LANES]>| {
+            let mut flat = blocks.into_flattened();
+            flat.truncate(n);
+            flat
+        };
+        (shorten(values), shorten(slopes))
     }
 
     fn prediction(&self, mean: f64, explained: f64) -> Prediction {
