@@ -51,3 +51,43 @@ fn resumed_studies_find_their_program_from_anywhere() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(env.objects("trials s --json").len(), 4);
 }
+
+#[test]
+fn trials_that_the_log_lost_are_set_aside() {
+    let env = TestEnv::new();
+    env.search("--trials 4 --name s --parallel 1");
+    let journal = env.root().join("s/events.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    let third = text
+        .lines()
+        .position(|line| line.contains("trial_suggested") && line.contains("\"trial\":3"))
+        .unwrap();
+    let kept: Vec<&str> = text.lines().take(third - 1).collect();
+    fs::write(&journal, kept.join("\n") + "\n").unwrap();
+    fs::remove_dir_all(env.root().join("s/store")).unwrap();
+
+    let resumed = env.automl("resume s");
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("the log has lost its end"), "{}", resumed.stderr);
+    assert!(env.root().join("s/trials/00004.lost-1").exists());
+    let trials = env.objects("trials s --json");
+    assert!(trials.iter().all(|t| t["state"] == "complete"), "{trials:?}");
+}
+
+#[test]
+fn a_budget_below_what_was_started_is_refused() {
+    let env = TestEnv::new();
+    env.search("--trials 4 --name s");
+    let refused = env.automl("resume s --trials 2");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("the study has 4 trials already"), "{}", refused.stderr);
+}
+
+#[test]
+fn the_next_command_finds_the_study_again() {
+    let env = TestEnv::new();
+    let ran = env.search("--trials 1 --name s --root elsewhere");
+    let next = ran.stdout.lines().find_map(|line| line.strip_prefix("next")).unwrap().trim().to_string();
+    let arguments = next.strip_prefix("automl ").unwrap();
+    assert_eq!(env.automl(arguments).code, 0, "{next}");
+}

@@ -120,10 +120,11 @@ fn study_exit(error: &StudyError) -> Exit {
         | StudyError::Exists { .. }
         | StudyError::Missing { .. }
         | StudyError::Fidelity { .. }
+        | StudyError::TooFewTrials { .. }
         | StudyError::Patterns(_)
         | StudyError::GpuList { .. } => Exit::Usage,
         StudyError::NotWritable { .. } | StudyError::Program(_) => Exit::Environment,
-        StudyError::Recipe(_) => Exit::Damaged,
+        StudyError::Recipe(_) | StudyError::Damaged { .. } => Exit::Damaged,
         StudyError::Realise(error) => match error {
             RecipeError::SecretMissing { .. } => Exit::Environment,
             RecipeError::NotUtf8 { .. } | RecipeError::Write { .. } => Exit::Usage,

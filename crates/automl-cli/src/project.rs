@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use crate::exit::Failure;
+use automl::StudyDir;
 use automl_config::{Catalog, Settings};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ const SETTINGS_FILE: &str = "automl.toml";
 const DEFAULT_ROOT: &str = "studies";
 /// Variable that names a folder of network configs and schemas.
 const CATALOG_VARIABLE: &str = "AUTOML_CATALOG";
+/// Variable that names the root of studies.
+const ROOT_VARIABLE: &str = "AUTOML_ROOT";
 
 /// Settings shared by all commands in a folder.
 #[derive(Clone, Debug)]
@@ -52,6 +55,18 @@ impl Project {
 pub(crate) fn shown(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+/// Returns what names a study on a command line typed here: its name where it lies in the usual root,
+/// else its folder.
+pub(crate) fn study_word(dir: &StudyDir) -> String {
+    let usual = Global { root: env::var_os(ROOT_VARIABLE).map(PathBuf::from), ..Global::default() };
+    let in_usual_root = |project: Project| project.root.join(dir.name()) == dir.path();
+    if Project::open(&usual).is_ok_and(in_usual_root) {
+        return dir.name();
+    }
+    let path = shown(dir.path());
+    if path.contains('/') { path } else { format!("./{path}") }
 }
 
 fn find_upwards(from: &Path) -> Option<PathBuf> {

@@ -3,7 +3,8 @@
 //! Accepted: sign, digits, fraction, exponent, `nan`, `inf`, `infinity`, a trailing `%` or unit
 //! (dropped, nothing is converted), a whole-number ratio such as `9809/10000` (divided), and the
 //! wrappers of array libraries such as `tensor(0.5)`. Refused, because the first digits would be a
-//! wrong value: times `12:30`, dates `2026-03-07`, versions `1.2.3`, hashes `3fa9`.
+//! wrong value: times `12:30`, dates `2026-03-07`, versions `1.2.3`, hashes `3fa9`,
+//! grouped digits and decimal commas `1,234`.
 
 /// A number at the start of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,11 +72,19 @@ fn decimal(text: &[u8], sign: usize) -> Option<Number> {
     if let Some(ratio) = ratio(text, end).filter(|_| !fractional) {
         return Some(ratio);
     }
+    if !fractional && is_grouped(&text[end..]) {
+        return None;
+    }
     if !ends_here(&text[end..]) {
         return None;
     }
     let fractional = fractional || text.get(end) == Some(&b'%');
     Some(Number { value: parse(&text[..end])?, fractional, length: end })
+}
+
+/// Tells whether a comma and a digit follow: `1,234` may be a thousand or a decimal comma.
+fn is_grouped(rest: &[u8]) -> bool {
+    matches!(rest, [b',', digit, ..] if digit.is_ascii_digit())
 }
 
 fn digits(text: &[u8], from: usize) -> usize {
@@ -193,6 +202,8 @@ mod tests {
     #[test]
     fn other_things_are_refused() {
         for text in [
+            "1,234",
+            "0,5",
             "12:30:45",
             "2026-03-07",
             "1.2.3",

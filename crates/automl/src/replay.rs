@@ -3,9 +3,8 @@
 
 use crate::engine::{EventLog, LogError, history, records, sampler_for};
 use crate::files::StudyDir;
-use crate::study::{StudyError, exists};
+use crate::study::{StudyError, exists, whole_journal};
 use automl_core::{Event, Params, Study, TrialId};
-use automl_store::read_journal;
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +41,7 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let records = records(&read_journal(dir.path())?.records)?;
+    let records = records(&whole_journal(dir)?.records)?;
     let mut replay = Replay { events: 0, suggestions: 0, difference: None, other_version: None };
     let mut study: Option<Study> = None;
     for record in &records {

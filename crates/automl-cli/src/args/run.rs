@@ -152,6 +152,9 @@ pub(crate) struct MachineArgs {
     /// Longest time that an attempt may print nothing
     #[arg(long, value_name = "DURATION", env = "AUTOML_SILENCE_TIMEOUT", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) silence_timeout: Option<u64>,
+    /// Time between asking a program to end and killing it [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "AUTOML_GRACE", hide_env_values = true, value_parser = parse_duration)]
+    pub(crate) grace: Option<u64>,
     /// How often a failed trial is tried again where that may help [default: 1]
     #[arg(long, value_name = "N", env = "AUTOML_RETRY", hide_env_values = true)]
     pub(crate) retry: Option<u32>,

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::facts::{self, StudyState};
 use crate::output::{self, Output, stdout_paint};
-use crate::project::shown;
+use crate::project::{shown, study_word};
 use crate::render::paint::Style;
 use crate::render::summary::{self, Finish, Places};
 use crate::render::time::now_ms;
@@ -43,7 +43,10 @@ pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Resul
     let study = open.engine.study();
     let end = end.map_err(|error| {
         let mut failure = Failure::from(error);
-        failure.advise(&format!("running trials go on; `automl resume {}` carries on from here", dir.name()));
+        failure.advise(&format!(
+            "running trials go on; `automl resume {}` carries on from here",
+            study_word(dir)
+        ));
         failure
     })?;
     let exit = match end {
@@ -104,7 +107,8 @@ fn conclude(study: &Study, dir: &StudyDir, exit: Exit, output: Output) -> Result
         Some(reason) => Finish::Over(reason.to_string()),
         None => Finish::Stopped,
     };
-    let places = Places { best: shown(&dir.best_link()), spec: spec.as_deref().map(shown) };
+    let places =
+        Places { study: study_word(dir), best: shown(&dir.best_link()), spec: spec.as_deref().map(shown) };
     summary::lines(study, &finish, &places, stdout_paint()).iter().try_for_each(|line| output.data(line))
 }
 

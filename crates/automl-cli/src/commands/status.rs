@@ -35,6 +35,9 @@ pub(super) fn run(args: &StatusArgs, project: &Project, output: Output) -> Resul
 fn show(dir: &StudyDir, drawn: &mut usize, output: Output) -> Result<bool, Failure> {
     let view = look(dir)?;
     let (study, state) = (&view.study, StudyState::of(&view.study, view.engine.as_ref()));
+    if view.torn {
+        output.warn("the log breaks off within a record, as after a crash; `automl resume` mends what the other copy has");
+    }
     let running = matches!(state, StudyState::Running { .. });
     if output.json {
         output.object(&json::status(study, &state, spec_path(dir, study).as_deref(), now_ms()))?;

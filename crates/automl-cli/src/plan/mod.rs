@@ -155,6 +155,8 @@ fn machine(
     options.limits.wall_ms = choices.optional("trial-timeout", args.trial_timeout, trial_timeout, show);
     options.limits.silence_ms =
         choices.optional("silence-timeout", args.silence_timeout, silence_timeout, show);
+    options.limits.grace_ms =
+        choices.optional("grace", args.grace, None, show).unwrap_or(options.limits.grace_ms);
     options.retries = choices.or_default("retry", args.retry, retry, DEFAULT_RETRIES);
     options.max_consecutive_failures =
         choices.or_default("max-failures", args.max_failures, max_failures, DEFAULT_MAX_FAILURES);

@@ -11,6 +11,8 @@ const LABEL: usize = 14;
 /// Where the results of a study lie.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
+    /// What names the study on a command line.
+    pub(crate) study: String,
     /// Folder of the incumbent.
     pub(crate) best: String,
     /// The incumbent's spec, where the program takes one.
@@ -33,7 +35,7 @@ pub(crate) fn lines(study: &Study, finish: &Finish, places: &Places, paint: Pain
         Some(_) => lines.extend(best(study, places, paint)),
         None => lines.extend(nothing(study)),
     }
-    lines.push(field("next", &next(study, finish), paint));
+    lines.push(field("next", &next(study, finish, &places.study), paint));
     lines
 }
 
@@ -87,8 +89,7 @@ fn nothing(study: &Study) -> Vec<String> {
     std::iter::once("no trial succeeded".to_string()).chain(reason).collect()
 }
 
-fn next(study: &Study, finish: &Finish) -> String {
-    let name = &study.settings.study;
+fn next(study: &Study, finish: &Finish, name: &str) -> String {
     match (finish, study.incumbent().is_some()) {
         (Finish::Stopped, _) => format!("automl resume {name}"),
         (Finish::Over(_), true) => format!("automl trials {name}"),
@@ -110,8 +111,11 @@ mod tests {
     use automl_core::TrialId;
 
     fn summary(study: &Study, finish: &Finish) -> String {
-        let places =
-            Places { best: "studies/demo-1/best".into(), spec: Some("studies/demo-1/best_spec.yaml".into()) };
+        let places = Places {
+            study: "demo-1".into(),
+            best: "studies/demo-1/best".into(),
+            spec: Some("studies/demo-1/best_spec.yaml".into()),
+        };
         lines(study, finish, &places, Paint::new(false)).join("\n")
     }
 

@@ -8,6 +8,7 @@ use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, env_name};
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
+use crate::spec::is_secret;
 use automl_core::{Distribution, Parameter, SearchSpace, SpaceProblem};
 use std::collections::BTreeMap;
 
@@ -73,6 +74,17 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     })
 }
 
+/// Parameters are recorded and shown everywhere; a secret must not become one.
+fn refuse_secret(parameter: &Parameter, report: &mut Report) {
+    if is_secret(&parameter.name) {
+        let message =
+            format!("`{}` sounds like a secret, and parameters are recorded in clear", parameter.name);
+        report
+            .error(Position::in_flag(1), "", Code::BadValue, message)
+            .hint("set it as an environment variable of its own before calling automl; trials inherit it");
+    }
+}
+
 fn read_parameters(
     request: &CommandRequest,
     notes: &mut Vec<String>,
@@ -92,6 +104,7 @@ fn read_parameters(
             Ok(parsed) => {
                 let (parameter, note) = parsed.to_parameter();
                 check_parameter(&parsed, &parameter, &mut report);
+                refuse_secret(&parameter, &mut report);
                 notes.extend(note);
                 parameters
                     .retain(|known| known.name != parameter.name || is_flag_twice(request, text, known));

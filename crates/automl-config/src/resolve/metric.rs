@@ -69,6 +69,13 @@ pub(super) fn for_network(
 /// Resolves `NAME[:min|:max]` of a program of which nothing is known.
 pub(super) fn for_command(asked: &str, notes: &mut Vec<String>, report: &mut Report) -> Option<Objective> {
     let (metric, direction) = split(asked);
+    if let Some((_, word)) = metric.rsplit_once(':').filter(|(_, word)| is_almost_direction(word)) {
+        let message = format!("unknown direction `{word}`");
+        let hint =
+            format!("did you mean `:{}`?", if word.to_lowercase().starts_with("mi") { "min" } else { "max" });
+        report.error(Position::in_flag(1), "", Code::BadValue, message).hint(hint);
+        return None;
+    }
     if metric.trim().is_empty() {
         let problem = report.error(Position::in_flag(1), "", Code::MissingKey, "the metric has no name");
         problem.hint("write --metric NAME:min or NAME:max");
@@ -76,6 +83,12 @@ pub(super) fn for_command(asked: &str, notes: &mut Vec<String>, report: &mut Rep
     }
     let direction = direction.unwrap_or_else(|| by_name(&metric, notes));
     Some(Objective { metric, direction })
+}
+
+/// Tells whether a word was probably meant as a direction: `minn`, `MAX`, `maximum`.
+fn is_almost_direction(word: &str) -> bool {
+    let word = word.to_lowercase();
+    word.len() <= 10 && (word.starts_with("min") || word.starts_with("max"))
 }
 
 /// Splits off a direction; a colon followed by anything else belongs to the name.

@@ -272,7 +272,7 @@ impl Distribution {
                     (Scale::Log, _) => geometric(*low, *high, unit).clamp(*low, *high),
                     (Scale::Linear, None) => lerp(*low, *high, unit).clamp(*low, *high),
                     (Scale::Linear, Some(q)) => {
-                        (low + cell(unit, float_levels(*low, *high, *q)) as f64 * q).min(*high)
+                        decimal(low + cell(unit, float_levels(*low, *high, *q)) as f64 * q).min(*high)
                     }
                 })
             }
@@ -369,6 +369,11 @@ fn ln(value: f64) -> f64 {
     libm::log(value)
 }
 
+/// Rounds to 15 significant digits, so that three steps of 0.3 are 0.9 and not 0.8999999999999999.
+fn decimal(value: f64) -> f64 {
+    format!("{value:.14e}").parse().unwrap_or(value)
+}
+
 /// Index of the cell that holds a unit value.
 fn cell(unit: f64, levels: u64) -> u64 {
     ((unit.clamp(0.0, 1.0) * levels as f64).floor() as u64).min(levels - 1)
@@ -446,6 +451,7 @@ mod tests {
             }
         }
         assert_eq!(float(0.0, 1.0, Scale::Linear, Some(0.1)).cardinality(), Some(11));
+        assert_eq!(float(0.0, 1.0, Scale::Linear, Some(0.3)).from_unit(1.0), ParamValue::Float(0.9));
     }
 
     #[test]

@@ -103,6 +103,23 @@ impl Launcher {
         recipe.logs().iter().map(file).collect()
     }
 
+    /// Returns how many bytes of each log are older than the attempt that is about to start: files in
+    /// the results folder are kept over attempts, the streams are the attempt's own.
+    pub(crate) fn log_offsets(
+        &self,
+        recipe: &TrialRecipe,
+        trial: TrialId,
+        attempt: AttemptNumber,
+    ) -> Vec<u64> {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let logs = recipe.logs().iter().zip(self.log_files(recipe, trial, attempt));
+        let offset = |(source, file): (&LogSource, LogFile)| match source.origin {
+            LogOrigin::File(_) => size(&file.path),
+            LogOrigin::Stdout | LogOrigin::Stderr => 0,
+        };
+        logs.map(offset).collect()
+    }
+
     /// Returns the checkpoint that a trial can be carried on from after reaching a fidelity.
     pub(crate) fn checkpoint(&self, recipe: &TrialRecipe, trial: TrialId, at: Fidelity) -> Option<String> {
         let results = self.dir.results(trial);

@@ -3,7 +3,7 @@
 use crate::files::Tail;
 use automl_core::{Attempt, AttemptNumber, Event, TrialId};
 use automl_scrape::{Measurement, Metrics, Notes, Scraper, SourceKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One log of an attempt, in order of precedence.
@@ -18,8 +18,8 @@ pub(crate) struct LiveAttempt {
     trial: TrialId,
     number: AttemptNumber,
     logs: Vec<LiveLog>,
-    /// Whether the engine asked the attempt to end.
-    pub(crate) asked: bool,
+    /// Why the engine asked the attempt to end, if it did.
+    pub(crate) asked: Option<&'static str>,
 }
 
 struct LiveLog {
@@ -49,7 +49,7 @@ impl LiveAttempt {
             known_lines: attempt.series.last_line(source),
         };
         let logs = (0..).zip(files).map(open).collect();
-        LiveAttempt { trial, number: attempt.number, logs, asked: false }
+        LiveAttempt { trial, number: attempt.number, logs, asked: None }
     }
 
     /// Reads what is new and returns it as events.
@@ -107,11 +107,6 @@ fn merge_by_step(measurements: Vec<Measurement>) -> Vec<Measurement> {
         }
     }
     merged
-}
-
-/// Returns the present size of each log, 0 for those that do not exist.
-pub(crate) fn sizes<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<u64> {
-    paths.map(|path| std::fs::metadata(path).map_or(0, |m| m.len())).collect()
 }
 
 #[cfg(test)]

@@ -299,8 +299,7 @@ impl Engine {
     fn start(&mut self, trial: TrialId, until: Fidelity, slot: u32) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
-        let files = self.launcher.log_files(&self.recipe, trial, attempt);
-        let log_offsets = live::sizes(files.iter().map(|file| file.path.as_path()));
+        let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
         self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets })
     }
 
@@ -371,17 +370,17 @@ impl Engine {
         }
         match wish {
             Control::Drain => {}
-            Control::Stop => self.cancel_all(CancelMode::Graceful),
-            Control::Kill => self.cancel_all(CancelMode::Kill),
+            Control::Stop => self.cancel_all(CancelMode::Graceful, "ended on request"),
+            Control::Kill => self.cancel_all(CancelMode::Kill, "killed on request"),
         }
     }
 
-    fn cancel_all(&mut self, mode: CancelMode) {
+    fn cancel_all(&mut self, mode: CancelMode, why: &'static str) {
         let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             if let Some(live) = self.live.get_mut(&trial) {
-                live.asked = true;
+                live.asked = Some(why);
             }
             self.executor.cancel(&self.key(trial, number), mode);
         }
@@ -396,7 +395,7 @@ impl Engine {
         let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
-            self.cancel_all(CancelMode::Graceful);
+            self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }

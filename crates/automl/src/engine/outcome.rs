@@ -28,8 +28,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) notes: &'a [&'a Notes],
     /// Checkpoint to carry on from.
     pub(crate) checkpoint: Option<String>,
-    /// Whether the engine asked it to end.
-    pub(crate) asked: bool,
+    /// Why the engine asked it to end, if it did.
+    pub(crate) asked: Option<&'static str>,
     /// Advice of the first error pattern that its log matches.
     pub(crate) advice: Option<String>,
 }
@@ -43,7 +43,9 @@ impl Facts<'_> {
             Cause::Signal(signal) => {
                 self.failed(FailureKind::Signal, format!("ended by signal {}", signal_name(*signal)))
             }
-            Cause::Terminated => self.interrupted("ended on request", self.asked),
+            Cause::Terminated => {
+                self.interrupted(self.asked.unwrap_or("ended from outside"), self.asked.is_some())
+            }
             Cause::TimeLimit => self.failed(FailureKind::TimeLimit, "ran past its time limit".into()),
             Cause::Silent => self.failed(FailureKind::Silent, "printed nothing for too long".into()),
             Cause::Fenced => self.interrupted("ended because a newer attempt was started", false),
@@ -190,7 +192,7 @@ mod tests {
             objective: &objective,
             notes: &[notes],
             checkpoint: None,
-            asked: true,
+            asked: Some("ended on request"),
             advice: None,
         };
         facts.outcome()

@@ -34,6 +34,24 @@ pub enum StudyError {
         /// The folder looked into.
         path: PathBuf,
     },
+    /// A budget smaller than what has been started.
+    #[error(
+        "the study has {started} trials already; `--trials` is their number in all and must be above that, found {asked}"
+    )]
+    TooFewTrials {
+        /// The new budget.
+        asked: u64,
+        /// Trials started so far.
+        started: u64,
+    },
+    /// The readable copy of the log is damaged.
+    #[error("events.jsonl of {} is damaged: {what}; `automl resume` repairs it from the other copy", path.display())]
+    Damaged {
+        /// The study's folder.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A folder or file cannot be written.
     #[error("cannot write {}: {source}; choose another folder with `--root`", path.display())]
     NotWritable {

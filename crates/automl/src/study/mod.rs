@@ -8,4 +8,5 @@ mod view;
 pub use error::StudyError;
 pub use open::{OpenStudy, create, open};
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
+pub(crate) use view::whole_journal;
 pub use view::{View, exists, list, view};

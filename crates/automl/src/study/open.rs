@@ -9,7 +9,7 @@ use crate::dry_run::first_trial;
 use crate::engine::{Engine, EventLog, Parts};
 use crate::files::{self, StudyDir, find_program};
 use automl_config::TrialRecipe;
-use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings};
+use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::LocalExecutor;
 use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
@@ -86,12 +86,18 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     }
     let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
     let ready = Ready::check(&dir, &settings, recipe)?;
+    let mut notes = recovery.notes;
+    notes.extend(set_aside_unknown(&dir, log.study()));
+    let started = log.study().trials.len() as u64;
+    if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
+        return Err(StudyError::TooFewTrials { asked, started });
+    }
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
         let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
-    Ok(ready.open(dir, log, lock, recovery.notes, runner))
+    Ok(ready.open(dir, log, lock, notes, runner))
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.
@@ -110,6 +116,30 @@ fn clear_unborn(dir: &StudyDir) -> std::io::Result<()> {
     };
     absent_is_fine(std::fs::remove_dir_all(dir.path().join(files::STORE)))?;
     absent_is_fine(std::fs::remove_file(dir.path().join(files::JOURNAL)))
+}
+
+/// Moves the folders of trials aside that the log does not know: their numbers will be given again, and
+/// what lies there belongs to events that were lost. Returns what was done, for people.
+fn set_aside_unknown(dir: &StudyDir, study: &Study) -> Option<String> {
+    let next = study.next_trial();
+    let unknown = (next.0..).map(TrialId).take_while(|trial| dir.trial(*trial).exists());
+    let mut moved = Vec::new();
+    for trial in unknown {
+        let from = dir.trial(trial);
+        let free = |n: &u32| !from.with_extension(format!("lost-{n}")).exists();
+        let to = (1..).find(free).map(|n| from.with_extension(format!("lost-{n}")))?;
+        match std::fs::rename(&from, &to) {
+            Ok(()) => moved.push(trial.to_string()),
+            Err(error) => return Some(format!("cannot move {} aside: {error}", from.display())),
+        }
+    }
+    (!moved.is_empty()).then(|| {
+        format!(
+            "the log has lost its end: it does not know trial {}, whose folders are now {}/trials/*.lost-*",
+            moved.join(", "),
+            dir.path().display()
+        )
+    })
 }
 
 /// Writes what was asked for where people can read it.

@@ -4,7 +4,7 @@ use super::StudyError;
 use crate::engine::fold;
 use crate::files::{self, StudyDir};
 use automl_core::Study;
-use automl_store::{EngineInfo, read_journal, running_engine};
+use automl_store::{EngineInfo, JournalView, read_journal, running_engine};
 use std::path::Path;
 
 /// A study as a reader sees it: its state, and who works on it.
@@ -14,8 +14,9 @@ pub struct View {
     pub study: Study,
     /// The engine that works on it now.
     pub engine: Option<EngineInfo>,
-    /// What is damaged in the part that was read; the next engine mends it.
-    pub damage: Option<String>,
+    /// Whether the log breaks off within a record although no engine is writing one: the last moments
+    /// of a killed engine, or lost bytes.
+    pub torn: bool,
 }
 
 /// Looks at a study without taking it: works while an engine runs, writes nothing, waits for nobody.
@@ -26,8 +27,24 @@ pub fn view(dir: &StudyDir) -> Result<View, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
+    let journal = whole_journal(dir)?;
+    let engine = running_engine(dir.path());
+    let torn = journal.torn_tail_bytes > 0 && engine.is_none();
+    Ok(View { study: fold(&journal.records)?, engine, torn })
+}
+
+/// Reads a study's journal; one that is damaged before its end tells only a part of the story and is
+/// refused.
+pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
+    let damaged = |what: String| StudyError::Damaged { path: dir.path().to_path_buf(), what };
+    if !dir.path().join(files::JOURNAL).exists() {
+        return Err(damaged("the file is missing".into()));
+    }
     let journal = read_journal(dir.path())?;
-    Ok(View { study: fold(&journal.records)?, engine: running_engine(dir.path()), damage: journal.damage })
+    match journal.damage {
+        Some(what) => Err(damaged(what)),
+        None => Ok(journal),
+    }
 }
 
 /// Returns the names of the studies under a root, sorted.
