@@ -27,6 +27,7 @@ demo: build
 	$(AUTOML) run --network mal --params train.lr,train.wd
 
 test: torch
+	python3 -m unittest discover -q -s examples/mal_sample
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --locked
 else

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mal_sample");
 const SET: [&str; 14] = [
@@ -89,4 +90,26 @@ fn mal_is_searched_with_pauses_and_its_own_checkpoints() {
     let resumed = spec.lines().find(|line| line.contains("resume_training_checkpoint_path")).unwrap();
     assert!(resumed.contains("results/train/model_epoch_000"), "{resumed}");
     assert!(env.root().join("s/best_spec.yaml").exists());
+}
+
+#[test]
+fn missing_trainer_is_told_before_anything_is_created() {
+    let env = TestEnv::new();
+    small_split(&env, "train", 2);
+    small_split(&env, "val", 2);
+    let alone = env.path("automl");
+    fs::copy(env!("CARGO_BIN_EXE_automl"), &alone).unwrap();
+    let run = env.command("run --network mal --train-dataset train --eval-dataset val --gpus none");
+    let output = Command::new(&alone)
+        .args(run.get_args())
+        .current_dir(env.path(""))
+        .env("PATH", "/nowhere")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("`automl-torch` was not found beside automl or on the PATH"), "{said}");
+    assert!(said.contains("make build"), "{said}");
+    assert!(!env.root().exists(), "something was created");
 }
