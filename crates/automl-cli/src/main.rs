@@ -31,7 +31,18 @@ fn main() {
     if let (Some(RUNNER), Some(dir)) = (words.next().as_deref().and_then(OsStr::to_str), words.next()) {
         std::process::exit(automl_exec::runner_main(Path::new(&dir)));
     }
+    quiet_contained_panics();
     std::process::exit(run())
+}
+
+/// A panic that the store catches and mends is not for the user's eyes.
+fn quiet_contained_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !automl_store::panic_is_contained() {
+            report(panic);
+        }
+    }));
 }
 
 fn run() -> i32 {

@@ -136,7 +136,9 @@ fn direction_is_guessed_from_the_name() {
     request.metric = "val_loss".into();
     assert_eq!(
         resolve(&request).notes,
-        ["metric val_loss: minimize, because its name says `loss`; val_loss:max for the other"]
+        [
+            "metric val_loss: minimize, because of `loss` in `val_loss`, smaller is better; val_loss:max for the other"
+        ]
     );
 }
 

@@ -8,6 +8,7 @@
 //! long (`automl-scheduler`), where the log is kept (`automl-store`), how a trial is run
 //! (`automl-exec`), or what a network config looks like (`automl-config`).
 
+mod direction;
 mod event;
 mod ids;
 mod number;
@@ -20,6 +21,7 @@ mod value;
 
 pub mod rng;
 
+pub use direction::direction_by_name;
 pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
 pub use ids::{AttemptNumber, Fidelity, TrialId};
 pub use number::{as_json as number_as_json, from_text as number_from_text};

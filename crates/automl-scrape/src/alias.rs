@@ -4,7 +4,7 @@
 //! differ only in case, in `/` against `_`, or in the kind of blank are no aliases; `names.rs`
 //! treats them as the same name.
 
-use crate::direction::{Direction, direction_by_name};
+use automl_core::{Direction, direction_by_name};
 
 /// How far a spelling is from the name asked for; smaller is closer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

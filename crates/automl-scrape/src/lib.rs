@@ -49,11 +49,9 @@ mod pairs;
 mod position;
 mod text;
 
-mod direction;
 mod notes;
 
 pub use alias::aliases;
-pub use direction::{Direction, direction_by_name};
 pub use lines::MAX_LINE_BYTES;
 pub use notes::Notes;
 pub use rules::{MetricRules, Metrics, RuleError};

@@ -3,37 +3,7 @@
 use crate::nearest::did_you_mean;
 use crate::network::Metrics;
 use crate::problem::{Code, Position, Report};
-use automl_core::{Direction, Objective};
-
-/// Words in a metric's name that say that less is better.
-const FALLING: [&str; 26] = [
-    "loss",
-    "error",
-    "err",
-    "wer",
-    "cer",
-    "perplexity",
-    "ppl",
-    "mae",
-    "mse",
-    "rmse",
-    "mape",
-    "nll",
-    "fid",
-    "kid",
-    "latency",
-    "runtime",
-    "duration",
-    "time",
-    "cost",
-    "flops",
-    "memory",
-    "energy",
-    "regret",
-    "distance",
-    "deviation",
-    "entropy",
-];
+use automl_core::{Direction, Objective, direction_by_name};
 
 /// Resolves `NAME[:min|:max]` against a network's metrics; the report's file is the flag.
 pub(super) fn for_network(
@@ -105,41 +75,13 @@ fn split(text: &str) -> (String, Option<Direction>) {
 }
 
 fn by_name(metric: &str, notes: &mut Vec<String>) -> Direction {
-    match words(metric).iter().find_map(|word| falling(word)) {
-        Some(word) => {
-            notes.push(format!(
-                "metric {metric}: minimize, because its name says `{word}`; {metric}:max for the other"
-            ));
-            Direction::Minimize
-        }
-        None => {
-            notes.push(format!(
-                "metric {metric}: maximize, because its name says nothing else; {metric}:min for the other"
-            ));
-            Direction::Maximize
-        }
-    }
-}
-
-/// Whole words only: `certainty` is no `cer`. Longer words may be glued on (`valloss`).
-fn falling(word: &str) -> Option<&'static str> {
-    FALLING.into_iter().find(|known| word == *known || (known.len() >= 4 && word.ends_with(known)))
-}
-
-/// Splits at everything that is no letter, and where a capital follows a small letter.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut previous_small = false;
-    for c in name.chars() {
-        if !c.is_alphabetic() || (c.is_uppercase() && previous_small) {
-            words.push(String::new());
-        }
-        if c.is_alphabetic() {
-            words.last_mut().expect("there is always a word").extend(c.to_lowercase());
-        }
-        previous_small = c.is_lowercase();
-    }
-    words
+    let (direction, reason) = direction_by_name(metric);
+    let other = match direction {
+        Direction::Minimize => "max",
+        Direction::Maximize => "min",
+    };
+    notes.push(format!("metric {metric}: {direction}, because {reason}; {metric}:{other} for the other"));
+    direction
 }
 
 #[cfg(test)]
@@ -147,24 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_direction() {
-        use Direction::{Maximize, Minimize};
-        for (name, expected) in [
-            ("val_loss", Minimize),
-            ("val/loss", Minimize),
-            ("trainLoss", Minimize),
-            ("valloss", Minimize),
-            ("evaluation_cost", Minimize),
-            ("WER", Minimize),
-            ("fid50k_full", Minimize),
-            ("acc", Maximize),
-            ("mIoU", Maximize),
-            ("val_acc_certainty", Maximize),
-            ("num_params_acc", Maximize),
-            ("timely", Maximize),
-        ] {
-            assert_eq!(by_name(name, &mut Vec::new()), expected, "{name}");
-        }
+    fn names_tell_the_direction_and_notes_say_so() {
+        let mut notes = Vec::new();
+        assert_eq!(by_name("neg_log_likelihood", &mut notes), Direction::Minimize);
+        assert_eq!(by_name("acc", &mut notes), Direction::Maximize);
+        assert!(
+            notes[1].starts_with("metric acc: maximize, because ")
+                && notes[1].ends_with("; acc:min for the other")
+        );
     }
 
     #[test]

@@ -1,39 +1,15 @@
 //! Guesses from a metric's name whether small or large values are good.
 //!
 //! Used only where a config does not say. The name is cut into words (at anything that is no
-//! letter or digit, and at a capital behind a small letter), digits at the end of a word are
-//! ignored, and whole words are looked up. So `val_acc_certainty` holds `acc` and `certainty`, and
+//! letter or digit, and at a capital behind a small letter), whatever follows a word's first digit is
+//! ignored, and whole words are looked up; a loss or an error may also be glued on (`valloss`). So `val_acc_certainty` holds `acc` and `certainty`, and
 //! no `cer`. If words disagree, the last one names the quantity: `num_params_acc` is an accuracy.
 //! A `neg` in front turns the meaning round, as in scikit-learn's `neg_mean_squared_error`.
 
-use std::fmt;
+use crate::objective::Direction;
 
-/// Which values of a metric are good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Small values are good.
-    Minimize,
-    /// Large values are good.
-    Maximize,
-}
-
-impl Direction {
-    fn reversed(self) -> Self {
-        match self {
-            Self::Minimize => Self::Maximize,
-            Self::Maximize => Self::Minimize,
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Minimize => "minimize",
-            Self::Maximize => "maximize",
-        })
-    }
-}
+/// Shortest word that is also recognised at the end of a longer one, as in `valloss`.
+const GLUED_MIN: usize = 4;
 
 /// Words that name a quantity whose small values are good, parted by blanks.
 const SMALL_IS_GOOD: &str = "absrel ade bce bpb bpc bpd brier cd cer chamfer cost crossentropy der deviance distance \
@@ -53,10 +29,11 @@ const LARGE_IS_GOOD: &str = "acc accuracy ap ar auc aucpr aupr auprc auroc bleu 
 /// fit for a log line.
 ///
 /// ```
-/// use automl_scrape::{Direction, direction_by_name};
+/// use automl_core::{Direction, direction_by_name};
 /// assert_eq!(direction_by_name("val/avg_loss").0, Direction::Minimize);
 /// assert_eq!(direction_by_name("[bbox] val_mAP@50").0, Direction::Maximize);
 /// ```
+#[must_use]
 pub fn direction_by_name(metric: &str) -> (Direction, String) {
     let words = words(metric);
     let telling = words.iter().rev().find_map(|word| Some((word, direction_of_word(word)?)));
@@ -70,14 +47,21 @@ pub fn direction_by_name(metric: &str) -> (Direction, String) {
     };
     let reason = format!("of `{word}` in `{metric}`, {quality}");
     match negated {
-        true => (direction.reversed(), format!("{reason}, but it is negated")),
+        true => (reversed(direction), format!("{reason}, but it is negated")),
         false => (direction, reason),
     }
 }
 
+fn reversed(direction: Direction) -> Direction {
+    match direction {
+        Direction::Minimize => Direction::Maximize,
+        Direction::Maximize => Direction::Minimize,
+    }
+}
+
 fn direction_of_word(word: &str) -> Option<Direction> {
-    let without_digits = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    [word, without_digits].into_iter().find_map(|word| {
+    let without_digits = word.split(|letter: char| letter.is_ascii_digit()).next().unwrap_or(word);
+    let whole = [word, without_digits].into_iter().find_map(|word| {
         if holds(SMALL_IS_GOOD, word) {
             Some(Direction::Minimize)
         } else if holds(LARGE_IS_GOOD, word) {
@@ -85,7 +69,9 @@ fn direction_of_word(word: &str) -> Option<Direction> {
         } else {
             None
         }
-    })
+    });
+    let is_glued = |known: &str| known.len() >= GLUED_MIN && without_digits.ends_with(known);
+    whole.or_else(|| ["loss", "error"].into_iter().any(is_glued).then_some(Direction::Minimize))
 }
 
 fn holds(list: &str, word: &str) -> bool {
@@ -154,6 +140,9 @@ mod tests {
                 "Validation Loss",
                 "min_fde",
                 "word error",
+                "valloss",
+                "fid50k_full",
+                "evaluation_cost",
             ],
         );
     }
@@ -179,6 +168,7 @@ mod tests {
                 "r2",
                 "top1",
                 "val_cluster_score",
+                "timely",
                 "NDS",
                 "",
             ],
