@@ -28,6 +28,7 @@
 //! # Ok::<(), automl_scrape::RuleError>(())
 //! ```
 
+mod line_scraper;
 mod scraper;
 
 mod encoding;
@@ -43,6 +44,10 @@ mod resolve;
 mod json;
 mod json_lines;
 mod status;
+
+mod csv;
+mod event_file;
+mod event_record;
 
 mod number;
 mod pairs;

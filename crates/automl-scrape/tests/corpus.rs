@@ -118,3 +118,15 @@ fn json_lines_are_read() {
         check("metrics_jsonl", SourceKind::JsonLines, &rules("val_loss", &["val/acc", "train_loss"], &[]));
     assert_eq!(notes.seen_names.keys().collect::<Vec<_>>(), ["lr"]);
 }
+
+#[test]
+fn tables_are_read_by_their_columns() {
+    check("lightning_csv", SourceKind::Csv, &rules("val/loss", &["val_acc"], &[]));
+    check("ultralytics_csv", SourceKind::Csv, &rules("metrics/mAP50-95(B)", &["val/box_loss"], &[]));
+}
+
+#[test]
+fn scalars_of_an_event_file_are_read() {
+    let notes = check("tensorboard", SourceKind::TensorBoard, &rules("val/loss", &["train/loss"], &[]));
+    assert!(notes.seen_names.is_empty(), "{:?}", notes.seen_names);
+}
