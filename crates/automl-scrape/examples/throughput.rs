@@ -36,6 +36,7 @@ fn rules(patterns: &[&str]) -> MetricRules {
         monitoring: vec!["val_loss".into()],
         available: vec!["train_loss".into(), "val_acc".into(), "mIoU".into()],
         dynamic_patterns: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(),
+        line_patterns: Vec::new(),
     }
 }
 

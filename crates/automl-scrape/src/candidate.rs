@@ -24,7 +24,10 @@ pub(crate) const EXECUTION_STATUS: &[u8] = b"execution status:";
 const COMMON_FIRST: &[u8] = b"eationrslcdpmuhg01f2b53w46y78v9kxzjq";
 
 /// Builds the search, for text in lower case; `None` where some name has no usable window.
-pub(crate) fn prefilter(names: &Names, patterns: &[String]) -> Option<Prefilter> {
+pub(crate) fn prefilter<'a>(
+    names: &Names,
+    patterns: impl IntoIterator<Item = &'a String>,
+) -> Option<Prefilter> {
     let words = position::WORDS.iter().map(|word| word.as_bytes());
     let mut texts: Vec<Vec<u8>> =
         names.spellings().chain(words).chain([EXECUTION_STATUS]).map(<[u8]>::to_vec).collect();

@@ -35,6 +35,7 @@ mod encoding;
 mod lines;
 
 mod candidate;
+mod line_pattern;
 mod rules;
 
 mod alias;

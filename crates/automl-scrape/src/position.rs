@@ -77,6 +77,17 @@ impl Mention {
         mention
     }
 
+    /// Returns what this says, and what `other` says where this says nothing.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let epochs = if self.epoch.is_some() { self } else { other };
+        Self {
+            epoch: epochs.epoch,
+            max_epoch: epochs.max_epoch,
+            step: self.step.or(other.step),
+            round: self.round.or(other.round),
+        }
+    }
+
     /// Takes a named number, as from a JSON object; false if the name is no counter.
     pub(crate) fn take(&mut self, name: &str, value: f64) -> bool {
         let Some(counter) = counter_named(name.as_bytes()) else {

@@ -8,10 +8,11 @@ use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 use regex_automata::util::prefilter::Prefilter;
 
 use crate::candidate;
+use crate::line_pattern::LinePatterns;
 use crate::names::Names;
 
 /// Largest compiled size of one pattern, and of all together, in bytes.
-const PATTERN_SIZE_LIMIT: usize = 16 * 1024 * 1024;
+pub(crate) const PATTERN_SIZE_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Which metrics to look for, as a network's config declares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,12 @@ pub struct MetricRules {
     ///
     /// A name that matches is recorded as it was printed.
     pub dynamic_patterns: Vec<String>,
+    /// Regular expressions of lines of text logs, with named groups: `epoch`, `step` or `iteration`
+    /// place the line; `value` is the value of the metric in group `name`, else of the first
+    /// monitored one; any other group is the value of the metric it is called after.
+    ///
+    /// A metric that a line pattern gives is read from text by line patterns only.
+    pub line_patterns: Vec<String>,
 }
 
 /// Compiled [`MetricRules`]; build once, share between all scrapers of a study.
@@ -32,6 +39,7 @@ pub struct Metrics {
     names: Names,
     monitoring: BTreeSet<String>,
     patterns: RegexSet,
+    line_patterns: LinePatterns,
     candidates: Option<Prefilter>,
 }
 
@@ -48,9 +56,12 @@ impl Metrics {
         let wanted = distinct_names(rules)?;
         let patterns = compile_patterns(&rules.dynamic_patterns)?;
         let names = Names::new(wanted);
-        let candidates = candidate::prefilter(&names, &rules.dynamic_patterns);
+        let monitored = rules.monitoring.first().map(|name| name.trim().to_owned());
+        let line_patterns = LinePatterns::compile(&rules.line_patterns, monitored.as_ref())?;
+        let searched = rules.dynamic_patterns.iter().chain(&rules.line_patterns);
+        let candidates = candidate::prefilter(&names, searched);
         let monitoring = rules.monitoring.iter().map(|name| name.trim().to_owned()).collect();
-        Ok(Self { names, monitoring, patterns, candidates })
+        Ok(Self { names, monitoring, patterns, line_patterns, candidates })
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -65,6 +76,11 @@ impl Metrics {
     /// Whether there are dynamic patterns at all.
     pub(crate) fn has_dynamic(&self) -> bool {
         !self.patterns.is_empty()
+    }
+
+    /// Patterns of whole lines.
+    pub(crate) fn line_patterns(&self) -> &LinePatterns {
+        &self.line_patterns
     }
 
     /// Whether values of `names` include what the search looks at.
@@ -97,7 +113,7 @@ fn distinct_names(rules: &MetricRules) -> Result<Vec<String>, RuleError> {
 
 fn compile_patterns(patterns: &[String]) -> Result<RegexSet, RuleError> {
     for (index, pattern) in patterns.iter().enumerate() {
-        check_pattern(index, pattern)?;
+        check_pattern("dynamic", index, pattern)?;
     }
     RegexSetBuilder::new(patterns)
         .size_limit(PATTERN_SIZE_LIMIT)
@@ -105,7 +121,8 @@ fn compile_patterns(patterns: &[String]) -> Result<RegexSet, RuleError> {
         .map_err(|_| RuleError::PatternsTooLarge { count: patterns.len(), limit_bytes: PATTERN_SIZE_LIMIT })
 }
 
-fn check_pattern(index: usize, pattern: &str) -> Result<(), RuleError> {
+/// Says what is wrong with a pattern of the `list`.
+pub(crate) fn check_pattern(list: &'static str, index: usize, pattern: &str) -> Result<(), RuleError> {
     regex_syntax::Parser::new().parse(pattern).map_err(|error| {
         let (offset, reason) = match &error {
             regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
@@ -113,10 +130,15 @@ fn check_pattern(index: usize, pattern: &str) -> Result<(), RuleError> {
             other => (0, other.to_string()),
         };
         let column = pattern[..offset].chars().count() + 1;
-        RuleError::Pattern { index, pattern: pattern.to_owned(), column, reason }
+        RuleError::Pattern { list, index, pattern: pattern.to_owned(), column, reason }
     })?;
     RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_LIMIT).build().map(drop).map_err(|_| {
-        RuleError::PatternTooLarge { index, pattern: pattern.to_owned(), limit_bytes: PATTERN_SIZE_LIMIT }
+        RuleError::PatternTooLarge {
+            list,
+            index,
+            pattern: pattern.to_owned(),
+            limit_bytes: PATTERN_SIZE_LIMIT,
+        }
     })
 }
 
@@ -133,9 +155,11 @@ pub enum RuleError {
         index: usize,
     },
     /// A pattern that is no regular expression.
-    #[error("dynamic pattern {index} `{pattern}` is no regular expression: column {column}: {reason}")]
+    #[error("{list} pattern {index} `{pattern}` is no regular expression: column {column}: {reason}")]
     Pattern {
-        /// Position in `dynamic_patterns`, from 0.
+        /// `dynamic` or `line`.
+        list: &'static str,
+        /// Position in the list, from 0.
         index: usize,
         /// The pattern as written.
         pattern: String,
@@ -146,18 +170,31 @@ pub enum RuleError {
     },
     /// A pattern that compiles to too large a program.
     #[error(
-        "dynamic pattern {index} `{pattern}` needs more than {limit_bytes} bytes: use smaller repetitions"
+        "{list} pattern {index} `{pattern}` needs more than {limit_bytes} bytes: use smaller repetitions"
     )]
     PatternTooLarge {
-        /// Position in `dynamic_patterns`, from 0.
+        /// `dynamic` or `line`.
+        list: &'static str,
+        /// Position in the list, from 0.
         index: usize,
         /// The pattern as written.
         pattern: String,
         /// Largest compiled size, in bytes.
         limit_bytes: usize,
     },
+    /// A line pattern that gives no metric.
+    #[error(
+        "line pattern {index} `{pattern}` gives no value: name a group `(?<value>…)` or after a metric, \
+         such as `(?<val_loss>…)`"
+    )]
+    NoValueGroup {
+        /// Position in `line_patterns`, from 0.
+        index: usize,
+        /// The pattern as written.
+        pattern: String,
+    },
     /// Patterns that are too large together.
-    #[error("the {count} dynamic patterns together need more than {limit_bytes} bytes: merge or drop some")]
+    #[error("the {count} patterns together need more than {limit_bytes} bytes: merge or drop some")]
     PatternsTooLarge {
         /// How many there are.
         count: usize,

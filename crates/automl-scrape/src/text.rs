@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 
 use crate::candidate::EXECUTION_STATUS;
+use crate::line_pattern::Item;
+use crate::names::Rank;
 use crate::notes::Notes;
 use crate::pairs::{Pair, Pairs};
 use crate::position::{self, Mention, Position};
-use crate::resolve::{LineValues, Resolver};
+use crate::resolve::{Found, LineValues, Resolver};
 use crate::rules::Metrics;
 use crate::scraper::Measurement;
 
@@ -38,19 +40,24 @@ impl TextReader {
         number: u64,
         notes: &mut Notes,
     ) -> Option<Measurement> {
-        let mention = Mention::read(line);
+        let (mut mention, mut values) = (Mention::default(), LineValues::default());
+        let found = self.find_patterns(metrics, line, &mut mention);
+        mention = mention.or(Mention::read(line));
         self.position.move_to(&mention);
         notes.epoch = mention.epoch.or(notes.epoch);
         notes.max_epoch = mention.max_epoch.or(notes.max_epoch);
         notes.execution_status = execution_status(line).or(notes.execution_status);
 
-        let mut values = LineValues::default();
         for pair in Pairs::new(line) {
             match self.resolver.before(metrics, &pair) {
+                Some(found) if metrics.line_patterns().gives(&found.name) => {}
                 Some(found) => values.offer(found, pair.number.value),
                 None if self.satisfied => {}
                 None => see(&pair, number, notes),
             }
+        }
+        for (found, value) in found {
+            values.offer(found, value);
         }
         let mut values = self.resolver.settle(values);
         if values.is_empty() {
@@ -65,6 +72,26 @@ impl TextReader {
         }
         self.satisfied |= metrics.monitors_one_of(values.keys());
         Some(Measurement { step: self.position.step(&mention), values, line: number })
+    }
+
+    /// Reads a line by the line patterns.
+    fn find_patterns(&mut self, metrics: &Metrics, line: &[u8], mention: &mut Mention) -> Vec<(Found, f64)> {
+        let mut values = Vec::new();
+        if metrics.line_patterns().is_empty() {
+            return values;
+        }
+        for item in metrics.line_patterns().find(line) {
+            match item {
+                Item::Counter(name, value) => {
+                    mention.take(&name, value);
+                }
+                Item::Value(name, value) => {
+                    let name = self.resolver.whole(metrics, name.as_bytes()).map_or(name, |found| found.name);
+                    values.push((Found { name, rank: Rank::EXACT }, value));
+                }
+            }
+        }
+        values
     }
 
     /// Keeps the values and returns the names whose value is the same as before.
@@ -119,8 +146,9 @@ mod tests {
     fn read(lines: &[&str]) -> (Vec<String>, Notes) {
         let metrics = Metrics::compile(&MetricRules {
             monitoring: vec!["val_loss".into()],
-            available: vec!["loss".into(), "val_acc".into()],
+            available: vec!["loss".into(), "val_acc".into(), "top1".into()],
             dynamic_patterns: vec!["^AP(50)?_bbox$".into(), r"^Rank \d+$".into()],
+            line_patterns: vec![r"\bE(?<epoch>\d+) .*<(?<top1>[\d.]+)>".into()],
         })
         .unwrap();
         let (mut reader, mut notes) = (TextReader::default(), Notes::default());
@@ -141,6 +169,12 @@ mod tests {
         let (found, notes) = read(&["Epoch 3/10 loss=0.5 val_loss: 0.25 val_acc = 98.5%"]);
         assert_eq!(found, ["1/3: loss=0.5 val_acc=98.5 val_loss=0.25"]);
         assert_eq!((notes.epoch, notes.max_epoch), (Some(3), Some(10)));
+    }
+
+    #[test]
+    fn line_patterns_alone_give_their_metrics() {
+        let (found, _) = read(&["E7 done <0.5> val_loss: 0.25", "top1: 0.9 loss=1"]);
+        assert_eq!(found, ["1/7: top1=0.5 val_loss=0.25", "2/7: loss=1"]);
     }
 
     #[test]

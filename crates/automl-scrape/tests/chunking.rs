@@ -10,6 +10,7 @@ fn metrics() -> Arc<Metrics> {
         monitoring: vec!["val_loss".into()],
         available: vec!["loss".into(), "mIoU".into(), "val Precision at Rank 1".into()],
         dynamic_patterns: vec!["^AP(50)?_(bbox|segm)$".into()],
+        line_patterns: vec![r"^\s*best (?<value>[\d.]+)".into()],
     };
     Arc::new(Metrics::compile(&rules).unwrap())
 }
@@ -64,6 +65,9 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "nothing to see here\n",
         "Execution status: PASS\n",
         "café ",
+        "epoch,val_loss,mIoU\n",
+        "3,0.5,\n",
+        "best 0.5 ",
         "\u{feff}",
         "\x08\x08",
     ]);
@@ -78,7 +82,13 @@ fn log() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn kind() -> impl Strategy<Value = SourceKind> {
-    prop::sample::select(vec![SourceKind::Text, SourceKind::StatusJson, SourceKind::JsonLines])
+    prop::sample::select(vec![
+        SourceKind::Text,
+        SourceKind::StatusJson,
+        SourceKind::JsonLines,
+        SourceKind::Csv,
+        SourceKind::TensorBoard,
+    ])
 }
 
 /// NaN differs from itself, so results are compared as printed.
@@ -117,6 +127,7 @@ proptest! {
                 monitoring: vec!["r2x".into()],
                 available: vec!["val_loss".into(), "loss".into(), "mIoU".into()],
                 dynamic_patterns: vec!["^AP(50)?_bbox$".into()],
+                line_patterns: vec![r"^best (?<mIoU>[\d.]+)".into()],
             };
             let metrics = Arc::new(Metrics::compile(&rules).unwrap());
             let (mut scraper, mut out) = (Scraper::new(&metrics, SourceKind::Text), Vec::new());

@@ -17,6 +17,7 @@ fn rules(monitoring: &str, available: &[&str], dynamic_patterns: &[&str]) -> Met
         monitoring: vec![monitoring.to_owned()],
         available: owned(available),
         dynamic_patterns: owned(dynamic_patterns),
+        line_patterns: Vec::new(),
     }
 }
 
