@@ -35,7 +35,7 @@ pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
     AttemptContext, AttemptFiles, CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules,
-    PARAMS_FILE, RecipeError, TrialRecipe,
+    PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
 };
 pub use request::{CommandRequest, Datasets, NetworkRequest};
 pub use resolve::{StudyRecipe, resolve_command, resolve_network};

@@ -72,6 +72,8 @@ pub struct CommandRequest {
     pub argv: Vec<String>,
     /// Logs to read; standard output and error as text unless changed.
     pub logs: Vec<LogSource>,
+    /// Regular expressions of text lines, whose named groups give metrics.
+    pub line_patterns: Vec<String>,
     /// Fidelity of a full run; 1 (a run is all or nothing) where `None`.
     pub max_fidelity: Option<u64>,
     /// Regular expression of checkpoint paths relative to the results folder, with a group `epoch`
@@ -89,6 +91,7 @@ impl CommandRequest {
             metric: metric.into(),
             argv,
             logs: vec![text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
+            line_patterns: Vec::new(),
             max_fidelity: None,
             checkpoints: None,
         }

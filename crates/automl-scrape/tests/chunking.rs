@@ -10,7 +10,7 @@ fn metrics() -> Arc<Metrics> {
         monitoring: vec!["val_loss".into()],
         available: vec!["loss".into(), "mIoU".into(), "val Precision at Rank 1".into()],
         dynamic_patterns: vec!["^AP(50)?_(bbox|segm)$".into()],
-        line_patterns: vec![r"^\s*best (?<value>[\d.]+)".into()],
+        line_patterns: vec![r"^\s*best (?<top1>[\d.]+)".into()],
     };
     Arc::new(Metrics::compile(&rules).unwrap())
 }

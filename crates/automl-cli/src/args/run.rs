@@ -2,6 +2,7 @@
 //! network config can supply what the user leaves out; the defaults are named in the help.
 
 use crate::render::time::parse_duration;
+use automl_config::{LogSource, parse_log};
 use automl_core::Algorithm;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
@@ -95,6 +96,14 @@ pub(crate) struct ProgramArgs {
     /// File with parameters (YAML, TOML or JSON)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) space: Option<PathBuf>,
+    /// File to read metrics from, in the trial's results folder, with wildcards: PATH[:FORMAT], FORMAT
+    /// being text, json_lines, csv, tensorboard or status_json (repeatable; before the printed output)
+    #[arg(long, value_name = "PATH", value_parser = parse_log)]
+    pub(crate) log: Vec<LogSource>,
+    /// Regular expression of printed lines with named groups: (?<value>…) of the metric, (?<NAME>…) of
+    /// another one, (?<epoch>…) or (?<step>…) (repeatable)
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) metric_pattern: Vec<String>,
     /// Program and arguments, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

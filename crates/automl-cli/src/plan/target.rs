@@ -46,6 +46,10 @@ fn network_target(
     choices: &mut Choices<'_>,
 ) -> Result<Target, Failure> {
     let program = &args.program;
+    if !(program.log.is_empty() && program.metric_pattern.is_empty()) {
+        let message = "`--log` and `--metric-pattern` are for programs after `--`; a network's logs stand in its config";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if !(program.command.is_empty() && program.param.is_empty() && program.space.is_none()) {
         let message = "`--network` and a program (`--param`, `--space`, words after `--`) exclude each other";
         return Err(Failure::new(Exit::Usage, message));
@@ -131,11 +135,14 @@ fn program_target(
             "a program's metric is not known: name it as it is printed, for example `--metric loss:min`",
         );
     };
+    let plain = CommandRequest::new(metric, args.program.command.clone());
     let request = CommandRequest {
+        logs: args.program.log.iter().chain(&plain.logs).cloned().collect(),
+        line_patterns: args.program.metric_pattern.clone(),
         params: args.program.param.clone(),
         space: args.program.space.clone(),
         max_fidelity,
-        ..CommandRequest::new(metric, args.program.command.clone())
+        ..plain
     };
     let recipe = resolve_command(&request)?;
     choices.note("command", args.program.command.join(" "), "arguments after `--`");

@@ -12,12 +12,15 @@
 //!   `stop_after_env` (variable that tells the program after how many completed units to stop).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
-//! - `logs`: a list of `{path, format}` (relative to the results folder) and `{stream, format}`.
+//! - `logs`: a list of `{path, format}` (relative to the results folder, with wildcards) and
+//!   `{stream, format}`.
+//! - `line_patterns`: a list of regular expressions of text lines with named groups that give metrics.
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
+use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
 use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
 use std::path::PathBuf;
@@ -31,6 +34,7 @@ pub(crate) struct Launch {
     pub(crate) fidelity: Option<Fidelity>,
     pub(crate) checkpoints: Option<CheckpointRule>,
     pub(crate) logs: Vec<LogSource>,
+    pub(crate) line_patterns: Vec<Pattern>,
     pub(crate) seed_key: Option<String>,
     pub(crate) gpu_ids_key: Option<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
@@ -66,6 +70,7 @@ impl Launch {
             fidelity: read_fidelity(&mut fields, report),
             checkpoints: read_resume(&mut fields, report),
             logs: read_logs(&mut fields, report),
+            line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),
             gpu_ids_key: fields.string("gpu_ids_key", report),
             error_patterns: read_error_patterns(&mut fields, report),
@@ -156,6 +161,15 @@ fn read_log(node: &Node, path: &str, report: &mut Report) -> Option<LogSource> {
         return None;
     };
     Some(LogSource { origin, format })
+}
+
+fn read_line_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Pattern> {
+    let path = fields.path_of("line_patterns");
+    let items = fields.node("line_patterns").and_then(Node::items).unwrap_or_default();
+    let with_index = items.iter().enumerate();
+    let read =
+        with_index.map(|(i, item)| super::metrics::read_pattern(item, &format!("{path}[{i}]"), report));
+    read.flatten().collect()
 }
 
 fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ErrorPattern> {

@@ -13,7 +13,7 @@ mod template;
 
 pub use checkpoint::CheckpointRule;
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
-pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules};
+pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::SpecRecipe;
 pub(crate) use template::{Placeholder, Segment, Template};
 

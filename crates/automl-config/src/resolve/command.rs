@@ -29,6 +29,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
     note_fidelity(request, &argv, &mut notes);
+    let line_patterns = read_line_patterns(request, &mut problems);
 
     let mut report = Report::new(format!("--metric '{}'", request.metric));
     let objective = metric::for_command(&request.metric, &mut notes, &mut report);
@@ -52,8 +53,12 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
         return Err(Problems(errors.into_iter().chain(warnings).collect()));
     };
     notes.extend(warnings.iter().map(Problem::note));
-    let metrics =
-        MetricRules { monitoring: objective.metric.clone(), available: Vec::new(), patterns: Vec::new() };
+    let metrics = MetricRules {
+        monitoring: objective.metric.clone(),
+        available: Vec::new(),
+        patterns: Vec::new(),
+        line_patterns,
+    };
     Ok(StudyRecipe {
         space,
         objective,
@@ -72,6 +77,20 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             metrics,
         },
     })
+}
+
+fn read_line_patterns(request: &CommandRequest, problems: &mut Vec<Problem>) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for text in &request.line_patterns {
+        match Pattern::new(text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(message) => {
+                let flag = format!("--metric-pattern '{text}'");
+                problems.push(Problem::plain(&flag, "", Code::BadValue, message));
+            }
+        }
+    }
+    patterns
 }
 
 /// Parameters are recorded and shown everywhere; a secret must not become one.

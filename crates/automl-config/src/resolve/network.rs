@@ -89,6 +89,7 @@ fn trial_recipe(launch: &Launch, metrics: &Metrics, spec: SpecRecipe, objective:
             monitoring: objective.metric.clone(),
             available: metrics.available.clone(),
             patterns: metrics.patterns.clone(),
+            line_patterns: launch.line_patterns.clone(),
         },
     }
 }

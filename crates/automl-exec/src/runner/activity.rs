@@ -48,7 +48,17 @@ impl Activity {
 }
 
 fn look(files: &[PathBuf]) -> Vec<Option<(u64, Option<SystemTime>)>> {
-    files.iter().map(|path| fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()))).collect()
+    let state = |path: PathBuf| fs::metadata(path).ok().map(|meta| (meta.len(), meta.modified().ok()));
+    files.iter().flat_map(|path| expand(path)).map(state).collect()
+}
+
+/// Returns the files that a path with wildcards means now; any other path as it is.
+fn expand(path: &Path) -> Vec<PathBuf> {
+    let text = path.to_string_lossy();
+    if path.exists() || !text.contains(['*', '?', '[']) {
+        return vec![path.to_path_buf()];
+    }
+    glob::glob(&text).map(|found| found.flatten().collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Turns a recorded start into files on the disk and a launch spec. Safe to repeat: every file is
 //! derived from the record and replaced whole.
 
-use super::live::LogFile;
-use crate::files::{self, ProgramError, StudyDir, find_program};
+use crate::files::{self, LogFile, ProgramError, StudyDir, find_program};
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
@@ -80,7 +79,7 @@ impl Launcher {
             grace_ms: self.limits.grace_ms,
             wall_limit_ms: self.limits.wall_ms,
             silence_limit_ms: self.limits.silence_ms,
-            watch: self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path).collect(),
+            watch: self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path()).collect(),
         };
         self.write_files(trial.id, &spec, &realised)?;
         Ok(spec)
@@ -93,13 +92,14 @@ impl Launcher {
         trial: TrialId,
         attempt: AttemptNumber,
     ) -> Vec<LogFile> {
-        let attempt_dir = self.dir.attempt(trial, attempt);
-        let path = |origin: &LogOrigin| match origin {
-            LogOrigin::File(path) => self.dir.results(trial).join(path),
-            LogOrigin::Stdout => attempt_dir.join(STDOUT_LOG),
-            LogOrigin::Stderr => attempt_dir.join(STDERR_LOG),
+        let file = |source: &LogSource| {
+            let (folder, name) = match &source.origin {
+                LogOrigin::File(name) => (self.dir.results(trial), name.as_str()),
+                LogOrigin::Stdout => (self.dir.attempt(trial, attempt), STDOUT_LOG),
+                LogOrigin::Stderr => (self.dir.attempt(trial, attempt), STDERR_LOG),
+            };
+            LogFile { folder, name: name.into(), kind: kind(source.format) }
         };
-        let file = |source: &LogSource| LogFile { path: path(&source.origin), kind: kind(source.format) };
         recipe.logs().iter().map(file).collect()
     }
 
@@ -111,10 +111,9 @@ impl Launcher {
         trial: TrialId,
         attempt: AttemptNumber,
     ) -> Vec<u64> {
-        let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
         let logs = recipe.logs().iter().zip(self.log_files(recipe, trial, attempt));
         let offset = |(source, file): (&LogSource, LogFile)| match source.origin {
-            LogOrigin::File(_) => size(&file.path),
+            LogOrigin::File(_) => file.bytes(),
             LogOrigin::Stdout | LogOrigin::Stderr => 0,
         };
         logs.map(offset).collect()
@@ -189,5 +188,7 @@ fn kind(format: LogFormat) -> SourceKind {
         LogFormat::Text => SourceKind::Text,
         LogFormat::StatusJson => SourceKind::StatusJson,
         LogFormat::JsonLines => SourceKind::JsonLines,
+        LogFormat::Csv => SourceKind::Csv,
+        LogFormat::TensorBoard => SourceKind::TensorBoard,
     }
 }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod layout;
+mod log;
 mod programs;
 mod replace;
 mod tail;
@@ -9,6 +10,7 @@ mod tail;
 pub(crate) use checkpoints::list_files;
 pub use layout::StudyDir;
 pub(crate) use layout::{JOURNAL, STORE};
+pub(crate) use log::LogFile;
 pub use programs::{ProgramError, find_program};
 pub(crate) use replace::{link, write, write_private};
-pub(crate) use tail::Tail;
+pub(crate) use tail::{News, Tail};

@@ -1,15 +1,20 @@
 //! Follows one growing file: what is new since the last look.
 //!
-//! Knows about truncation (the file became shorter: start over) and replacement (another inode under
-//! the same name: the new file from its start). Does not know what the bytes mean.
+//! Knows about truncation (the file became shorter: start over), replacement (another inode under the
+//! same name: the new file from its start), and files written anew with more than they held before
+//! (their beginning changed). Does not know what the bytes mean.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes handed on at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bytes at the beginning of a file by which one written anew is recognised. A table whose header
+/// gained a column differs there.
+const HEAD_BYTES: usize = 4096;
 
 /// A place in a growing file.
 #[derive(Debug)]
@@ -17,27 +22,38 @@ pub(crate) struct Tail {
     path: PathBuf,
     offset: u64,
     open: Option<(File, u64)>,
+    /// The beginning of the file as far as it was seen.
+    head: Vec<u8>,
+}
+
+/// What a look at the file found.
+#[derive(Debug, PartialEq)]
+pub(crate) enum News<'a> {
+    /// The file was written anew: the bytes that follow are its first.
+    Anew,
+    /// The next bytes.
+    Bytes(&'a [u8]),
 }
 
 impl Tail {
     /// Begins at a byte offset; the file need not exist yet.
     pub(crate) fn new(path: &Path, offset: u64) -> Self {
-        Tail { path: path.to_path_buf(), offset, open: None }
+        Tail { path: path.to_path_buf(), offset, open: None, head: Vec::new() }
     }
 
     /// Hands every new byte to `sink`, chunk by chunk.
     ///
     /// # Errors
     /// What the file system reports; a missing file is not an error.
-    pub(crate) fn read_new(&mut self, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(crate) fn read_new(&mut self, mut sink: impl FnMut(News<'_>)) -> io::Result<()> {
         let Some(metadata) = if_present(std::fs::metadata(&self.path))? else { return Ok(()) };
         if self.open.as_ref().is_some_and(|(_, inode)| *inode != metadata.ino()) {
             self.drain(&mut sink)?;
             self.open = None;
-            self.offset = 0;
+            self.start_over(&mut sink);
         }
-        if metadata.len() < self.offset {
-            self.offset = 0;
+        if metadata.len() != self.offset && self.is_written_anew(metadata.len())? {
+            self.start_over(&mut sink);
         }
         if metadata.len() > self.offset {
             self.drain(&mut sink)?;
@@ -45,7 +61,41 @@ impl Tail {
         Ok(())
     }
 
-    fn drain(&mut self, sink: &mut impl FnMut(&[u8])) -> io::Result<()> {
+    fn start_over(&mut self, sink: &mut impl FnMut(News<'_>)) {
+        self.offset = 0;
+        self.head.clear();
+        sink(News::Anew);
+    }
+
+    /// Whether the file is shorter than what was read of it, or begins otherwise.
+    fn is_written_anew(&mut self, length: u64) -> io::Result<bool> {
+        let Some((file, _)) = &self.open else { return Ok(length < self.offset) };
+        let mut head = vec![0; self.head.len()];
+        match file.read_exact_at(&mut head, 0) {
+            Ok(()) => Ok(length < self.offset || head != self.head),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Learns the beginning of the file, once there is more of it than known.
+    fn learn_head(&mut self) -> io::Result<()> {
+        let known = usize::try_from(self.offset).map_or(HEAD_BYTES, |offset| offset.min(HEAD_BYTES));
+        if let Some((file, _)) = &self.open
+            && known > self.head.len()
+        {
+            let from = self.head.len();
+            self.head.resize(known, 0);
+            match file.read_exact_at(&mut self.head[from..], from as u64) {
+                // Cut short under our eyes: the next look finds out.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.head.truncate(from),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, sink: &mut impl FnMut(News<'_>)) -> io::Result<()> {
         if self.open.is_none() {
             let Some(file) = if_present(File::open(&self.path))? else { return Ok(()) };
             let inode = file.metadata()?.ino();
@@ -56,10 +106,10 @@ impl Tail {
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
             match file.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return self.learn_head(),
                 Ok(n) => {
                     self.offset += n as u64;
-                    sink(&buffer[..n]);
+                    sink(News::Bytes(&buffer[..n]));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -83,9 +133,13 @@ mod tests {
     use std::io::Write;
 
     fn new_text(tail: &mut Tail) -> String {
-        let mut bytes = Vec::new();
-        tail.read_new(|chunk| bytes.extend_from_slice(chunk)).unwrap();
-        String::from_utf8(bytes).unwrap()
+        let mut text = String::new();
+        tail.read_new(|news| match news {
+            News::Anew => text.push('^'),
+            News::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).unwrap()),
+        })
+        .unwrap();
+        text
     }
 
     #[test]
@@ -117,9 +171,20 @@ mod tests {
         let mut tail = Tail::new(&path, 0);
         new_text(&mut tail);
         fs::write(&path, "short\n").unwrap();
-        assert_eq!(new_text(&mut tail), "short\n");
+        assert_eq!(new_text(&mut tail), "^short\n");
         fs::write(dir.path().join("next"), "a replacement text\n").unwrap();
         fs::rename(dir.path().join("next"), &path).unwrap();
-        assert_eq!(new_text(&mut tail), "a replacement text\n");
+        assert_eq!(new_text(&mut tail), "^a replacement text\n");
+    }
+
+    #[test]
+    fn file_written_anew_and_longer_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.csv");
+        fs::write(&path, "a,b\n1,2\n").unwrap();
+        let mut tail = Tail::new(&path, 0);
+        new_text(&mut tail);
+        fs::write(&path, "a,b,c\n1,2,\n3,4,5\n").unwrap();
+        assert_eq!(new_text(&mut tail), "^a,b,c\n1,2,\n3,4,5\n");
     }
 }

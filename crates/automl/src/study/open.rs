@@ -8,7 +8,7 @@ use crate::clock::now_ms;
 use crate::dry_run::first_trial;
 use crate::engine::{Engine, EventLog, Parts};
 use crate::files::{self, StudyDir, find_program};
-use automl_config::TrialRecipe;
+use automl_config::{Pattern, TrialRecipe};
 use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::LocalExecutor;
 use automl_exec::devices::{NvmlProbe, discover};
@@ -207,10 +207,12 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
 
 fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
     let rules = recipe.metric_rules();
+    let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     MetricRules {
         monitoring: vec![rules.monitoring.clone()],
         available: rules.available.clone(),
-        dynamic_patterns: rules.patterns.iter().map(|pattern| pattern.as_str().to_string()).collect(),
+        dynamic_patterns: texts(&rules.patterns),
+        line_patterns: texts(&rules.line_patterns),
     }
 }
 
