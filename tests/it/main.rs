@@ -10,6 +10,7 @@ mod inputs;
 mod json;
 mod looking;
 mod mal;
+mod readers;
 mod replay;
 mod runs;
 mod signals;
