@@ -75,7 +75,7 @@ fn ended(trial: u64, outcome: Outcome) -> Event {
 }
 
 fn reached(trial: u64, value: f64) -> Event {
-    ended(trial, Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None })
+    ended(trial, Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None, further: Further::default() })
 }
 
 /// The events of the study: trial 1 is the default (0.5), 2 the best (0.25), 3 failed, 4 runs. Events are
