@@ -88,12 +88,12 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     let ready = Ready::check(&dir, &settings, recipe)?;
     let mut notes = recovery.notes;
     notes.extend(set_aside_unknown(&dir, log.study()));
-    let started = log.study().trials.len() as u64;
+    let started = log.study().started();
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
     }
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
-        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms };
+        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
@@ -159,7 +159,7 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics = Metrics::compile(&metric_rules(&recipe))?;
+        let metrics = Metrics::compile(&metric_rules(&recipe, settings))?;
         let (slots, note) = slots(&settings.resources)?;
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
@@ -205,10 +205,10 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
     Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
 }
 
-fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
+fn metric_rules(recipe: &TrialRecipe, settings: &StudySettings) -> MetricRules {
     let rules = recipe.metric_rules();
     MetricRules {
-        monitoring: vec![rules.monitoring.clone()],
+        monitoring: settings.metrics().map(String::from).collect(),
         available: rules.available.clone(),
         dynamic_patterns: rules.patterns.iter().map(|pattern| pattern.as_str().to_string()).collect(),
     }

@@ -3,7 +3,7 @@
 use super::StudyError;
 use crate::clock::now_ms;
 use automl_config::StudyRecipe;
-use automl_core::{Algorithm, Fidelity, FidelityPlan, Limits, Resources, StudySettings, rng};
+use automl_core::{Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng};
 use automl_scheduler::default_trials;
 use std::path::PathBuf;
 
@@ -12,6 +12,10 @@ use std::path::PathBuf;
 pub struct StudyOptions {
     /// Name, and folder under the root.
     pub name: String,
+    /// Objectives beside the recipe's.
+    pub further_objectives: Vec<Objective>,
+    /// What a trial must keep to.
+    pub constraints: Vec<Constraint>,
     /// Algorithm.
     pub algorithm: Algorithm,
     /// Root of every random choice.
@@ -66,6 +70,8 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         tag: format!("{:08x}", new_tag(&options.name)),
         space: recipe.space.clone(),
         objective: recipe.objective.clone(),
+        further_objectives: options.further_objectives.clone(),
+        constraints: options.constraints.clone(),
         algorithm: options.algorithm,
         seed: options.seed,
         trials,
