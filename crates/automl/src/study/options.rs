@@ -115,14 +115,14 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
     })
 }
 
-fn check_name(name: &str) -> Result<(), StudyError> {
+pub(crate) fn check_name(name: &str) -> Result<(), StudyError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let sound = !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(allowed);
     if sound { Ok(()) } else { Err(StudyError::BadName { name: name.into() }) }
 }
 
 /// A number that two studies hardly share, even of one name: made once, then kept in the log.
-fn new_tag(name: &str) -> u32 {
+pub(crate) fn new_tag(name: &str) -> u32 {
     let words: Vec<u64> = name.bytes().map(u64::from).collect();
     rng::derive(&[now_ms(), u64::from(std::process::id()), rng::derive(&words)]) as u32
 }
