@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let recipe = automl_config::resolve_command(&request)?;
     let options = StudyOptions {
         name: "embedded".into(),
+        further_objectives: Vec::new(),
+        constraints: Vec::new(),
         algorithm: Algorithm::Auto,
         seed: 1,
         trials: Some(25),

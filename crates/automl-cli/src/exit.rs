@@ -119,6 +119,7 @@ fn study_exit(error: &StudyError) -> Exit {
         StudyError::BadName { .. }
         | StudyError::Exists { .. }
         | StudyError::Missing { .. }
+        | StudyError::NoProgram { .. }
         | StudyError::Fidelity { .. }
         | StudyError::TooFewTrials { .. }
         | StudyError::Patterns(_)

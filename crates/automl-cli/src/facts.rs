@@ -71,7 +71,7 @@ pub(crate) fn eta_ms(study: &Study, slots: u32, now: u64) -> Option<u64> {
     let mut times: Vec<u64> = settled.iter().map(|trial| run_time_ms(trial, now)).collect();
     times.sort_unstable();
     let median = *times.get(times.len() / 2)?;
-    let unborn = study.settings.trials.saturating_sub(study.trials.len() as u64);
+    let unborn = study.settings.trials.saturating_sub(study.started());
     let rest: u64 = open.iter().map(|trial| median.saturating_sub(run_time_ms(trial, now))).sum();
     let work = rest + unborn * median;
     let workers = u64::from(slots.max(1)).min(unborn + open.len() as u64).max(1);

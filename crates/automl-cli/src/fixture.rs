@@ -2,7 +2,7 @@
 
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, Event, FailureKind,
-    Fidelity, FidelityPlan, Limits, Objective, Origin, Outcome, ParamValue, Parameter, Params, Record,
+    Fidelity, FidelityPlan, Further, Limits, Objective, Origin, Outcome, ParamValue, Parameter, Params, Record,
     Resources, Scale, SearchSpace, Study, StudySettings, TrialId,
 };
 
@@ -18,6 +18,8 @@ fn settings() -> StudySettings {
         tag: "0000000a".into(),
         space: SearchSpace::new(vec![Parameter::new("lr", lr), Parameter::new("act", act)]).unwrap(),
         objective: Objective { metric: "loss".into(), direction: Direction::Minimize },
+        further_objectives: Vec::new(),
+        constraints: Vec::new(),
         algorithm: Algorithm::Bayesian,
         seed: 0,
         trials: 6,
@@ -55,6 +57,7 @@ fn started(trial: u64) -> Event {
         resume_from: None,
         slot: 0,
         log_offsets: Vec::new(),
+        worker: None,
     }
 }
 
@@ -75,7 +78,7 @@ fn ended(trial: u64, outcome: Outcome) -> Event {
 }
 
 fn reached(trial: u64, value: f64) -> Event {
-    ended(trial, Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None })
+    ended(trial, Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None, further: Further::default() })
 }
 
 /// The events of the study: trial 1 is the default (0.5), 2 the best (0.25), 3 failed, 4 runs. Events are

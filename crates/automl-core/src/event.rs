@@ -4,6 +4,7 @@
 //! have fields they do not know; a new kind of event raises [`EVENT_FORMAT`], and a log written with
 //! a higher number is refused, never half-read.
 
+use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::number;
 use crate::settings::StudySettings;
@@ -13,7 +14,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
-pub const EVENT_FORMAT: u32 = 1;
+///
+/// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
+/// of further objectives and constraints.
+pub const EVENT_FORMAT: u32 = 2;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +63,38 @@ pub enum Event {
         /// Wall-clock limit in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Number of trials that run at a time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parallel: Option<u32>,
+    },
+    /// A configuration of the user's own, to be tried before anything that a sampler proposes.
+    Enqueued {
+        /// Its values, complete and checked against the space.
+        params: Params,
+        /// Name of the request it came with, so that a request that is read twice counts once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wish: Option<String>,
+    },
+    /// A finished trial from elsewhere: another study, a table, another program. It costs no budget.
+    TrialAdded {
+        /// Its number here: one above the highest so far.
+        trial: TrialId,
+        /// Its values; they may lie outside the space.
+        params: Params,
+        /// Where it comes from, for people.
+        source: String,
+        /// Whether its result was measured like this study's own. If not, only its rank among those of
+        /// the same source means something.
+        comparable: bool,
+        /// What came of it; never an interruption.
+        outcome: Outcome,
+    },
+    /// A trial that does not run was given up on purpose.
+    TrialStopped {
+        /// The trial.
+        trial: TrialId,
+        /// Why.
+        reason: String,
     },
     /// A new trial and its parameters. Carries the values, so that replay never samples again.
     TrialSuggested {
@@ -88,6 +124,9 @@ pub enum Event {
         /// Bytes that each of the trial's logs holds already, left by earlier attempts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         log_offsets: Vec<u64>,
+        /// Who works on it, where trials are handed out to workers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worker: Option<String>,
     },
     /// Readings from one line of a trial's log.
     Measured {
@@ -140,6 +179,29 @@ pub struct Origin {
     pub theta: Vec<f64>,
 }
 
+impl Origin {
+    /// Model name of configurations that the user enqueued.
+    pub const ENQUEUED: &'static str = "enqueued";
+    /// Model name of trials from elsewhere.
+    pub const FOREIGN: &'static str = "foreign";
+
+    /// Returns the origin of a configuration that the user enqueued.
+    #[must_use]
+    pub fn enqueued() -> Self {
+        Origin {
+            model: Self::ENQUEUED.into(),
+            reason: "asked for by the user, before anything else".into(),
+            ..Origin::default()
+        }
+    }
+
+    /// Tells whether the user enqueued the configuration.
+    #[must_use]
+    pub fn is_enqueued(&self) -> bool {
+        self.model == Self::ENQUEUED
+    }
+}
+
 /// The end of an attempt, with what it cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptEnd {
@@ -166,6 +228,14 @@ pub enum Outcome {
         /// Checkpoint to carry on from, where the program keeps one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checkpoint: Option<String>,
+        /// Further objectives and constraints there.
+        #[serde(default, skip_serializing_if = "Further::is_empty")]
+        further: Further,
+    },
+    /// It cannot be carried out under its parameters: a fact about the configuration, not a fault.
+    Infeasible {
+        /// Why.
+        reason: String,
     },
     /// It failed by itself.
     Failed {
@@ -280,10 +350,12 @@ mod tests {
 
     #[test]
     fn outcomes_survive_json() {
+        let further = Further { objectives: vec![1e-300], constraints: vec![-0.5] };
+        let infeasible = Outcome::Infeasible { reason: "does not fit".into() };
         let reached =
-            Outcome::Reached { fidelity: Fidelity(9), value: 0.1 + 0.2, checkpoint: Some("c".into()) };
+            Outcome::Reached { fidelity: Fidelity(9), value: 0.1 + 0.2, checkpoint: Some("c".into()), further };
         let failed = Outcome::Failed { kind: FailureKind::OutOfMemory, reason: "out".into() };
-        for outcome in [reached, failed, Outcome::Interrupted { reason: "stop".into(), by_request: true }] {
+        for outcome in [reached, failed, infeasible, Outcome::Interrupted { reason: "stop".into(), by_request: true }] {
             let record = Record {
                 at: 1,
                 event: Event::AttemptEnded {

@@ -8,8 +8,12 @@
 //! long (`automl-scheduler`), where the log is kept (`automl-store`), how a trial is run
 //! (`automl-exec`), or what a network config looks like (`automl-config`).
 
+mod constraint;
 mod direction;
 mod event;
+mod fold_error;
+mod front;
+mod further;
 mod ids;
 mod number;
 mod objective;
@@ -21,8 +25,11 @@ mod value;
 
 pub mod rng;
 
+pub use constraint::{Constraint, Relation};
 pub use direction::direction_by_name;
 pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
+pub use fold_error::FoldError;
+pub use further::Further;
 pub use ids::{AttemptNumber, Fidelity, TrialId};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
@@ -31,6 +38,6 @@ pub use space::{
     Condition, Distribution, DistributionError, Encoding, INACTIVE_CATEGORY, INACTIVE_NUMERIC, ParamProblem,
     Parameter, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
-pub use study::{FoldError, Study};
-pub use trial::{Attempt, Series, Trial, TrialState};
+pub use study::Study;
+pub use trial::{Attempt, Foreign, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};

@@ -1,5 +1,6 @@
 //! What was asked for, resolved: everything a study needs to go on without the files it came from.
 
+use crate::constraint::Constraint;
 use crate::ids::Fidelity;
 use crate::objective::Objective;
 use crate::space::SearchSpace;
@@ -16,13 +17,20 @@ pub struct StudySettings {
     pub tag: String,
     /// What may vary.
     pub space: SearchSpace,
-    /// What is optimised.
+    /// What is optimised; of several objectives the first.
     pub objective: Objective,
+    /// Objectives beside the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_objectives: Vec<Objective>,
+    /// What a trial must keep to for its result to count as feasible.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
     /// How the next trial is chosen and how long it runs.
     pub algorithm: Algorithm,
     /// Root of every random choice.
     pub seed: u64,
-    /// Number of trials to start in all, unless changed later.
+    /// Number of trials to start in all, unless changed later; [`StudySettings::UNLIMITED`] for as many
+    /// as are asked for.
     pub trials: u64,
     /// Wall-clock limit of the whole search in milliseconds, counted over engine runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +49,28 @@ pub struct StudySettings {
     pub workdir: String,
     /// How to build a trial's spec, command and environment; opaque here.
     pub recipe: serde_json::Value,
+}
+
+impl StudySettings {
+    /// Number of trials of a study without a limit: the largest that every reader of JSON keeps exactly.
+    pub const UNLIMITED: u64 = 1 << 53;
+
+    /// Returns the number of trials to start in all, where there is a limit.
+    #[must_use]
+    pub fn budget(&self) -> Option<u64> {
+        (self.trials < Self::UNLIMITED).then_some(self.trials)
+    }
+
+    /// Returns all objectives, the first one first.
+    pub fn objectives(&self) -> impl Iterator<Item = &Objective> {
+        std::iter::once(&self.objective).chain(&self.further_objectives)
+    }
+
+    /// Returns the names of all metrics that a result needs: objectives, then constraints.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        let objectives = self.objectives().map(|objective| objective.metric.as_str());
+        objectives.chain(self.constraints.iter().map(|constraint| constraint.metric.as_str()))
+    }
 }
 
 /// The fidelities between which a scheduler may choose.

@@ -5,13 +5,12 @@
 //! of giving a state that means nothing. Applying a log in one go or in pieces ends in the same state.
 
 use crate::event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
+use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
-use crate::objective::Loss;
 use crate::settings::StudySettings;
-use crate::trial::{Attempt, Series, Trial, TrialState};
+use crate::trial::{Attempt, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
-use std::collections::BTreeMap;
-use thiserror::Error;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A trial lost by the machine (not by its program) more often than this has failed.
 const LOSSES_MAX: u32 = 3;
@@ -23,6 +22,10 @@ pub struct Study {
     pub settings: StudySettings,
     /// All trials by number.
     pub trials: BTreeMap<TrialId, Trial>,
+    /// Configurations of the user's own that have no trial yet, the next one first.
+    pub queue: VecDeque<Params>,
+    /// Names of the requests that configurations were enqueued by.
+    pub wishes: BTreeSet<String>,
     /// Number of engines that have worked on the study.
     pub engine_epoch: u64,
     /// Number of trials the latest engine runs at a time; 0 before the first.
@@ -39,70 +42,6 @@ pub struct Study {
     pub earlier_engines_ms: u64,
     /// Time of the last event.
     pub updated_at: u64,
-}
-
-/// Why an event cannot be applied.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum FoldError {
-    /// The log is empty.
-    #[error("the event log is empty")]
-    Empty,
-    /// The log does not begin with the study's creation.
-    #[error("the event log does not begin with `study_created`")]
-    NotCreated,
-    /// A second creation.
-    #[error("the study was created already")]
-    CreatedTwice,
-    /// The log is of a newer format.
-    #[error("the event log has format {found}, this program reads up to {supported}; use a newer automl")]
-    NewerFormat {
-        /// Format of the log.
-        found: u32,
-        /// Newest format understood.
-        supported: u32,
-    },
-    /// An engine number that does not follow the last one.
-    #[error("engine {found} follows engine {last}")]
-    EngineOrder {
-        /// Number in the event.
-        found: u64,
-        /// Last number in the log.
-        last: u64,
-    },
-    /// A trial number that is not the next one.
-    #[error("trial {found} was suggested where {expected} comes next")]
-    TrialOrder {
-        /// Number in the event.
-        found: TrialId,
-        /// The next free number.
-        expected: TrialId,
-    },
-    /// An event about a trial that does not exist.
-    #[error("trial {trial} does not exist")]
-    UnknownTrial {
-        /// The trial.
-        trial: TrialId,
-    },
-    /// An event that the trial's state does not allow.
-    #[error("trial {trial}, attempt {attempt}: {what} is impossible while the trial is {state}")]
-    Impossible {
-        /// The trial.
-        trial: TrialId,
-        /// The attempt in the event.
-        attempt: AttemptNumber,
-        /// The event.
-        what: &'static str,
-        /// The trial's state.
-        state: TrialState,
-    },
-    /// A result that is no number.
-    #[error("trial {trial}: a result must be finite, found {value}")]
-    NotFinite {
-        /// The trial.
-        trial: TrialId,
-        /// The value.
-        value: f64,
-    },
 }
 
 impl Study {
@@ -133,6 +72,8 @@ impl Study {
         Ok(Study {
             settings: (**settings).clone(),
             trials: BTreeMap::new(),
+            queue: VecDeque::new(),
+            wishes: BTreeSet::new(),
             engine_epoch: 0,
             slots: 0,
             ended: None,
@@ -153,17 +94,26 @@ impl Study {
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
             Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
-            Event::BudgetChanged { trials, timeout_ms } => self.change_budget(*trials, *timeout_ms),
-            Event::TrialSuggested { trial, params, bracket, origin } => {
-                self.add_trial(*trial, params, *bracket, origin, at)?;
+            Event::BudgetChanged { trials, timeout_ms, parallel } => {
+                self.change_budget(*trials, *timeout_ms, *parallel);
             }
-            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets } => {
+            Event::Enqueued { params, wish } => self.enqueue(params, wish.as_ref()),
+            Event::TrialAdded { trial, params, source, comparable, outcome } => {
+                let foreign = Foreign { source: source.clone(), comparable: *comparable };
+                self.add_foreign(*trial, params, foreign, outcome, at)?;
+            }
+            Event::TrialStopped { trial, reason } => self.stop_trial(*trial, reason, at)?,
+            Event::TrialSuggested { trial, params, bracket, origin } => {
+                self.suggest_trial(*trial, params, *bracket, origin, at)?;
+            }
+            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker } => {
                 let attempt = Attempt {
                     number: *attempt,
                     until: *until,
                     resume_from: resume_from.clone(),
                     slot: *slot,
                     log_offsets: log_offsets.clone(),
+                    worker: worker.clone(),
                     started_at: at,
                     ended_at: None,
                     series: Series::default(),
@@ -193,19 +143,10 @@ impl Study {
         self.trials.values().filter(move |t| t.state == state)
     }
 
-    /// Returns the objective's loss of a trial at a fidelity it reached.
+    /// Returns the number of trials that cost budget: all but those from elsewhere.
     #[must_use]
-    pub fn loss_at(&self, trial: &Trial, fidelity: Fidelity) -> Option<Loss> {
-        trial.reached.get(&fidelity).and_then(|value| self.settings.objective.loss(*value))
-    }
-
-    /// Returns the incumbent: the best trial among those that went furthest. A value at a low
-    /// fidelity never beats one at a higher fidelity; ties go to the older trial.
-    #[must_use]
-    pub fn incumbent(&self) -> Option<&Trial> {
-        let furthest = self.trials.values().filter_map(Trial::fidelity).max()?;
-        let losses = self.trials.values().filter_map(|t| Some((self.loss_at(t, furthest)?, t.id, t)));
-        losses.min_by_key(|(loss, id, _)| (*loss, *id)).map(|(_, _, trial)| trial)
+    pub fn started(&self) -> u64 {
+        self.trials.values().filter(|trial| trial.foreign.is_none()).count() as u64
     }
 
     /// Returns the working time of all engines at an instant, in milliseconds.
@@ -227,18 +168,28 @@ impl Study {
         Ok(())
     }
 
-    fn change_budget(&mut self, trials: Option<u64>, timeout_ms: Option<u64>) {
+    fn change_budget(&mut self, trials: Option<u64>, timeout_ms: Option<u64>, parallel: Option<u32>) {
         if let Some(trials) = trials {
             self.settings.trials = trials;
         }
         if timeout_ms.is_some() {
             self.settings.timeout_ms = timeout_ms;
         }
+        if parallel.is_some() {
+            self.settings.resources.parallel = parallel;
+        }
         self.ended = None;
         self.consecutive_failures = 0;
     }
 
-    fn add_trial(
+    /// A request that was read twice, because a crash came before it could be removed, counts once.
+    fn enqueue(&mut self, params: &Params, wish: Option<&String>) {
+        if wish.is_none_or(|wish| self.wishes.insert(wish.clone())) {
+            self.queue.push_back(params.clone());
+        }
+    }
+
+    fn suggest_trial(
         &mut self,
         id: TrialId,
         params: &Params,
@@ -246,26 +197,55 @@ impl Study {
         origin: &Origin,
         at: u64,
     ) -> Result<(), FoldError> {
-        let expected = self.next_trial();
-        if id != expected {
-            return Err(FoldError::TrialOrder { found: id, expected });
+        if origin.is_enqueued() && self.queue.front() != Some(params) {
+            return Err(FoldError::NotEnqueued { trial: id });
         }
-        let trial = Trial {
-            id,
-            params: params.clone(),
-            bracket,
-            origin: origin.clone(),
-            state: TrialState::Queued,
-            attempts: Vec::new(),
-            reached: BTreeMap::new(),
-            checkpoint: None,
-            reason: None,
-            failures: 0,
-            losses: 0,
-            suggested_at: at,
-            ended_at: None,
-        };
-        self.trials.insert(id, trial);
+        self.add_trial(Trial::new(id, params, bracket, origin, at))?;
+        if origin.is_enqueued() {
+            self.queue.pop_front();
+        }
+        Ok(())
+    }
+
+    fn add_foreign(
+        &mut self,
+        id: TrialId,
+        params: &Params,
+        foreign: Foreign,
+        outcome: &Outcome,
+        at: u64,
+    ) -> Result<(), FoldError> {
+        check_finite(id, outcome)?;
+        let reason = format!("finished elsewhere: {}", foreign.source);
+        let origin = Origin { model: Origin::FOREIGN.into(), reason, ..Origin::default() };
+        let mut trial = Trial::new(id, params, None, &origin, at);
+        trial.foreign = Some(foreign);
+        trial.ended_at = Some(at);
+        // Nothing from elsewhere is ever run here, so whatever fidelity it reached is its last.
+        trial.settle(outcome, Fidelity(0), 0);
+        if !trial.state.is_final() {
+            return Err(FoldError::NotFinished { trial: id });
+        }
+        self.add_trial(trial)
+    }
+
+    fn add_trial(&mut self, trial: Trial) -> Result<(), FoldError> {
+        let expected = self.next_trial();
+        if trial.id != expected {
+            return Err(FoldError::TrialOrder { found: trial.id, expected });
+        }
+        self.trials.insert(trial.id, trial);
+        Ok(())
+    }
+
+    fn stop_trial(&mut self, id: TrialId, reason: &str, at: u64) -> Result<(), FoldError> {
+        let trial = self.trials.get_mut(&id).ok_or(FoldError::UnknownTrial { trial: id })?;
+        if !matches!(trial.state, TrialState::Queued | TrialState::Paused) {
+            return Err(FoldError::NotStoppable { trial: id, state: trial.state });
+        }
+        trial.state = TrialState::Stopped;
+        trial.reason = Some(reason.into());
+        trial.ended_at = Some(at);
         Ok(())
     }
 
@@ -304,11 +284,7 @@ impl Study {
     ) -> Result<(), FoldError> {
         let (max, retries) = (self.settings.fidelity.max, self.settings.retries);
         let trial = self.running(id, attempt, "an end")?;
-        if let Outcome::Reached { value, .. } = end.outcome
-            && !value.is_finite()
-        {
-            return Err(FoldError::NotFinite { trial: id, value });
-        }
+        check_finite(id, &end.outcome)?;
         trial.finish_attempt(end, at);
         trial.settle(&end.outcome, max, retries);
         match trial.state {
@@ -320,7 +296,35 @@ impl Study {
     }
 }
 
+fn check_finite(trial: TrialId, outcome: &Outcome) -> Result<(), FoldError> {
+    let Outcome::Reached { value, further, .. } = outcome else { return Ok(()) };
+    match std::iter::once(*value).chain(further.values()).find(|value| !value.is_finite()) {
+        Some(value) => Err(FoldError::NotFinite { trial, value }),
+        None => Ok(()),
+    }
+}
+
 impl Trial {
+    fn new(id: TrialId, params: &Params, bracket: Option<u32>, origin: &Origin, at: u64) -> Self {
+        Trial {
+            id,
+            params: params.clone(),
+            bracket,
+            origin: origin.clone(),
+            state: TrialState::Queued,
+            attempts: Vec::new(),
+            reached: BTreeMap::new(),
+            further: BTreeMap::new(),
+            foreign: None,
+            checkpoint: None,
+            reason: None,
+            failures: 0,
+            losses: 0,
+            suggested_at: at,
+            ended_at: None,
+        }
+    }
+
     fn last_attempt(&mut self) -> &mut Attempt {
         self.attempts.last_mut().expect("a running trial has an attempt")
     }
@@ -335,10 +339,17 @@ impl Trial {
     /// Moves the trial on after an attempt: the one place where an outcome becomes a state.
     fn settle(&mut self, outcome: &Outcome, max: Fidelity, retries: u32) {
         match outcome {
-            Outcome::Reached { fidelity, value, checkpoint } => {
+            Outcome::Reached { fidelity, value, checkpoint, further } => {
                 self.reached.insert(*fidelity, *value);
+                if !further.is_empty() {
+                    self.further.insert(*fidelity, further.clone());
+                }
                 self.checkpoint.clone_from(checkpoint);
                 self.state = if *fidelity >= max { TrialState::Complete } else { TrialState::Paused };
+            }
+            Outcome::Infeasible { reason } => {
+                self.reason = Some(reason.clone());
+                self.state = TrialState::Infeasible;
             }
             Outcome::Failed { kind, reason } => {
                 self.failures += 1;
@@ -360,7 +371,7 @@ impl Trial {
         match &self.attempts.last()?.end.as_ref()?.outcome {
             Outcome::Failed { kind, .. } => Some(*kind),
             Outcome::Interrupted { .. } if self.state == TrialState::Failed => Some(FailureKind::Lost),
-            Outcome::Reached { .. } | Outcome::Interrupted { .. } => None,
+            Outcome::Reached { .. } | Outcome::Infeasible { .. } | Outcome::Interrupted { .. } => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One trial: its values, its attempts, what they reported, and where it stands.
 
 use crate::event::{AttemptEnd, Origin, Outcome};
+use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::value::Params;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,10 @@ pub struct Trial {
     pub attempts: Vec<Attempt>,
     /// Objective value at each fidelity it reached.
     pub reached: BTreeMap<Fidelity, f64>,
+    /// Further objectives and constraints at each fidelity it reached; no entry where there are none.
+    pub further: BTreeMap<Fidelity, Further>,
+    /// Where it comes from, if it is none of the study's own.
+    pub foreign: Option<Foreign>,
     /// Checkpoint of the highest fidelity it reached.
     pub checkpoint: Option<String>,
     /// Why it failed, was stopped or is waiting.
@@ -94,7 +99,22 @@ pub struct Trial {
     pub ended_at: Option<u64>,
 }
 
+/// Where a trial comes from that another study or program has finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Its source, for people.
+    pub source: String,
+    /// Whether its result was measured like the study's own.
+    pub comparable: bool,
+}
+
 impl Trial {
+    /// Tells whether its results can be compared with the study's own.
+    #[must_use]
+    pub fn is_comparable(&self) -> bool {
+        self.foreign.as_ref().is_none_or(|foreign| foreign.comparable)
+    }
+
     /// Returns the objective value at the highest fidelity reached.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
@@ -157,6 +177,8 @@ pub struct Attempt {
     pub slot: u32,
     /// Bytes that each log held before it started.
     pub log_offsets: Vec<u64>,
+    /// Who works on it, where trials are handed out to workers.
+    pub worker: Option<String>,
     /// When it was decided to start it (milliseconds since 1970).
     pub started_at: u64,
     /// When its end was recorded.

@@ -4,6 +4,7 @@ use automl_core::{
     Algorithm, EVENT_FORMAT, EndReason, Event, FailureKind, Fidelity, FoldError, Outcome, Record, Study,
     TrialId, TrialState,
 };
+use automl_core::{Constraint, Direction, Foreign, Further, Objective, Origin, ParamValue, Params};
 use automl_testkit::{Log, settings};
 
 fn fresh() -> Log {
@@ -131,7 +132,7 @@ fn working_time_skips_the_pauses_between_engines() {
 fn a_larger_budget_reopens_the_study() {
     let ended = fresh().with(Event::StudyEnded { reason: EndReason::Budget });
     assert_eq!(ended.study().unwrap().ended, Some(EndReason::Budget));
-    let study = ended.with(Event::BudgetChanged { trials: Some(40), timeout_ms: None }).study().unwrap();
+    let study = ended.with(Event::BudgetChanged { trials: Some(40), timeout_ms: None, parallel: None }).study().unwrap();
     assert_eq!((study.ended, study.settings.trials), (None, 40));
 }
 
@@ -150,4 +151,106 @@ fn every_cut_of_a_log_folds_to_the_same_end() {
         }
         assert_eq!(study, whole, "cut at {cut}");
     }
+}
+
+fn at(x: f64) -> Params {
+    [("lr".to_string(), ParamValue::Float(x))].into_iter().collect()
+}
+
+fn suggested(trial: u64, params: Params, origin: Origin) -> Event {
+    Event::TrialSuggested { trial: TrialId(trial), params, bracket: None, origin }
+}
+
+fn added(trial: u64, comparable: bool, outcome: Outcome) -> Event {
+    Event::TrialAdded { trial: TrialId(trial), params: at(0.5), source: "old".into(), comparable, outcome }
+}
+
+fn reached(fidelity: u64, value: f64, further: Further) -> Outcome {
+    Outcome::Reached { fidelity: Fidelity(fidelity), value, checkpoint: None, further }
+}
+
+#[test]
+fn enqueued_configurations_are_used_up_in_order() {
+    let wish = |x, name: &str| Event::Enqueued { params: at(x), wish: Some(name.into()) };
+    let log = fresh().with(wish(0.1, "a")).with(wish(0.2, "b")).with(wish(0.1, "a"));
+    assert_eq!(log.study().unwrap().queue, [at(0.1), at(0.2)], "a request read twice counts once");
+    let wrong = log.clone().with(suggested(1, at(0.2), Origin::enqueued()));
+    assert_eq!(wrong.study(), Err(FoldError::NotEnqueued { trial: TrialId(1) }));
+    let right = log.with(suggested(1, at(0.1), Origin::enqueued()));
+    assert_eq!(right.study().unwrap().queue, [at(0.2)]);
+}
+
+#[test]
+fn trials_from_elsewhere_cost_no_budget_and_never_run() {
+    let log = fresh().with(added(1, true, reached(3, 0.5, Further::default()))).suggest(2);
+    let study = log.study().unwrap();
+    assert_eq!((study.started(), study.next_trial()), (1, TrialId(3)));
+    assert_eq!(log.state(1), TrialState::Complete);
+    let foreign = Foreign { source: "old".into(), comparable: true };
+    assert_eq!(study.trials[&TrialId(1)].foreign, Some(foreign));
+    let open = Outcome::Interrupted { reason: "x".into(), by_request: true };
+    assert_eq!(fresh().with(added(1, true, open)).study(), Err(FoldError::NotFinished { trial: TrialId(1) }));
+}
+
+#[test]
+fn results_of_another_kind_are_never_the_incumbent() {
+    let log = fresh().with(added(1, false, reached(9, 0.99, Further::default())));
+    assert_eq!(log.study().unwrap().incumbent(), None);
+    let own = log.suggest(2).start(2, 1, 9).reach(2, 1, 9, 0.1);
+    assert_eq!(own.study().unwrap().incumbent().unwrap().id, TrialId(2));
+}
+
+#[test]
+fn only_waiting_trials_can_be_stopped() {
+    let stop = |trial| Event::TrialStopped { trial: TrialId(trial), reason: "enough".into() };
+    let waiting = fresh().suggest(1);
+    assert_eq!(waiting.clone().with(stop(1)).state(1), TrialState::Stopped);
+    let running = waiting.start(1, 1, 9).with(stop(1));
+    let state = TrialState::Running;
+    assert_eq!(running.study(), Err(FoldError::NotStoppable { trial: TrialId(1), state }));
+}
+
+#[test]
+fn feasible_trials_come_before_better_infeasible_ones() {
+    let mut settings = settings(Algorithm::Random);
+    settings.constraints = vec![Constraint::parse("latency<=50").unwrap()];
+    let run = |log: Log, trial, value, latency| {
+        let further = Further { objectives: Vec::new(), constraints: vec![latency] };
+        log.suggest(trial).start(trial, 1, 9).end(trial, 1, reached(9, value, further))
+    };
+    let infeasible = run(run(Log::new(settings), 1, 0.9, 80.0), 2, 0.8, 60.0);
+    assert_eq!(infeasible.study().unwrap().incumbent().unwrap().id, TrialId(2), "the least beyond");
+    assert!(infeasible.study().unwrap().pareto_front().is_empty());
+    let feasible = run(infeasible, 3, 0.1, 50.0);
+    assert_eq!(feasible.study().unwrap().incumbent().unwrap().id, TrialId(3));
+}
+
+#[test]
+fn front_holds_what_nothing_else_beats() {
+    let mut settings = settings(Algorithm::Random);
+    let metric = "size".to_string();
+    settings.further_objectives = vec![Objective { metric, direction: Direction::Minimize }];
+    let mut log = Log::new(settings);
+    for (trial, acc, size) in [(1, 0.9, 10.0), (2, 0.8, 5.0), (3, 0.8, 6.0), (4, 0.95, 20.0), (5, 0.8, 5.0)] {
+        let further = Further { objectives: vec![size], constraints: Vec::new() };
+        log = log.suggest(trial).start(trial, 1, 9).end(trial, 1, reached(9, acc, further));
+    }
+    let study = log.study().unwrap();
+    let front: Vec<u64> = study.pareto_front().iter().map(|trial| trial.id.0).collect();
+    assert_eq!(front, [1, 2, 4, 5]);
+    assert_eq!(study.incumbent().unwrap().id, TrialId(4), "the first objective decides");
+}
+
+#[test]
+fn logs_of_the_first_format_still_read() {
+    let lines = [
+        r#"{"at":1,"event":"study_created","format":1,"version":"0.1.0","settings":{"study":"s","tag":"00000000","space":[{"name":"lr","distribution":{"type":"float","low":0.0,"high":1.0,"scale":"linear"}}],"objective":{"metric":"acc","direction":"maximize"},"algorithm":"random","seed":1,"trials":10,"fidelity":{"unit":"run","min":1,"max":1,"reduction_factor":3,"resumable":false},"retries":1,"max_consecutive_failures":5,"limits":{"grace_ms":1000},"resources":{"gpus":"none","gpus_per_trial":1.0},"workdir":"/","recipe":null}}"#,
+        r#"{"at":2,"event":"trial_suggested","trial":1,"params":{"lr":0.5},"origin":{"model":"random","reason":"a draw","observations":0}}"#,
+        r#"{"at":3,"event":"attempt_started","trial":1,"attempt":1,"until":1,"slot":0}"#,
+        r#"{"at":4,"event":"attempt_ended","trial":1,"attempt":1,"end":{"outcome":{"outcome":"reached","fidelity":1,"value":0.25}}}"#,
+        r#"{"at":5,"event":"budget_changed","trials":20}"#,
+    ];
+    let records: Vec<Record> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let study = Study::replay(&records).unwrap();
+    assert_eq!((study.incumbent().unwrap().value(), study.settings.trials), (Some(0.25), 20));
 }

@@ -15,6 +15,10 @@ pub struct Observation {
     pub loss: Loss,
     /// The fidelity at which the loss was measured.
     pub fidelity: Fidelity,
+    /// Losses of the further objectives, smaller is better; empty where there is one objective.
+    pub others: Vec<Loss>,
+    /// How far each constraint is violated, at most 0 being feasible; empty without constraints.
+    pub violations: Vec<f64>,
 }
 
 /// Everything a suggestion depends on besides the space, the trial number and the seed.

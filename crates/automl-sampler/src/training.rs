@@ -116,6 +116,8 @@ mod tests {
             params: Params::default(),
             loss: objective.loss(value).unwrap(),
             fidelity: Fidelity(fidelity),
+            others: Vec::new(),
+            violations: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ impl Scheduler for FullFidelity {
         let waits = |state: TrialState| matches!(state, TrialState::Queued | TrialState::Paused);
         let waiting = study.trials.values().filter(|trial| waits(trial.state));
         let runs = waiting.map(|trial| Decision::Run { trial: trial.id, until });
-        let left = study.settings.trials.saturating_sub(study.trials.len() as u64);
+        let left = study.settings.trials.saturating_sub(study.started());
         let starts = (0..left).map(|_| Decision::Start { bracket: None, until });
         let decisions: Vec<Decision> = runs.chain(starts).take(free).collect();
         if decisions.is_empty() { end_if_settled(study) } else { decisions }

@@ -66,7 +66,7 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
 /// The decisions for an empty hand: the end if the budget is spent and nothing runs or waits to run.
 /// Paused trials may be left over: those that no rung wants any more.
 fn end_if_settled(study: &Study) -> Vec<Decision> {
-    let spent = study.trials.len() as u64 >= study.settings.trials;
+    let spent = study.started() >= study.settings.trials;
     let busy = |state: TrialState| matches!(state, TrialState::Queued | TrialState::Running);
     let settled = !study.trials.values().any(|trial| busy(trial.state));
     if spent && settled { vec![Decision::End(EndReason::Budget)] } else { Vec::new() }

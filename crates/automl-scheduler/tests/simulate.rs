@@ -1,7 +1,7 @@
 //! Drives the schedulers through random worker timings, failures and restarts in simulated time.
 
 use automl_core::{
-    Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Origin, Outcome, Params, Study,
+    Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Further, Origin, Outcome, Params, Study,
     StudySettings, TrialId, TrialState, rng,
 };
 use automl_scheduler::{Decision, brackets, scheduler_for};
@@ -68,6 +68,7 @@ impl Simulation {
             resume_from,
             slot: 0,
             log_offsets: Vec::new(),
+            worker: None,
         });
         let end = self.now + self.duration(epochs);
         self.ends.insert(trial, end);
@@ -88,7 +89,12 @@ impl Simulation {
         } else if draw < self.failing {
             Outcome::Interrupted { reason: "lost".into(), by_request: false }
         } else {
-            Outcome::Reached { fidelity, value, checkpoint: Some(format!("{trial}@{fidelity}")) }
+            Outcome::Reached {
+                fidelity,
+                value,
+                checkpoint: Some(format!("{trial}@{fidelity}")),
+                further: Further::default(),
+            }
         };
         self.apply(Event::AttemptEnded {
             trial,
@@ -216,7 +222,7 @@ fn full_fidelity_runs_each_trial_once() {
 #[test]
 fn raised_budget_goes_on_where_the_study_ended() {
     let mut simulation = Simulation::new(settings(Algorithm::Random), 1, 0.0).run(2);
-    simulation.apply(Event::BudgetChanged { trials: Some(15), timeout_ms: None });
+    simulation.apply(Event::BudgetChanged { trials: Some(15), timeout_ms: None, parallel: None });
     let simulation = simulation.run(2);
     assert_eq!(simulation.study.in_state(TrialState::Complete).count(), 15);
 }

@@ -2,7 +2,7 @@
 
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, Event, FailureKind,
-    Fidelity, FidelityPlan, FoldError, Limits, Objective, Origin, Outcome, Parameter, Params, Record,
+    Fidelity, FidelityPlan, FoldError, Further, Limits, Objective, Origin, Outcome, Parameter, Params, Record,
     Resources, Scale, SearchSpace, Study, StudySettings, TrialId, TrialState,
 };
 
@@ -19,6 +19,8 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
         tag: "00000000".into(),
         space: SearchSpace::new(vec![Parameter::new("lr", lr)]).expect("a sound space"),
         objective: Objective { metric: "acc".into(), direction: Direction::Maximize },
+        further_objectives: Vec::new(),
+        constraints: Vec::new(),
         algorithm,
         seed: 1,
         trials: 10,
@@ -94,6 +96,7 @@ impl Log {
             resume_from: None,
             slot: 0,
             log_offsets: Vec::new(),
+            worker: None,
         })
     }
 
@@ -107,7 +110,7 @@ impl Log {
     /// Adds the end of an attempt that reached its target.
     #[must_use]
     pub fn reach(self, trial: u64, attempt: u32, fidelity: u64, value: f64) -> Self {
-        self.end(trial, attempt, Outcome::Reached { fidelity: Fidelity(fidelity), value, checkpoint: None })
+        self.end(trial, attempt, Outcome::Reached { fidelity: Fidelity(fidelity), value, checkpoint: None, further: Further::default() })
     }
 
     /// Adds the end of an attempt that failed.

@@ -39,7 +39,7 @@ pub fn first_trial(
     };
     let trial = TrialId(1);
     let sampler = sampler_for(settings.algorithm);
-    let suggested = sampler.suggest(&settings.space, &history::history(&study), trial, settings.seed);
+    let suggested = history::suggest(&study, &*sampler);
     let (params, origin) = suggested.map_or_else(|_| Default::default(), |s| (s.params, s.origin));
     let event = Event::TrialSuggested { trial, params, bracket, origin };
     study.apply(&Record { at: 0, event }).expect("a first trial fits an empty study");
@@ -50,6 +50,7 @@ pub fn first_trial(
         resume_from: None,
         slot: 0,
         log_offsets: Vec::new(),
+        worker: None,
         started_at: 0,
         ended_at: None,
         series: Series::default(),

@@ -5,6 +5,7 @@
 //! while the engine runs or not. Programs, files, the clock and the log meet here; everything that is
 //! decided is decided in the pure crates below.
 
+mod asktell;
 mod clock;
 mod dry_run;
 mod engine;
@@ -13,6 +14,7 @@ mod incumbent;
 mod replay;
 mod study;
 
+pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};

@@ -65,8 +65,7 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
 }
 
 fn derive(study: &Study, trial: TrialId) -> Option<Params> {
-    let settings = &study.settings;
-    let sampler = sampler_for(settings.algorithm);
-    let suggestion = sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
-    suggestion.ok().map(|suggestion| suggestion.params)
+    let sampler = sampler_for(study.settings.algorithm);
+    let next = study.next_trial() == trial;
+    history::suggest(study, &*sampler).ok().filter(|_| next).map(|suggestion| suggestion.params)
 }

@@ -107,6 +107,8 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
     let show = |ms: &u64| time::duration(*ms);
     Ok(StudyOptions {
         name: String::new(),
+        further_objectives: Vec::new(),
+        constraints: Vec::new(),
         algorithm: choices.or_default("algorithm", args.algorithm, algorithm, Algorithm::Auto),
         seed: choices.or_default("seed", args.seed, file.seed, DEFAULT_SEED),
         trials: choices.optional("trials", args.trials, file.trials, u64::to_string),

@@ -62,6 +62,20 @@ pub(crate) enum Happening {
         /// What happened.
         reason: String,
     },
+    /// A trial turned out to be impossible under its parameters.
+    Infeasible {
+        /// The trial.
+        trial: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A trial was given up on purpose.
+    Stopped {
+        /// The trial.
+        trial: u64,
+        /// Why.
+        reason: String,
+    },
     /// The search is over.
     Ended(EndReason),
 }
@@ -93,6 +107,9 @@ impl Happening {
                     complete: *fidelity >= study.settings.fidelity.max,
                     best: study.incumbent().is_some_and(|best| best.id == *id),
                 },
+                Outcome::Infeasible { reason } => {
+                    Happening::Infeasible { trial: id.0, reason: reason.clone() }
+                }
                 Outcome::Failed { kind, reason } => Happening::Failed {
                     trial: id.0,
                     kind: *kind,
@@ -103,10 +120,15 @@ impl Happening {
                     Happening::Interrupted { trial: id.0, reason: reason.clone() }
                 }
             }),
+            Event::TrialStopped { trial, reason } => {
+                Some(Happening::Stopped { trial: trial.0, reason: reason.clone() })
+            }
             Event::StudyEnded { reason } => Some(Happening::Ended(*reason)),
             Event::StudyCreated { .. }
             | Event::EngineStarted { .. }
             | Event::BudgetChanged { .. }
+            | Event::Enqueued { .. }
+            | Event::TrialAdded { .. }
             | Event::TrialSuggested { .. }
             | Event::Measured { .. } => None,
         }
@@ -133,6 +155,12 @@ impl Happening {
             }
             Happening::Interrupted { trial, reason } => {
                 json!({"event": "interrupted", "trial": trial, "reason": reason})
+            }
+            Happening::Infeasible { trial, reason } => {
+                json!({"event": "infeasible", "trial": trial, "reason": reason})
+            }
+            Happening::Stopped { trial, reason } => {
+                json!({"event": "stopped", "trial": trial, "reason": reason})
             }
             Happening::Ended(reason) => json!({"event": "ended", "reason": reason}),
         }
@@ -170,6 +198,7 @@ mod tests {
                 resume_from: None,
                 slot: 0,
                 log_offsets: Vec::new(),
+                worker: None,
             },
         };
         assert_eq!(Happening::of(&start(1), &study), Some(Happening::Promoted { trial: 1, until: 3 }));

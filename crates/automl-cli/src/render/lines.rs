@@ -40,6 +40,12 @@ pub(crate) fn line(happening: &Happening, settings: &StudySettings, paint: Paint
         Happening::Interrupted { trial, reason } => {
             verb("Interrupted", Style::Warn, paint) + &format!("trial {trial}: {reason}")
         }
+        Happening::Infeasible { trial, reason } => {
+            verb("Infeasible", Style::Warn, paint) + &format!("trial {trial}: {reason}")
+        }
+        Happening::Stopped { trial, reason } => {
+            verb("Stopped", Style::Warn, paint) + &format!("trial {trial}: {reason}")
+        }
         Happening::Ended(reason) => verb("Ended", Style::Good, paint) + &reason.to_string(),
     }
 }

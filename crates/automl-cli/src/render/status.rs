@@ -108,7 +108,10 @@ fn describe(state: &StudyState) -> String {
 fn trials(study: &Study) -> String {
     let counts = facts::counts(study).into_iter().filter(|(_, n)| *n > 0);
     let parts: Vec<String> = counts.map(|(state, n)| format!("{n} {state}")).collect();
-    let total = format!("{} of {}", study.trials.len(), study.settings.trials);
+    let total = match study.settings.budget() {
+        Some(budget) => format!("{} of {budget}", study.started()),
+        None => study.started().to_string(),
+    };
     if parts.is_empty() { total } else { format!("{total}: {}", parts.join(", ")) }
 }
 

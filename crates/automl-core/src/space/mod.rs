@@ -3,6 +3,7 @@
 //! Samplers and surrogates see rows of numbers in `[0, 1]`; programs see values. [`SearchSpace`] is
 //! the only place that turns one into the other.
 
+mod complete;
 mod distribution;
 mod parameter;
 mod validate;

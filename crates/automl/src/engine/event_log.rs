@@ -74,6 +74,13 @@ impl EventLog {
         Ok(())
     }
 
+    /// Forgets what was recorded and not committed, and takes the state from the store.
+    pub(crate) fn roll_back(&mut self) -> Result<(), LogError> {
+        self.pending.clear();
+        self.study = fold(&self.store.read_all()?)?;
+        Ok(())
+    }
+
     /// Makes everything recorded durable and returns it. After an error the records are still
     /// pending, and the call may be repeated.
     pub(crate) fn commit(&mut self) -> Result<Vec<Record>, LogError> {

@@ -282,11 +282,8 @@ impl Engine {
 
     /// Suggests a new trial; `None` where the space has no configuration left.
     fn suggest(&mut self, bracket: Option<u32>) -> Result<Option<TrialId>, EngineError> {
-        let study = self.study();
-        let (trial, settings) = (study.next_trial(), &study.settings);
-        let suggestion =
-            self.sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
-        match suggestion {
+        let trial = self.study().next_trial();
+        match history::suggest(self.study(), &*self.sampler) {
             Ok(suggestion) => {
                 let (params, origin) = (suggestion.params, suggestion.origin);
                 self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
@@ -300,7 +297,7 @@ impl Engine {
         let known = &self.study().trials[&trial];
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
-        self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets })
+        self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker: None })
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -353,7 +350,7 @@ impl Engine {
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
-            objective: &study.settings.objective,
+            settings: &study.settings,
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,

@@ -5,7 +5,7 @@
 //! of the objective. Anything else is recorded with its cause and the last lines of the log.
 
 use automl_config::ErrorPattern;
-use automl_core::{Attempt, FailureKind, Objective, Outcome};
+use automl_core::{Attempt, FailureKind, Further, Outcome, StudySettings};
 use automl_exec::Cause;
 use automl_scrape::Notes;
 
@@ -22,8 +22,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) cause: &'a Cause,
     /// The attempt with all of its readings.
     pub(crate) attempt: &'a Attempt,
-    /// What is optimised.
-    pub(crate) objective: &'a Objective,
+    /// What is optimised, and what a result must keep to.
+    pub(crate) settings: &'a StudySettings,
     /// What the program's logs said beside metrics, in order of precedence.
     pub(crate) notes: &'a [&'a Notes],
     /// Checkpoint to carry on from.
@@ -65,20 +65,28 @@ impl Facts<'_> {
             let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
             return self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}"));
         }
-        let metric = &self.objective.metric;
-        match self.attempt.series.last(metric) {
-            None => self.without_metric(),
-            Some(value) if !value.is_finite() => {
-                self.failed(FailureKind::NotFinite, format!("`{metric}` is {value}"))
+        let mut values = Vec::new();
+        for metric in self.settings.metrics() {
+            match self.attempt.series.last(metric) {
+                None => return self.without_metric(metric),
+                Some(value) if !value.is_finite() => {
+                    return self.failed(FailureKind::NotFinite, format!("`{metric}` is {value}"));
+                }
+                Some(value) => values.push(value),
             }
-            Some(value) => {
-                Outcome::Reached { fidelity: self.attempt.until, value, checkpoint: self.checkpoint }
-            }
+        }
+        let constraints = values.split_off(1 + self.settings.further_objectives.len());
+        let objectives = values.split_off(1);
+        Outcome::Reached {
+            fidelity: self.attempt.until,
+            value: values[0],
+            checkpoint: self.checkpoint,
+            further: Further { objectives, constraints },
         }
     }
 
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged = self.attempt.series.last(&self.objective.metric).is_some_and(|v| !v.is_finite());
+        let diverged = self.attempt.series.last(&self.settings.objective.metric).is_some_and(|v| !v.is_finite());
         let kind = match code {
             OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
             _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
@@ -98,7 +106,7 @@ impl Facts<'_> {
         self.notes.iter().any(|notes| notes.tail.iter().any(mentions))
     }
 
-    fn without_metric(self) -> Outcome {
+    fn without_metric(&self, metric: &str) -> Outcome {
         let mut names: Vec<&str> =
             self.notes.iter().flat_map(|n| n.seen_names.keys().map(String::as_str)).collect();
         names.extend(self.attempt.series.names());
@@ -110,11 +118,11 @@ impl Facts<'_> {
         } else {
             format!("metrics seen: {}", names.join(", "))
         };
-        let reason = format!("exit code 0, but `{}` was never reported; {seen}", self.objective.metric);
+        let reason = format!("exit code 0, but `{metric}` was never reported; {seen}");
         self.failed(FailureKind::NoMetric, reason)
     }
 
-    fn failed(self, kind: FailureKind, what: String) -> Outcome {
+    fn failed(&self, kind: FailureKind, what: String) -> Outcome {
         let advice = self.advice.as_ref().map_or_else(String::new, |advice| format!("\nadvice: {advice}"));
         Outcome::Failed { kind, reason: format!("{what}{advice}{}", self.excerpt()) }
     }
@@ -163,7 +171,7 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{AttemptNumber, Direction, Fidelity, Series};
+    use automl_core::{Algorithm, AttemptNumber, Constraint, Direction, Fidelity, Objective, Series};
 
     fn attempt(values: &[f64]) -> Attempt {
         let mut series = Series::default();
@@ -176,6 +184,7 @@ mod tests {
             resume_from: None,
             slot: 0,
             log_offsets: Vec::new(),
+            worker: None,
             started_at: 0,
             ended_at: None,
             series,
@@ -184,12 +193,20 @@ mod tests {
     }
 
     fn outcome(cause: Cause, values: &[f64], notes: &Notes) -> Outcome {
+        outcome_under(&settings(), cause, values, notes)
+    }
+
+    fn settings() -> StudySettings {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+        StudySettings { objective, ..automl_testkit::settings(Algorithm::Random) }
+    }
+
+    fn outcome_under(settings: &StudySettings, cause: Cause, values: &[f64], notes: &Notes) -> Outcome {
         let attempt = attempt(values);
         let facts = Facts {
             cause: &cause,
             attempt: &attempt,
-            objective: &objective,
+            settings,
             notes: &[notes],
             checkpoint: None,
             asked: Some("ended on request"),
@@ -208,7 +225,29 @@ mod tests {
     #[test]
     fn the_last_value_is_the_result() {
         let reached = outcome(Cause::Exit(0), &[0.5, 0.3, 0.4], &Notes::default());
-        assert_eq!(reached, Outcome::Reached { fidelity: Fidelity(3), value: 0.4, checkpoint: None });
+        assert_eq!(
+            reached,
+            Outcome::Reached {
+                fidelity: Fidelity(3),
+                value: 0.4,
+                checkpoint: None,
+                further: Further::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_result_needs_every_metric_that_counts() {
+        let mut settings = settings();
+        settings.constraints = vec![Constraint::parse("loss<=1").unwrap()];
+        let outcome = outcome_under(&settings, Cause::Exit(0), &[0.5], &Notes::default());
+        let Outcome::Reached { further, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(further.constraints, [0.5]);
+        settings.constraints.push(Constraint::named("latency"));
+        let outcome = outcome_under(&settings, Cause::Exit(0), &[0.5], &Notes::default());
+        let Outcome::Failed { kind, reason } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(kind, FailureKind::NoMetric);
+        assert!(reason.contains("`latency` was never reported; metrics seen: loss"), "{reason}");
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum StudyError {
         /// The folder looked into.
         path: PathBuf,
     },
+    /// A study whose trials are run by whoever asks for them.
+    #[error("study `{name}` has no program of its own: its trials are asked for and told through `automl serve`")]
+    NoProgram {
+        /// The name.
+        name: String,
+    },
     /// A budget smaller than what has been started.
     #[error(
         "the study has {started} trials already; `--trials` is their number in all and must be above that, found {asked}"

@@ -47,22 +47,47 @@ pub fn create(
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
     let ready = Ready::check(&dir, &settings, recipe)?;
+    let (log, lock) = begin(&dir, settings)?;
+    Ok(ready.open(dir, log, lock, Vec::new(), runner))
+}
+
+/// Creates a study's folder and log, and holds it.
+pub(crate) fn begin(dir: &StudyDir, settings: StudySettings) -> Result<(EventLog, StudyLock), StudyError> {
     let not_writable = |path: &Path| {
         let path = path.to_path_buf();
         move |source| StudyError::NotWritable { path, source }
     };
     std::fs::create_dir_all(dir.path()).map_err(not_writable(dir.path()))?;
     let lock = StudyLock::acquire(dir.path())?;
-    if has_begun(&dir) {
+    if has_begun(dir) {
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
-    clear_unborn(&dir).map_err(not_writable(dir.path()))?;
+    clear_unborn(dir).map_err(not_writable(dir.path()))?;
     let store = SledStore::create(dir.path())?;
+    let log = EventLog::create(Box::new(store), created(settings))?;
+    write_settings(dir, log.study())?;
+    Ok((log, lock))
+}
+
+/// Returns the first record of a study's log.
+pub(crate) fn created(settings: StudySettings) -> Record {
     let version = env!("CARGO_PKG_VERSION").to_string();
     let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
-    let log = EventLog::create(Box::new(store), Record { at: now_ms(), event })?;
-    write_settings(&dir, log.study())?;
-    Ok(ready.open(dir, log, lock, Vec::new(), runner))
+    Record { at: now_ms(), event }
+}
+
+/// Opens the log of an existing study and holds it. Returns what had to be mended, for people.
+pub(crate) fn reopen(dir: &StudyDir) -> Result<(EventLog, StudyLock, Vec<String>), StudyError> {
+    if !exists(dir) {
+        return Err(StudyError::Missing { path: dir.path().to_path_buf() });
+    }
+    let lock = StudyLock::acquire(dir.path())?;
+    let (store, recovery) = SledStore::open(dir.path())?;
+    let log = EventLog::open(Box::new(store))?;
+    if !dir.settings().exists() {
+        write_settings(dir, log.study())?;
+    }
+    Ok((log, lock, recovery.notes))
 }
 
 /// Opens an existing study for work.
@@ -71,14 +96,9 @@ pub fn create(
 /// If it does not exist, another engine holds it, its store is damaged beyond repair, or its program
 /// or devices are missing.
 pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<OpenStudy, StudyError> {
-    if !exists(&dir) {
-        return Err(StudyError::Missing { path: dir.path().to_path_buf() });
-    }
-    let lock = StudyLock::acquire(dir.path())?;
-    let (store, recovery) = SledStore::open(dir.path())?;
-    let mut log = EventLog::open(Box::new(store))?;
-    if !dir.settings().exists() {
-        write_settings(&dir, log.study())?;
+    let (mut log, lock, mut notes) = reopen(&dir)?;
+    if log.study().settings.recipe.is_null() {
+        return Err(StudyError::NoProgram { name: dir.name() });
     }
     let mut settings = log.study().settings.clone();
     if let Some(resources) = &changes.resources {
@@ -86,14 +106,13 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     }
     let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
     let ready = Ready::check(&dir, &settings, recipe)?;
-    let mut notes = recovery.notes;
     notes.extend(set_aside_unknown(&dir, log.study()));
-    let started = log.study().trials.len() as u64;
+    let started = log.study().started();
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
     }
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
-        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms };
+        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
@@ -101,7 +120,7 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.
-fn has_begun(dir: &StudyDir) -> bool {
+pub(crate) fn has_begun(dir: &StudyDir) -> bool {
     match read_journal(dir.path()) {
         Ok(journal) => !journal.records.is_empty(),
         Err(_) => dir.settings().exists(),
@@ -159,7 +178,7 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics = Metrics::compile(&metric_rules(&recipe))?;
+        let metrics = Metrics::compile(&metric_rules(&recipe, settings))?;
         let (slots, note) = slots(&settings.resources)?;
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
@@ -205,11 +224,11 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
     Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
 }
 
-fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
+fn metric_rules(recipe: &TrialRecipe, settings: &StudySettings) -> MetricRules {
     let rules = recipe.metric_rules();
     let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     MetricRules {
-        monitoring: vec![rules.monitoring.clone()],
+        monitoring: settings.metrics().map(String::from).collect(),
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),

@@ -3,7 +3,7 @@
 use super::StudyError;
 use crate::clock::now_ms;
 use automl_config::StudyRecipe;
-use automl_core::{Algorithm, Fidelity, FidelityPlan, Limits, Resources, StudySettings, rng};
+use automl_core::{Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng};
 use automl_scheduler::default_trials;
 use std::path::PathBuf;
 
@@ -12,6 +12,10 @@ use std::path::PathBuf;
 pub struct StudyOptions {
     /// Name, and folder under the root.
     pub name: String,
+    /// Objectives beside the recipe's.
+    pub further_objectives: Vec<Objective>,
+    /// What a trial must keep to.
+    pub constraints: Vec<Constraint>,
     /// Algorithm.
     pub algorithm: Algorithm,
     /// Root of every random choice.
@@ -66,6 +70,8 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         tag: format!("{:08x}", new_tag(&options.name)),
         space: recipe.space.clone(),
         objective: recipe.objective.clone(),
+        further_objectives: options.further_objectives.clone(),
+        constraints: options.constraints.clone(),
         algorithm: options.algorithm,
         seed: options.seed,
         trials,
@@ -109,14 +115,14 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
     })
 }
 
-fn check_name(name: &str) -> Result<(), StudyError> {
+pub(crate) fn check_name(name: &str) -> Result<(), StudyError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let sound = !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(allowed);
     if sound { Ok(()) } else { Err(StudyError::BadName { name: name.into() }) }
 }
 
 /// A number that two studies hardly share, even of one name: made once, then kept in the log.
-fn new_tag(name: &str) -> u32 {
+pub(crate) fn new_tag(name: &str) -> u32 {
     let words: Vec<u64> = name.bytes().map(u64::from).collect();
     rng::derive(&[now_ms(), u64::from(std::process::id()), rng::derive(&words)]) as u32
 }

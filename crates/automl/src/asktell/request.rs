@@ -1,0 +1,153 @@
+//! What somebody wants to be asked for, and the settings that become of it.
+
+use super::AskError;
+use crate::study::{check_name, new_tag};
+use automl_core::{
+    Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, SearchSpace, Study,
+    StudySettings,
+};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Beginning of the names of studies that were given none.
+const STEM: &str = "study";
+
+/// Where a study is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// In a folder of its own below this one.
+    Folder(PathBuf),
+}
+
+/// A study to be asked and told, as its user describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyRequest {
+    /// Name; absent for the first free one.
+    pub name: Option<String>,
+    /// What may vary; at least one parameter.
+    pub space: SearchSpace,
+    /// What is optimised, at least one; their names differ.
+    pub objectives: Vec<Objective>,
+    /// What a trial must keep to.
+    pub constraints: Vec<Constraint>,
+    /// Algorithm.
+    pub algorithm: Algorithm,
+    /// Root of every random choice.
+    pub seed: u64,
+    /// Number of trials to hand out in all; absent for no limit.
+    pub max_trials: Option<u64>,
+    /// Number of workers, for readers only: whoever asks gets a trial.
+    pub workers: Option<u32>,
+    /// The fidelities that trials may be run to; absent where a trial runs whole.
+    pub fidelity: Option<FidelityPlan>,
+}
+
+impl StudyRequest {
+    /// Checks the request and makes it the settings that the first event records.
+    pub(super) fn settings(self, place: &Place) -> Result<StudySettings, AskError> {
+        let wrong = |what: &str| Err(AskError::Request { what: what.into() });
+        let study = match self.name {
+            Some(name) => name,
+            None => free_name(place),
+        };
+        check_name(&study)?;
+        if self.space.parameters().is_empty() {
+            return wrong("`space` is empty; give at least one parameter");
+        }
+        if self.max_trials.is_some_and(|trials| trials == 0 || trials > StudySettings::UNLIMITED) {
+            return wrong("`max_trials` must be at least 1 and at most 2^53");
+        }
+        let fidelity = self.fidelity.unwrap_or(whole_runs());
+        check_fidelity(&fidelity, self.algorithm)?;
+        let mut objectives = self.objectives.into_iter();
+        let Some(objective) = objectives.next() else {
+            return wrong("`objective` is missing; give {name, direction}");
+        };
+        let tag = format!("{:08x}", new_tag(&study));
+        let settings = StudySettings {
+            tag,
+            study,
+            space: self.space,
+            objective,
+            further_objectives: objectives.collect(),
+            constraints: self.constraints,
+            algorithm: self.algorithm,
+            seed: self.seed,
+            trials: self.max_trials.unwrap_or(StudySettings::UNLIMITED),
+            timeout_ms: None,
+            fidelity,
+            retries: 0,
+            max_consecutive_failures: u32::MAX,
+            limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 0 },
+            resources: Resources { gpus: "none".into(), gpus_per_trial: 0.0, parallel: self.workers },
+            workdir: String::new(),
+            recipe: serde_json::Value::Null,
+        };
+        check_metrics(&settings)?;
+        Ok(settings)
+    }
+}
+
+/// Tells whether an existing study asks for the same things.
+pub(super) fn same_question(existing: &Study, asked: &StudySettings) -> Result<(), AskError> {
+    let known = &existing.settings;
+    let difference = if known.space != asked.space {
+        "another space"
+    } else if !known.objectives().eq(asked.objectives()) {
+        "other objectives"
+    } else if known.constraints != asked.constraints {
+        "other constraints"
+    } else if known.fidelity != asked.fidelity {
+        "other fidelities"
+    } else {
+        return Ok(());
+    };
+    Err(AskError::Another { study: known.study.clone(), difference: difference.into() })
+}
+
+/// The one fidelity of trials that run whole.
+fn whole_runs() -> FidelityPlan {
+    let one = Fidelity(1);
+    FidelityPlan { unit: "run".into(), min: one, max: one, reduction_factor: 3, resumable: false }
+}
+
+fn check_fidelity(plan: &FidelityPlan, algorithm: Algorithm) -> Result<(), AskError> {
+    let wrong = |what: String| Err(AskError::Request { what });
+    if plan.min.0 == 0 || plan.min > plan.max {
+        return wrong(format!(
+            "`fidelity` must have 1 <= min <= max, found min {} and max {}",
+            plan.min, plan.max
+        ));
+    }
+    if plan.reduction_factor < 2 {
+        return wrong(format!("`fidelity.eta` must be at least 2, found {}", plan.reduction_factor));
+    }
+    if algorithm == Algorithm::Hyperband && plan.min == plan.max {
+        return wrong("hyperband needs `fidelity` with min below max".into());
+    }
+    Ok(())
+}
+
+fn check_metrics(settings: &StudySettings) -> Result<(), AskError> {
+    let mut seen = BTreeSet::new();
+    for name in settings.metrics() {
+        if name.trim().is_empty() {
+            return Err(AskError::Request { what: "an objective or constraint has an empty name".into() });
+        }
+        if !seen.insert(name) {
+            return Err(AskError::Request { what: format!("`{name}` is declared twice") });
+        }
+    }
+    Ok(())
+}
+
+fn free_name(place: &Place) -> String {
+    let taken = |name: &String| match place {
+        Place::Memory => false,
+        Place::Folder(root) => root.join(name).exists(),
+    };
+    let mut names = (1_u64..).map(|n| format!("{STEM}-{n}"));
+    names.find(|name| !taken(name)).expect("there are more numbers than folders")
+}
