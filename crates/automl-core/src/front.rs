@@ -5,6 +5,7 @@
 
 use crate::ids::Fidelity;
 use crate::objective::Loss;
+use crate::settings::StudySettings;
 use crate::study::Study;
 use crate::trial::Trial;
 
@@ -40,7 +41,7 @@ impl Study {
     pub fn incumbent(&self) -> Option<&Trial> {
         let furthest = self.furthest()?;
         let ranked = self.results_at(furthest).map(|(trial, loss)| {
-            let excess = Excess(self.excess_at(trial, furthest));
+            let excess = Excess::of(trial, furthest, &self.settings);
             ((excess, loss, trial.id), trial)
         });
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, trial)| trial)
@@ -51,7 +52,9 @@ impl Study {
     #[must_use]
     pub fn pareto_front(&self) -> Vec<&Trial> {
         let Some(furthest) = self.furthest() else { return Vec::new() };
-        let feasible = self.results_at(furthest).filter(|(trial, _)| self.excess_at(trial, furthest) <= 0.0);
+        let feasible = self
+            .results_at(furthest)
+            .filter(|(trial, _)| Excess::of(trial, furthest, &self.settings).0 <= 0.0);
         let points: Vec<(&Trial, Vec<Loss>)> = feasible
             .map(|(trial, loss)| {
                 let further = self.further_losses_at(trial, furthest);
@@ -72,11 +75,6 @@ impl Study {
         let comparable = self.trials.values().filter(|t| t.is_comparable());
         comparable.filter_map(move |trial| Some((trial, self.loss_at(trial, fidelity)?)))
     }
-
-    /// How far a result is beyond all bounds together; 0 for a feasible one.
-    fn excess_at(&self, trial: &Trial, fidelity: Fidelity) -> f64 {
-        self.violations_at(trial, fidelity).into_iter().map(|violation| violation.max(0.0)).sum()
-    }
 }
 
 /// Tells whether one point is nowhere worse than another and somewhere better.
@@ -84,9 +82,18 @@ fn dominates(one: &[Loss], other: &[Loss]) -> bool {
     one.iter().zip(other).all(|(a, b)| a <= b) && one.iter().zip(other).any(|(a, b)| a < b)
 }
 
-/// A sum of violations, ordered.
-#[derive(Clone, Copy, PartialEq)]
-struct Excess(f64);
+/// How far a result is beyond all bounds together; 0 for a feasible one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Excess(f64);
+
+impl Excess {
+    /// Returns the excess of a trial's result at a fidelity.
+    pub(crate) fn of(trial: &Trial, fidelity: Fidelity, settings: &StudySettings) -> Self {
+        let values = trial.further.get(&fidelity).map_or(&[][..], |further| &further.constraints);
+        let constraints = settings.constraints.iter().zip(values);
+        Excess(constraints.map(|(constraint, value)| constraint.violation(*value).max(0.0)).sum())
+    }
+}
 
 impl Eq for Excess {}
 

@@ -15,6 +15,7 @@ mod fold_error;
 mod front;
 mod further;
 mod ids;
+mod index;
 mod number;
 mod objective;
 mod settings;
@@ -31,6 +32,7 @@ pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin,
 pub use fold_error::FoldError;
 pub use further::Further;
 pub use ids::{AttemptNumber, Fidelity, TrialId};
+pub use index::{Index, Rank, RungResults};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
 pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings};

@@ -127,16 +127,22 @@ pub enum Algorithm {
     Bayesian,
     /// Hyperband brackets over a scrambled Sobol sequence.
     Hyperband,
+    /// The most aggressive bracket of Hyperband, over and over.
+    SuccessiveHalving,
+    /// Asynchronous successive halving over a scrambled Sobol sequence.
+    Asha,
 }
 
 impl Algorithm {
     /// All algorithms with their accepted names, the first being the canonical one.
-    pub const NAMES: [(Algorithm, &'static [&'static str]); 5] = [
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 7] = [
         (Algorithm::Auto, &["auto"]),
         (Algorithm::Random, &["random"]),
         (Algorithm::Sobol, &["sobol"]),
         (Algorithm::Bayesian, &["bayesian", "b", "gp"]),
         (Algorithm::Hyperband, &["hyperband", "h"]),
+        (Algorithm::SuccessiveHalving, &["successive-halving", "sha"]),
+        (Algorithm::Asha, &["asha"]),
     ];
 }
 

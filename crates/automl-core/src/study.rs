@@ -7,6 +7,7 @@
 use crate::event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
 use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
+use crate::index::Index;
 use crate::settings::StudySettings;
 use crate::trial::{Attempt, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
@@ -42,6 +43,7 @@ pub struct Study {
     pub earlier_engines_ms: u64,
     /// Time of the last event.
     pub updated_at: u64,
+    index: Index,
 }
 
 impl Study {
@@ -82,6 +84,7 @@ impl Study {
             engine_started_at: record.at,
             earlier_engines_ms: 0,
             updated_at: record.at,
+            index: Index::default(),
         })
     }
 
@@ -138,15 +141,21 @@ impl Study {
         TrialId(self.trials.last_key_value().map_or(0, |(id, _)| id.0) + 1)
     }
 
-    /// Returns the trials in one state, oldest first.
-    pub fn in_state(&self, state: TrialState) -> impl Iterator<Item = &Trial> {
-        self.trials.values().filter(move |t| t.state == state)
+    /// Returns the study's own trials in one state, oldest first.
+    pub fn in_state(&self, state: TrialState) -> impl DoubleEndedIterator<Item = &Trial> {
+        self.index.in_state(state).map(|id| &self.trials[&id])
+    }
+
+    /// Returns the study's own trials by state, and their results by fidelity.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Returns the number of trials that cost budget: all but those from elsewhere.
     #[must_use]
     pub fn started(&self) -> u64 {
-        self.trials.values().filter(|trial| trial.foreign.is_none()).count() as u64
+        self.index.trials()
     }
 
     /// Returns the working time of all engines at an instant, in milliseconds.
@@ -234,6 +243,7 @@ impl Study {
         if trial.id != expected {
             return Err(FoldError::TrialOrder { found: trial.id, expected });
         }
+        self.index.learn(&trial, &self.settings);
         self.trials.insert(trial.id, trial);
         Ok(())
     }
@@ -243,9 +253,11 @@ impl Study {
         if !matches!(trial.state, TrialState::Queued | TrialState::Paused) {
             return Err(FoldError::NotStoppable { trial: id, state: trial.state });
         }
+        self.index.forget(trial, &self.settings);
         trial.state = TrialState::Stopped;
         trial.reason = Some(reason.into());
         trial.ended_at = Some(at);
+        self.index.learn(trial, &self.settings);
         Ok(())
     }
 
@@ -256,9 +268,11 @@ impl Study {
             let (attempt, state) = (attempt.number, trial.state);
             return Err(FoldError::Impossible { trial: id, attempt, what: "a start", state });
         }
+        self.index.forget(trial, &self.settings);
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
         trial.reason = None;
+        self.index.learn(trial, &self.settings);
         Ok(())
     }
 
@@ -282,11 +296,14 @@ impl Study {
         end: &AttemptEnd,
         at: u64,
     ) -> Result<(), FoldError> {
-        let (max, retries) = (self.settings.fidelity.max, self.settings.retries);
-        let trial = self.running(id, attempt, "an end")?;
         check_finite(id, &end.outcome)?;
+        self.running(id, attempt, "an end")?;
+        let settings = &self.settings;
+        let trial = self.trials.get_mut(&id).expect("a running trial is known");
+        self.index.forget(trial, settings);
         trial.finish_attempt(end, at);
-        trial.settle(&end.outcome, max, retries);
+        trial.settle(&end.outcome, settings.fidelity.max, settings.retries);
+        self.index.learn(trial, settings);
         match trial.state {
             TrialState::Failed => self.consecutive_failures += 1,
             TrialState::Complete | TrialState::Paused => self.consecutive_failures = 0,

@@ -61,17 +61,16 @@ pub fn brackets(plan: &FidelityPlan) -> Vec<Bracket> {
         .collect()
 }
 
-fn bracket(levels: &[u64], s: u64, s_max: u64, eta: u64) -> Bracket {
+fn bracket(levels: &[Fidelity], s: u64, s_max: u64, eta: u64) -> Bracket {
     let n = ((s_max + 1) * eta.pow(s as u32)).div_ceil(s + 1);
-    let rung = |(i, level): (usize, &u64)| Rung {
-        fidelity: Fidelity(*level),
-        trials: (n / eta.pow(i as u32)).max(1),
-    };
+    let rung =
+        |(i, level): (usize, &Fidelity)| Rung { fidelity: *level, trials: (n / eta.pow(i as u32)).max(1) };
     Bracket { rungs: levels.iter().enumerate().map(rung).collect() }
 }
 
-/// Rung levels from the smallest to R.
-fn levels(plan: &FidelityPlan) -> Vec<u64> {
+/// Returns the rung levels of a plan, from the smallest to R; never empty.
+#[must_use]
+pub fn levels(plan: &FidelityPlan) -> Vec<Fidelity> {
     let (min, max, eta) = (plan.min.0.max(1), plan.max.0.max(1), plan.reduction_factor.max(2));
     let mut divisor = 1_u64;
     let mut levels = vec![max];
@@ -81,7 +80,7 @@ fn levels(plan: &FidelityPlan) -> Vec<u64> {
     }
     levels.reverse();
     levels.dedup();
-    levels
+    levels.into_iter().map(Fidelity).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@
 
 use crate::bracket::{Bracket, Rung, brackets};
 use crate::{Decision, Scheduler, end_if_settled};
-use automl_core::{Study, Trial, TrialState};
+use automl_core::{FidelityPlan, Study, Trial, TrialState};
+use std::collections::BTreeMap;
 
 /// Synchronous Hyperband that pauses trials at their rung and promotes by checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,24 +22,54 @@ pub struct Hyperband;
 
 impl Scheduler for Hyperband {
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        for (number, bracket) in budgeted_brackets(study) {
-            if decisions.len() >= free {
-                break;
-            }
-            let members: Vec<&Trial> = study.trials.values().filter(|t| t.bracket == Some(number)).collect();
-            decide_bracket(study, number, &bracket, members, &mut decisions);
-        }
-        decisions.truncate(free);
-        if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
+        decide_brackets(study, free, brackets(&study.settings.fidelity))
     }
 }
 
+/// Synchronous successive halving: Hyperband with its most aggressive bracket only, over and over.
+///
+/// Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*,
+/// AISTATS 2016.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SuccessiveHalving;
+
+impl Scheduler for SuccessiveHalving {
+    fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
+        decide_brackets(study, free, halving_brackets(&study.settings.fidelity))
+    }
+}
+
+/// Returns the one bracket of successive halving.
+pub(crate) fn halving_brackets(plan: &FidelityPlan) -> Vec<Bracket> {
+    let mut brackets = brackets(plan);
+    brackets.truncate(1);
+    brackets
+}
+
+/// Decides for brackets that follow each other, over and over.
+fn decide_brackets(study: &Study, free: usize, iteration: Vec<Bracket>) -> Vec<Decision> {
+    let mut by_bracket: BTreeMap<u32, Vec<&Trial>> = BTreeMap::new();
+    for trial in study.trials.values() {
+        if let Some(bracket) = trial.bracket {
+            by_bracket.entry(bracket).or_default().push(trial);
+        }
+    }
+    let mut decisions = Vec::new();
+    for (number, bracket) in budgeted_brackets(study, iteration) {
+        if decisions.len() >= free {
+            break;
+        }
+        let members = by_bracket.remove(&number).unwrap_or_default();
+        decide_bracket(study, number, &bracket, members, &mut decisions);
+    }
+    decisions.truncate(free);
+    if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
+}
+
 /// Returns the brackets that the trial budget covers, with their numbers.
-fn budgeted_brackets(study: &Study) -> impl Iterator<Item = (u32, Bracket)> {
+fn budgeted_brackets(study: &Study, iteration: Vec<Bracket>) -> impl Iterator<Item = (u32, Bracket)> {
     let eta = study.settings.fidelity.reduction_factor;
     let mut left = study.settings.trials;
-    let iteration = brackets(&study.settings.fidelity);
     (0_u32..).zip(iteration.into_iter().cycle()).map_while(move |(number, bracket)| {
         let bracket = (left > 0).then(|| bracket.truncated(left, eta))?;
         left -= bracket.trials();

@@ -4,13 +4,17 @@
 //! no numbers, so that the decisions after a crash are those before it. It does not know parameter
 //! values (`automl-sampler` chooses them) and not that processes exist.
 
+mod asha;
 mod bracket;
 mod full;
 mod hyperband;
 
-pub use bracket::{Bracket, Rung, brackets};
+pub use asha::Asha;
+pub use bracket::{Bracket, Rung, brackets, levels};
 pub use full::FullFidelity;
-pub use hyperband::Hyperband;
+pub use hyperband::{Hyperband, SuccessiveHalving};
+
+use hyperband::halving_brackets;
 
 use automl_core::{Algorithm, EndReason, Fidelity, Study, TrialId, TrialState};
 
@@ -47,18 +51,23 @@ pub trait Scheduler {
 pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
     match algorithm {
         Algorithm::Hyperband => Box::new(Hyperband),
+        Algorithm::SuccessiveHalving => Box::new(SuccessiveHalving),
+        Algorithm::Asha => Box::new(Asha),
         Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => {
             Box::new(FullFidelity)
         }
     }
 }
 
-/// Number of trials a study gets when the user names none: `fallback`, or one whole Hyperband
-/// iteration for algorithms that work in brackets.
+/// Number of trials a study gets when the user names none: `fallback`, or as many as one round of brackets
+/// holds for algorithms that work in brackets, or start as many trials as the first bracket does.
 #[must_use]
 pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan, fallback: u64) -> u64 {
     match algorithm {
         Algorithm::Hyperband => brackets(fidelity).iter().map(Bracket::trials).sum(),
+        Algorithm::SuccessiveHalving | Algorithm::Asha => {
+            fallback.max(halving_brackets(fidelity).iter().map(Bracket::trials).sum())
+        }
         Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => fallback,
     }
 }
@@ -67,7 +76,6 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
 /// Paused trials may be left over: those that no rung wants any more.
 fn end_if_settled(study: &Study) -> Vec<Decision> {
     let spent = study.started() >= study.settings.trials;
-    let busy = |state: TrialState| matches!(state, TrialState::Queued | TrialState::Running);
-    let settled = !study.trials.values().any(|trial| busy(trial.state));
+    let settled = [TrialState::Queued, TrialState::Running].map(|state| study.index().count(state)) == [0, 0];
     if spent && settled { vec![Decision::End(EndReason::Budget)] } else { Vec::new() }
 }

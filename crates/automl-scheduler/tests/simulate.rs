@@ -4,7 +4,7 @@ use automl_core::{
     Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Further, Origin, Outcome, Params, Study,
     StudySettings, TrialId, TrialState, rng,
 };
-use automl_scheduler::{Decision, brackets, scheduler_for};
+use automl_scheduler::{Asha, Decision, Scheduler, brackets, levels, scheduler_for};
 use automl_testkit::{Log, curve, settings};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -103,20 +103,26 @@ impl Simulation {
         });
     }
 
-    fn run(mut self, workers: usize) -> Self {
+    fn run(self, workers: usize) -> Self {
+        self.run_observed(workers, |_| {})
+    }
+
+    /// Runs to the end of the search; `observe` sees the study whenever decisions have been performed.
+    fn run_observed(mut self, workers: usize, mut observe: impl FnMut(&Study)) -> Self {
         let scheduler = scheduler_for(self.study.settings.algorithm);
         for _ in 0..100_000 {
             let free = workers - self.study.in_state(TrialState::Running).count();
             let decisions = scheduler.decide(&self.study, free);
             assert!(decisions.len() <= free.max(1), "seed {}: more decisions than slots", self.seed);
-            assert_eq!(
-                scheduler.decide(&Study::replay(&self.log.records).unwrap(), free),
-                decisions,
-                "restart"
-            );
+            if self.draws.is_multiple_of(5) {
+                let restarted = Study::replay(&self.log.records).unwrap();
+                assert_eq!(scheduler.decide(&restarted, free), decisions, "restart");
+            }
             for decision in decisions {
                 self.perform(decision);
             }
+            check_index(&self.study);
+            observe(&self.study);
             if self.study.ended.is_some() {
                 return self;
             }
@@ -135,6 +141,37 @@ impl Simulation {
         }
         rungs
     }
+}
+
+/// The index tells what the trials tell.
+fn check_index(study: &Study) {
+    for state in TrialState::ALL {
+        let told: Vec<TrialId> = study.in_state(state).map(|trial| trial.id).collect();
+        let found = study.trials.values().filter(|trial| trial.state == state).map(|trial| trial.id);
+        assert_eq!(told, found.collect::<Vec<_>>(), "{state}");
+    }
+    for level in levels(&study.settings.fidelity) {
+        let told: Vec<TrialId> = study
+            .index()
+            .rung(level)
+            .into_iter()
+            .flat_map(|rung| &rung.results)
+            .map(|rank| rank.trial())
+            .collect();
+        let mut found: Vec<_> = study
+            .trials
+            .values()
+            .filter_map(|trial| Some((study.loss_at(trial, level)?, trial.id)))
+            .collect();
+        found.sort();
+        assert_eq!(told, found.into_iter().map(|(_, trial)| trial).collect::<Vec<_>>(), "rung {level}");
+    }
+}
+
+fn halving(algorithm: Algorithm, trials: u64, max: u64) -> StudySettings {
+    let mut settings = hyperband(trials, max);
+    settings.algorithm = algorithm;
+    settings
 }
 
 fn hyperband(trials: u64, max: u64) -> StudySettings {
@@ -225,4 +262,80 @@ fn raised_budget_goes_on_where_the_study_ended() {
     simulation.apply(Event::BudgetChanged { trials: Some(15), timeout_ms: None, parallel: None });
     let simulation = simulation.run(2);
     assert_eq!(simulation.study.in_state(TrialState::Complete).count(), 15);
+}
+
+#[test]
+fn asha_decides_as_the_reference() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/asha.json")).unwrap();
+    let mut settings = halving(Algorithm::Asha, 1000, 9);
+    settings.objective.direction = automl_core::Direction::Minimize;
+    let mut log = Log::new(settings);
+    let mut decisions = Vec::new();
+    for event in golden["promotion"]["events"].as_array().unwrap() {
+        if event[0] == "report" {
+            let (trial, rung) = (event[1].as_u64().unwrap() + 1, event[2].as_u64().unwrap());
+            let (attempt, until) = (rung as u32 + 1, 3_u64.pow(rung as u32));
+            if rung == 0 {
+                log = log.suggest(trial).start(trial, attempt, until);
+            }
+            log = match event[3].as_f64() {
+                Some(value) => log.reach(trial, attempt, until, value),
+                None => log.fail(trial, attempt, FailureKind::NotFinite),
+            };
+            continue;
+        }
+        match Asha.decide(&log.study().unwrap(), 1)[..] {
+            [Decision::Start { .. }] => decisions.push(serde_json::json!(["new"])),
+            [Decision::Run { trial, until }] => {
+                let attempt = log.study().unwrap().trials[&trial].next_attempt().0;
+                log = log.start(trial.0, attempt, until.0);
+                decisions.push(serde_json::json!(["promote", trial.0 - 1, until.0]));
+            }
+            ref other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(serde_json::Value::from(decisions), golden["promotion"]["decisions"]);
+}
+
+#[test]
+fn halving_keeps_its_invariants_under_failures_and_any_timing() {
+    for seed in 0..80 {
+        let algorithm = if seed % 2 == 0 { Algorithm::Asha } else { Algorithm::SuccessiveHalving };
+        let settings = halving(algorithm, 1 + seed * 3 % 100, 3 + seed % 30);
+        let (budget, levels) = (settings.trials, levels(&settings.fidelity));
+        let simulation = Simulation::new(settings, seed, 0.2).run(1 + seed as usize % 9);
+        let study = &simulation.study;
+        assert_eq!((study.started(), study.ended), (budget, Some(EndReason::Budget)), "seed {seed}");
+        for trial in study.trials.values() {
+            let targets: Vec<Fidelity> = trial.attempts.iter().map(|a| a.until).collect();
+            assert!(targets.is_sorted(), "seed {seed}: fidelity fell: {targets:?}");
+            assert!(targets.iter().all(|target| levels.contains(target)), "seed {seed}: {targets:?}");
+        }
+        let all_failed = study.in_state(TrialState::Failed).count() as u64 == budget;
+        let finished = study.in_state(TrialState::Complete).count() > 0;
+        assert!(finished || all_failed, "seed {seed}: nothing got to the largest fidelity");
+    }
+}
+
+#[test]
+fn stragglers_do_not_hold_up_the_others() {
+    let settings = halving(Algorithm::Asha, 60, 27);
+    let simulation = Simulation::new(settings, 11, 0.0);
+    let mut slots = Vec::new();
+    let simulation =
+        simulation.run_observed(5, |study| slots.push(study.in_state(TrialState::Running).count()));
+    let until_last_start = slots.len() / 2;
+    assert!(slots[..until_last_start].iter().all(|running| *running == 5), "{slots:?}");
+    assert!(simulation.study.in_state(TrialState::Complete).count() > 0);
+}
+
+#[test]
+fn many_reports_at_once_do_not_stop_new_trials() {
+    let mut log = Log::new(halving(Algorithm::Asha, 1000, 27));
+    for trial in 1..=30 {
+        log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
+    }
+    let decisions = Asha.decide(&log.study().unwrap(), 8);
+    let promotions = decisions.iter().filter(|d| matches!(d, Decision::Run { .. })).count();
+    assert_eq!((decisions.len(), promotions), (8, 4));
 }

@@ -1,0 +1,139 @@
+//! What schedulers ask again and again, kept up to date with every event: trials by state, and the
+//! results at each fidelity in order.
+//!
+//! Nothing here is a fact of its own. It follows from the trials, and a test builds it anew from them
+//! after every event. Trials from elsewhere are left out: they cost no budget and never run here.
+
+use crate::front::Excess;
+use crate::ids::{Fidelity, TrialId};
+use crate::objective::Loss;
+use crate::settings::StudySettings;
+use crate::trial::{Trial, TrialState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a result stands among others: how far it is beyond its bounds (0 is feasible), then its loss,
+/// then the age of its trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    excess: Excess,
+    loss: Loss,
+    trial: TrialId,
+}
+
+impl Rank {
+    /// Returns the trial.
+    #[must_use]
+    pub fn trial(&self) -> TrialId {
+        self.trial
+    }
+}
+
+/// The results at one fidelity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RungResults {
+    /// Every result, the best first.
+    pub results: BTreeSet<Rank>,
+    /// Those of trials that are paused here, the best first.
+    pub paused: BTreeSet<Rank>,
+    /// Trials that failed on their way here.
+    pub failed: BTreeSet<TrialId>,
+}
+
+impl RungResults {
+    /// Returns the number of trials that were compared here. One that failed counts as the worst.
+    #[must_use]
+    pub fn compared(&self) -> usize {
+        self.results.len() + self.failed.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.failed.is_empty()
+    }
+}
+
+/// Trials by state, and results by fidelity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Index {
+    by_state: BTreeMap<TrialState, BTreeSet<TrialId>>,
+    rungs: BTreeMap<Fidelity, RungResults>,
+}
+
+impl Index {
+    /// Returns the trials in one state, oldest first.
+    pub fn in_state(&self, state: TrialState) -> impl DoubleEndedIterator<Item = TrialId> {
+        self.by_state.get(&state).into_iter().flatten().copied()
+    }
+
+    /// Returns the number of trials in one state.
+    #[must_use]
+    pub fn count(&self, state: TrialState) -> usize {
+        self.by_state.get(&state).map_or(0, BTreeSet::len)
+    }
+
+    /// Returns the number of trials in any state.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.by_state.values().map(|trials| trials.len() as u64).sum()
+    }
+
+    /// Returns the results at a fidelity; `None` where no trial has got there yet.
+    #[must_use]
+    pub fn rung(&self, fidelity: Fidelity) -> Option<&RungResults> {
+        self.rungs.get(&fidelity)
+    }
+
+    /// Adds what a trial is now.
+    pub(crate) fn learn(&mut self, trial: &Trial, settings: &StudySettings) {
+        if trial.foreign.is_some() {
+            return;
+        }
+        self.by_state.entry(trial.state).or_default().insert(trial.id);
+        for fidelity in trial.reached.keys() {
+            if let Some(rank) = rank(trial, *fidelity, settings) {
+                let rung = self.rungs.entry(*fidelity).or_default();
+                rung.results.insert(rank);
+                if is_paused_at(trial, *fidelity) {
+                    rung.paused.insert(rank);
+                }
+            }
+        }
+        if let Some(fidelity) = failed_at(trial) {
+            self.rungs.entry(fidelity).or_default().failed.insert(trial.id);
+        }
+    }
+
+    /// Takes away what a trial was.
+    pub(crate) fn forget(&mut self, trial: &Trial, settings: &StudySettings) {
+        if let Some(trials) = self.by_state.get_mut(&trial.state) {
+            trials.remove(&trial.id);
+        }
+        self.by_state.retain(|_, trials| !trials.is_empty());
+        for fidelity in trial.reached.keys() {
+            if let (Some(rung), Some(rank)) = (self.rungs.get_mut(fidelity), rank(trial, *fidelity, settings))
+            {
+                rung.results.remove(&rank);
+                rung.paused.remove(&rank);
+            }
+        }
+        if let Some(rung) = failed_at(trial).and_then(|fidelity| self.rungs.get_mut(&fidelity)) {
+            rung.failed.remove(&trial.id);
+        }
+        self.rungs.retain(|_, rung| !rung.is_empty());
+    }
+}
+
+fn is_paused_at(trial: &Trial, fidelity: Fidelity) -> bool {
+    trial.state == TrialState::Paused && trial.fidelity() == Some(fidelity)
+}
+
+/// Where a trial that ended without a result was going.
+fn failed_at(trial: &Trial) -> Option<Fidelity> {
+    let failed = matches!(trial.state, TrialState::Failed | TrialState::Infeasible);
+    trial.attempts.last().filter(|_| failed).map(|attempt| attempt.until)
+}
+
+fn rank(trial: &Trial, fidelity: Fidelity, settings: &StudySettings) -> Option<Rank> {
+    let loss = settings.objective.loss(*trial.reached.get(&fidelity)?)?;
+    let excess = Excess::of(trial, fidelity, settings);
+    Some(Rank { excess, loss, trial: trial.id })
+}
