@@ -1,4 +1,4 @@
-//! Gaussian-process surrogate and acquisition functions on the unit cube.
+//! Surrogate models on the unit cube: Gaussian process with acquisition functions, Parzen estimators.
 //!
 //! Rows of `[0, 1]^d` and targets go in, candidates ordered by acquisition value come out. This crate
 //! knows no trial, no parameter name, no objective direction and no study: targets are "larger is
@@ -22,11 +22,13 @@ mod linalg;
 mod loops;
 mod optimize;
 mod pairs;
+mod parzen;
 mod prior;
 mod process;
 mod subset;
 mod surface;
 mod training;
+mod truncated;
 mod warp;
 
 pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
@@ -38,8 +40,10 @@ pub use lbfgs::{Minimum, StopRule, minimize};
 pub use likelihood::{Likelihood, LikelihoodGradient};
 pub use linalg::{Cholesky, CholeskyError};
 pub use optimize::{Candidate, SearchProblem, maximize};
+pub use parzen::{Axis, Group, Parzen, ParzenOptions};
 pub use prior::{LogPrior, log_prior};
 pub use process::{GaussianProcess, Prediction, PredictionGradient};
 pub use surface::Surface;
 pub use training::TrainingSet;
+pub use truncated::{log_normal_distribution, log_normal_mass, truncated_normal_quantile};
 pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets};
