@@ -42,6 +42,13 @@ impl History {
         observed.chain(others).map(Params::key).collect()
     }
 
+    /// Tells whether a configuration has or had a trial.
+    pub(crate) fn contains(&self, params: &Params) -> bool {
+        let others = self.pending.iter().chain(&self.failed);
+        self.observations.iter().any(|observation| observation.params == *params)
+            || others.map(|(_, tried)| tried).any(|tried| tried == params)
+    }
+
     /// Returns the number of trials in any state.
     pub(crate) fn trials(&self) -> usize {
         let observed = self.observations.iter().map(|observation| observation.trial);

@@ -9,6 +9,7 @@
 //!
 //! [`SamplerKind`] is the recipe that settings hold; [`SamplerKind::build`] makes the sampler.
 
+mod axes;
 mod bayes;
 mod design;
 mod fresh;
@@ -17,6 +18,9 @@ mod quasi;
 mod random;
 mod sobol;
 mod sobol_table;
+mod split;
+mod startup;
+mod tpe;
 mod training;
 
 use automl_core::{Origin, Params, SearchSpace, TrialId};
@@ -27,6 +31,7 @@ pub use history::{History, Observation};
 pub use quasi::Quasi;
 pub use random::Random;
 pub use sobol::Sobol;
+pub use tpe::Tpe;
 
 /// Proposes the configuration of the next trial.
 pub trait Sampler {
@@ -56,6 +61,8 @@ pub enum SamplerKind {
     Sobol,
     /// Gaussian process with log expected improvement.
     Bayesian,
+    /// Tree-structured Parzen estimator.
+    Tpe,
 }
 
 impl SamplerKind {
@@ -65,6 +72,7 @@ impl SamplerKind {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
+            SamplerKind::Tpe => Box::new(Tpe),
         }
     }
 }
@@ -111,4 +119,6 @@ pub(crate) mod stream {
     pub(crate) const CANDIDATES: u64 = 3;
     /// Perturbations of good configurations.
     pub(crate) const PERTURBATIONS: u64 = 4;
+    /// Draws from Parzen estimators.
+    pub(crate) const PARZEN: u64 = 5;
 }

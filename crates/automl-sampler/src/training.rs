@@ -79,7 +79,7 @@ pub(crate) fn in_trial_order(trials: &[(TrialId, Params)]) -> Vec<&Params> {
     ordered.into_values().collect()
 }
 
-fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
+pub(crate) fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
     let mut counts = BTreeMap::<Fidelity, usize>::new();
     for observation in &history.observations {
         *counts.entry(observation.fidelity).or_default() += 1;

@@ -9,7 +9,8 @@ use automl_core::{
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
 
-const KINDS: [SamplerKind; 3] = [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian];
+const KINDS: [SamplerKind; 4] =
+    [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian, SamplerKind::Tpe];
 
 /// Every kind of parameter, with a condition.
 fn mixed() -> SearchSpace {

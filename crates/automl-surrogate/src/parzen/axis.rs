@@ -4,6 +4,10 @@ use crate::truncated::{log_normal_mass, truncated_normal_quantile};
 
 const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
 
+/// Least prior probability in a density, so that a choice without weight that was observed all the same
+/// has one under every mixture.
+const PRIOR_MIN: f64 = 1e-12;
+
 /// What a coordinate of a row means to a Parzen estimator.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Axis {
@@ -114,7 +118,7 @@ impl Kernels {
                 for (sum, &row) in sums.iter_mut().zip(observed) {
                     *sum += if row as usize == choice { same[choice] } else { other[choice] };
                 }
-                sums[last] += libm::log(prior[choice]);
+                sums[last] += libm::log(prior[choice].max(PRIOR_MIN));
             }
         }
     }
@@ -129,6 +133,7 @@ impl Kernels {
             }
             Kernels::Choices { observed, same, other, prior } => {
                 let probability = |c: usize| match observed.get(i) {
+                    _ if prior[c] == 0.0 && observed.get(i) != Some(&(c as u32)) => 0.0,
                     None => prior[c],
                     Some(&row) if row as usize == c => libm::exp(same[c]),
                     Some(_) => libm::exp(other[c]),
@@ -162,7 +167,7 @@ fn on_cells(edges: &[f64], values: &[f64], floor: f64) -> Kernels {
 /// A row's choice has what the prior leaves; the prior counts as one more row's share of `prior_weight`.
 fn on_choices(prior: &[f64], values: &[f64], prior_weight: f64) -> Kernels {
     let spread = prior.len() as f64 * prior_weight / (values.len() + 1) as f64;
-    let logarithm = |own: f64, p: f64| libm::log((own + spread * p) / (1.0 + spread));
+    let logarithm = |own: f64, p: f64| libm::log((own + spread * p.max(PRIOR_MIN)) / (1.0 + spread));
     Kernels::Choices {
         observed: values.iter().map(|&value| value as u32).collect(),
         same: prior.iter().map(|&p| logarithm(1.0, p)).collect(),

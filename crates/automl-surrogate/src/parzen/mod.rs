@@ -107,15 +107,16 @@ impl<'a> Parzen<'a> {
 
     /// Draws the coordinates of group `g` into `point`, whose ancestors' coordinates are set.
     ///
-    /// `uniform(0)` chooses the component and `uniform(1 + j)` the value of coordinate `j`.
+    /// `uniform(j)` decides the value of coordinate `j`, and `uniform(d + g)` the component, `d` being the
+    /// number of coordinates.
     pub fn draw(&self, g: usize, point: &mut [f64], uniform: impl Fn(u64) -> f64) {
         let mut own: Vec<Vec<f64>> = vec![Vec::new(); self.groups.len()];
         for &a in &self.groups[g].ancestors {
             own[a] = self.own_log_densities(a, point);
         }
-        let component = choose(&self.given_ancestors(g, &own), uniform(0));
+        let component = choose(&self.given_ancestors(g, &own), uniform((point.len() + g) as u64));
         for (&j, kernels) in self.groups[g].axes.iter().zip(&self.parts[g].kernels) {
-            point[j] = kernels.draw(component, uniform(1 + j as u64));
+            point[j] = kernels.draw(component, uniform(j as u64));
         }
     }
 
