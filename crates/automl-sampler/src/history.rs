@@ -51,8 +51,15 @@ impl History {
 
     /// Returns the number of trials in any state.
     pub(crate) fn trials(&self) -> usize {
+        self.trials_up_to(usize::MAX)
+    }
+
+    /// Returns the number of trials in any state, counting no further than `limit`.
+    pub(crate) fn trials_up_to(&self, limit: usize) -> usize {
         let observed = self.observations.iter().map(|observation| observation.trial);
         let others = self.pending.iter().chain(&self.failed).map(|(trial, _)| *trial);
-        observed.chain(others).collect::<BTreeSet<_>>().len()
+        let mut seen = BTreeSet::new();
+        let mut new = observed.chain(others).filter(|trial| seen.insert(*trial));
+        new.by_ref().take(limit).count()
     }
 }

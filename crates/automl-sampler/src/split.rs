@@ -6,12 +6,10 @@
 //! little more than some of them do: beyond a number they are thinned evenly, and those that stay count
 //! for the ones left out.
 
-use std::collections::BTreeMap;
-
-use automl_core::{Fidelity, Loss, Params, TrialId};
+use automl_core::{Fidelity, Params, TrialId};
 
 use crate::axes::Axes;
-use crate::history::History;
+use crate::history::{History, Observation};
 use crate::training::{RESULTS_MIN, modelled_fidelity};
 
 /// Share of the results that are good, and how many are at most.
@@ -20,7 +18,7 @@ const GOOD_MAX: usize = 25;
 /// The latest so many trials have full weight.
 const RECENT: usize = 25;
 /// The latest so many trials are all kept, and about as many of the older ones.
-const KEPT_WHOLE: usize = 256;
+const KEPT_WHOLE: usize = 128;
 
 /// Rows of both groups.
 pub(crate) struct Split {
@@ -38,32 +36,44 @@ impl Split {
     /// tells good from bad.
     pub(crate) fn new(axes: &Axes, history: &History) -> Option<Self> {
         let fidelity = modelled_fidelity(history, axes.axes().len())?;
-        let mut results = results(axes, history, fidelity);
-        results.sort_unstable_by_key(|&(loss, trial, _)| (loss, trial));
-        let (first, last) = (results.first()?.0, results.last()?.0);
+        let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
+        let mut results: Vec<&Observation> = at_fidelity.collect();
+        results.sort_unstable_by_key(|o| (o.loss, o.trial));
         let observations = results.len();
-        let failed = rows(axes, &history.failed);
-        if observations < RESULTS_MIN || (first == last && failed.is_empty()) {
+        let flat = results.first()?.loss == results.last()?.loss;
+        if observations < RESULTS_MIN || (flat && history.failed.is_empty()) {
             return None;
         }
-        let good = if first == last { observations } else { good_count(observations) };
-        let mut others: BTreeMap<TrialId, Vec<f64>> =
-            results.split_off(good).into_iter().map(|(_, trial, row)| (trial, row)).collect();
-        others.extend(failed);
-        others.extend(rows(axes, &history.pending));
-        let (others, weights) = thin(others.into_values().collect());
-        let good = results.into_iter().map(|(_, _, row)| row).collect();
-        Some(Self { fidelity, observations, good, others, weights })
+        let wanted = if flat { observations } else { good_count(observations) };
+        let (good, rest) = best_rows(axes, &results, wanted);
+        let (others, weights) = other_rows(axes, rest, history);
+        (!good.is_empty()).then_some(Self { fidelity, observations, good, others, weights })
     }
 }
 
-fn results(axes: &Axes, history: &History, fidelity: Fidelity) -> Vec<(Loss, TrialId, Vec<f64>)> {
-    let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
-    at_fidelity.filter_map(|o| Some((o.loss, o.trial, axes.row(&o.params)?))).collect()
+/// Rows of the best `wanted` results that belong to the space, and all results after them.
+fn best_rows<'a>(
+    axes: &Axes,
+    results: &'a [&'a Observation],
+    wanted: usize,
+) -> (Vec<Vec<f64>>, &'a [&'a Observation]) {
+    let mut good = Vec::with_capacity(wanted);
+    for (i, result) in results.iter().enumerate() {
+        if good.len() == wanted {
+            return (good, &results[i..]);
+        }
+        good.extend(axes.row(&result.params));
+    }
+    (good, &[])
 }
 
-fn rows(axes: &Axes, trials: &[(TrialId, Params)]) -> Vec<(TrialId, Vec<f64>)> {
-    trials.iter().filter_map(|(trial, params)| Some((*trial, axes.row(params)?))).collect()
+/// Rows and weights of the remaining results, the failed and the pending trials, oldest first.
+fn other_rows(axes: &Axes, rest: &[&Observation], history: &History) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let mut others: Vec<(TrialId, &Params)> = rest.iter().map(|o| (o.trial, &o.params)).collect();
+    others.extend(history.failed.iter().chain(&history.pending).map(|(trial, params)| (*trial, params)));
+    others.sort_unstable_by_key(|(trial, _)| *trial);
+    let row = |(i, weight): (usize, f64)| Some((axes.row(others[i].1)?, weight));
+    thin(others.len()).into_iter().filter_map(row).unzip()
 }
 
 fn good_count(results: usize) -> usize {
@@ -77,23 +87,19 @@ fn age_weights(n: usize) -> impl Fn(usize) -> f64 {
     move |i| if i >= rising { 1.0 } else { first + (1.0 - first) * i as f64 / steps }
 }
 
-/// Keeps all of the latest rows and every so many-th of the older ones, with their weights.
-fn thin(rows: Vec<Vec<f64>>) -> (Vec<Vec<f64>>, Vec<f64>) {
-    let n = rows.len();
+/// Of `n` rows, all of the latest and every so many-th of the older ones, with their weights.
+fn thin(n: usize) -> Vec<(usize, f64)> {
     let older = n.saturating_sub(KEPT_WHOLE);
     let stride = older.div_ceil(KEPT_WHOLE).max(1);
     let weight = age_weights(n);
-    let kept = rows.into_iter().enumerate().filter_map(|(i, row)| match i {
-        _ if i >= older => Some((row, weight(i))),
-        _ if i.is_multiple_of(stride) => Some((row, weight(i) * stride as f64)),
-        _ => None,
-    });
-    kept.unzip()
+    let kept = (0..older).step_by(stride).map(|i| (i, weight(i) * stride as f64));
+    kept.chain((older..n).map(|i| (i, weight(i)))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn table(name: &str) -> BTreeMap<String, serde_json::Value> {
         let text = include_str!("../../automl-surrogate/tests/golden/tpe.json");
@@ -121,10 +127,10 @@ mod tests {
 
     #[test]
     fn thinned_rows_stand_for_those_left_out() {
-        let (rows, weights) = thin((0..4000).map(|i| vec![f64::from(i)]).collect());
-        assert!((500..=512).contains(&rows.len()), "{}", rows.len());
-        assert_eq!(rows.last(), Some(&vec![3999.0]));
+        let kept = thin(4000);
+        assert!((250..=256).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept.last(), Some(&(3999, 1.0)));
         let whole: f64 = (0..4000).map(age_weights(4000)).sum();
-        assert!((weights.iter().sum::<f64>() / whole - 1.0).abs() < 0.01);
+        assert!((kept.iter().map(|(_, weight)| weight).sum::<f64>() / whole - 1.0).abs() < 0.01);
     }
 }

@@ -16,12 +16,12 @@ pub(crate) fn opening(
     seed: u64,
     dimension: usize,
 ) -> Option<Result<Suggestion, SuggestError>> {
-    let trials = history.trials() as u64;
+    let startup = startup_trials(dimension, history.budget);
+    let trials = history.trials_up_to(startup as usize) as u64;
     if let Some(params) = space.defaults().filter(|_| trials == 0) {
         let reason = "the default configuration, tried first".into();
         return Some(Ok(Suggestion::plain(params, "default", reason)));
     }
-    let startup = startup_trials(dimension, history.budget);
     (trials < startup).then(|| {
         let why = format!("trial {} of {startup} before the model", trials + 1);
         suggest_point(space, history, trial, seed, &why)

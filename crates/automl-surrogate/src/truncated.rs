@@ -3,6 +3,7 @@
 //! Masses and quantiles are taken in logarithms and on the side where the numbers are small, so that an
 //! interval forty deviations away still has a mass and a median.
 
+use crate::acquisition::normal_distribution;
 use crate::draws::normal_quantile;
 
 const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
@@ -79,6 +80,16 @@ pub fn truncated_normal_quantile(share: f64, a: f64, b: f64) -> f64 {
     found.clamp(a, b)
 }
 
+/// [`truncated_normal_quantile`] for an interval that holds 0, in plain probabilities.
+pub(crate) fn straddling_quantile(share: f64, a: f64, b: f64) -> f64 {
+    let (below, above) = (normal_distribution(a), normal_distribution(-b));
+    let inside = 1.0 - below - above;
+    let left = below + share * inside;
+    let u =
+        if left <= 0.5 { normal_quantile(left) } else { -normal_quantile(above + (1.0 - share) * inside) };
+    u.clamp(a, b)
+}
+
 /// Inverts `ln Φ` by Newton's method.
 fn log_normal_quantile(target: f64) -> f64 {
     if target == f64::NEG_INFINITY {
@@ -117,6 +128,8 @@ mod tests {
                 let u = truncated_normal_quantile(share, a, b);
                 let found = libm::exp(log_normal_mass(a, u) - log_normal_mass(a, b));
                 assert!((found - share).abs() < 1e-7 * share.max(1e-6), "{a} {b} {share}: {found}");
+                let plain = straddling_quantile(share, a, b);
+                assert!(a > 0.0 || b < 0.0 || (plain - u).abs() < 1e-7 * u.abs().max(1.0), "{plain} {u}");
             }
         }
     }
@@ -124,8 +137,11 @@ mod tests {
     #[test]
     fn quantiles_stay_between_the_bounds() {
         for share in [0.0, 1e-300, 0.5, 1.0 - f64::EPSILON] {
-            let u = truncated_normal_quantile(share, -0.25, 0.75);
-            assert!((-0.25..=0.75).contains(&u), "{share}: {u}");
+            for u in
+                [truncated_normal_quantile, straddling_quantile].map(|quantile| quantile(share, 0.0, 0.75))
+            {
+                assert!((0.0..=0.75).contains(&u), "{share}: {u}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One coordinate of a Parzen estimator: what values it takes, and a kernel for every row.
 
-use crate::truncated::{log_normal_mass, truncated_normal_quantile};
+use crate::loops::vectorised;
+use crate::truncated::{log_normal_mass, straddling_quantile};
 
 const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
 
@@ -63,10 +64,15 @@ impl Normals {
 
     fn add_log_densities(&self, value: f64, sums: &mut [f64]) {
         let kernels = self.centre.iter().zip(&self.precision).zip(&self.scale);
-        for (sum, ((centre, precision), scale)) in sums.iter_mut().zip(kernels) {
-            let deviations = (value - centre) * precision;
-            *sum += scale - 0.5 * deviations * deviations;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (sum, ((centre, precision), scale)) in sums.iter_mut().zip(kernels) {
+                    let deviations = (value - centre) * precision;
+                    *sum += scale - 0.5 * deviations * deviations;
+                }
+            },
+        );
     }
 
     fn log_masses(&self, low: f64, high: f64) -> Vec<f64> {
@@ -80,9 +86,8 @@ impl Normals {
 
     fn quantile(&self, i: usize, share: f64) -> f64 {
         let (centre, precision) = (self.centre[i], self.precision[i]);
-        let low = -centre * precision;
-        let high = (1.0 - centre) * precision;
-        (centre + truncated_normal_quantile(share, low, high) / precision).clamp(0.0, 1.0)
+        let (low, high) = (-centre * precision, (1.0 - centre) * precision);
+        (centre + straddling_quantile(share, low, high) / precision).clamp(0.0, 1.0)
     }
 }
 
