@@ -13,11 +13,13 @@
 
 mod axis;
 
+use crate::kernel::decay;
+use crate::loops::{LANES, vectorised};
 pub use axis::Axis;
 use axis::Kernels;
 
-/// Components further than this below the largest contribute nothing to a sum in double precision.
-const NEGLIGIBLE: f64 = -40.0;
+/// A component so far below the largest contributes nothing to a sum in double precision.
+const NEGLIGIBLE: f64 = 700.0;
 
 /// Coordinates that are always active together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,14 +155,18 @@ fn log_sum(logarithms: &[f64]) -> f64 {
     if largest == f64::NEG_INFINITY {
         return largest;
     }
-    let mut sum = 0.0;
-    for logarithm in logarithms {
-        let below = logarithm - largest;
-        if below > NEGLIGIBLE {
-            sum += libm::exp(below);
-        }
-    }
-    largest + libm::log(sum)
+    let mut sums = [0.0; LANES];
+    vectorised(
+        #[inline(always)]
+        || {
+            for block in logarithms.chunks(LANES) {
+                let mut below = [NEGLIGIBLE; LANES];
+                below.iter_mut().zip(block).for_each(|(below, logarithm)| *below = largest - logarithm);
+                sums.iter_mut().zip(decay(below)).for_each(|(sum, value)| *sum += value);
+            }
+        },
+    );
+    largest + libm::log(sums.iter().sum())
 }
 
 /// Index at which the prefix sum of `eˣ` exceeds `uniform` times its total.
