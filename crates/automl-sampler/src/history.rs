@@ -15,6 +15,22 @@ pub struct Observation {
     pub loss: Loss,
     /// The fidelity at which the loss was measured.
     pub fidelity: Fidelity,
+    /// Losses of further objectives, in the study's order; empty for a single objective.
+    pub others: Vec<Loss>,
+    /// One number per constraint that depends on results, at most 0 where it holds; empty without any.
+    pub violations: Vec<f64>,
+}
+
+impl Observation {
+    /// A result of a study with one objective and no constraints.
+    pub fn single(trial: TrialId, params: Params, loss: Loss, fidelity: Fidelity) -> Self {
+        Self { trial, params, loss, fidelity, others: Vec::new(), violations: Vec::new() }
+    }
+
+    /// Whether every constraint holds; NaN counts as violated.
+    pub fn is_feasible(&self) -> bool {
+        self.violations.iter().all(|&violation| violation <= 0.0)
+    }
 }
 
 /// Everything a suggestion depends on besides the space, the trial number and the seed.

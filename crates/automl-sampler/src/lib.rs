@@ -14,6 +14,7 @@ mod bayes;
 mod design;
 mod fresh;
 mod history;
+mod pareto;
 mod quasi;
 mod random;
 mod sobol;
@@ -28,6 +29,7 @@ use thiserror::Error;
 
 pub use bayes::Bayesian;
 pub use history::{History, Observation};
+pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
 pub use quasi::Quasi;
 pub use random::Random;
 pub use sobol::Sobol;

@@ -111,12 +111,8 @@ mod tests {
 
     fn observation(trial: u64, fidelity: u64, value: f64) -> Observation {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
-        Observation {
-            trial: TrialId(trial),
-            params: Params::default(),
-            loss: objective.loss(value).unwrap(),
-            fidelity: Fidelity(fidelity),
-        }
+        let loss = objective.loss(value).unwrap();
+        Observation::single(TrialId(trial), Params::default(), loss, Fidelity(fidelity))
     }
 
     fn check_fidelity(counts: &[(u64, u64)], expected: u64) {

@@ -219,7 +219,7 @@ fn the_highest_well_observed_fidelity_decides() {
         for (fidelity, target) in [(1, 0.1), (9, 0.8)] {
             let params = suggestion.params.clone();
             let loss = loss((x - target) * (x - target));
-            history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(fidelity) });
+            history.observations.push(Observation::single(trial, params, loss, Fidelity(fidelity)));
         }
     }
     let suggestion = Bayesian.suggest(&space, &history, TrialId(9), 1).unwrap();

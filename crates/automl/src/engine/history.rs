@@ -7,12 +7,9 @@ use automl_sampler::{History, Observation};
 pub(crate) fn history(study: &Study) -> History {
     let observe = |trial: &Trial| -> Vec<Observation> {
         let at = |fidelity: &automl_core::Fidelity| {
-            study.loss_at(trial, *fidelity).map(|loss| Observation {
-                trial: trial.id,
-                params: trial.params.clone(),
-                loss,
-                fidelity: *fidelity,
-            })
+            study
+                .loss_at(trial, *fidelity)
+                .map(|loss| Observation::single(trial.id, trial.params.clone(), loss, *fidelity))
         };
         trial.reached.keys().filter_map(at).collect()
     };
