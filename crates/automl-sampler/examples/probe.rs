@@ -21,17 +21,17 @@ fn main() {
     )
     .unwrap();
     let objective = Objective { metric: "l".into(), direction: Direction::Minimize };
-    for n in [100u64, 1000, 10_000] {
+    for n in [1000u64] {
         let mut history = History::default();
         for t in 1..=n {
             let params = Random.suggest(&space, &History::default(), TrialId(t), 3).unwrap().params;
             let v: f64 = params.iter().map(|(_, v)| (v.as_f64().unwrap() - 0.3).powi(2)).sum();
-            history.observations.push(Observation {
-                trial: TrialId(t),
+            history.observations.push(Observation::single(
+                TrialId(t),
                 params,
-                loss: objective.loss(v).unwrap(),
-                fidelity: Fidelity(1),
-            });
+                objective.loss(v).unwrap(),
+                Fidelity(1),
+            ));
         }
         for kind in std::env::args().skip(1) {
             let kind = match kind.as_str() {
@@ -40,7 +40,7 @@ fn main() {
             };
             let s = kind.build();
             let mut best = f64::MAX;
-            for k in 0..20 {
+            for k in 0..3000 {
                 let start = Instant::now();
                 let got = s.suggest(&space, &history, TrialId(n + 1 + k), 1).unwrap();
                 best = best.min(start.elapsed().as_secs_f64());

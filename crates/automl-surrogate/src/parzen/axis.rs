@@ -1,7 +1,7 @@
 //! One coordinate of a Parzen estimator: what values it takes, and a kernel for every row.
 
 use crate::loops::vectorised;
-use crate::truncated::{log_normal_mass, straddling_quantile};
+use crate::truncated::{log_normal_mass, quantile_between_tails, upper_tail};
 
 const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
 
@@ -52,14 +52,18 @@ pub(super) struct Normals {
     precision: Vec<f64>,
     /// Logarithm of the factor in front of the exponential.
     scale: Vec<f64>,
+    /// Probabilities that were cut off below 0 and above 1.
+    tails: Vec<[f64; 2]>,
 }
 
 impl Normals {
     fn push(&mut self, centre: f64, deviation: f64) {
         self.centre.push(centre);
         self.precision.push(1.0 / deviation);
-        let mass = log_normal_mass(-centre / deviation, (1.0 - centre) / deviation);
+        let tails = [centre / deviation, (1.0 - centre) / deviation].map(upper_tail);
+        let mass = libm::log1p(-tails[0] - tails[1]);
         self.scale.push(-HALF_LN_TWO_PI - libm::log(deviation) - mass);
+        self.tails.push(tails);
     }
 
     fn add_log_densities(&self, value: f64, sums: &mut [f64]) {
@@ -79,15 +83,14 @@ impl Normals {
         let mass = |i: usize| {
             let (centre, precision) = (self.centre[i], self.precision[i]);
             let part = log_normal_mass((low - centre) * precision, (high - centre) * precision);
-            part - log_normal_mass(-centre * precision, (1.0 - centre) * precision)
+            part - libm::log1p(-self.tails[i][0] - self.tails[i][1])
         };
         (0..self.centre.len()).map(mass).collect()
     }
 
     fn quantile(&self, i: usize, share: f64) -> f64 {
         let (centre, precision) = (self.centre[i], self.precision[i]);
-        let (low, high) = (-centre * precision, (1.0 - centre) * precision);
-        (centre + straddling_quantile(share, low, high) / precision).clamp(0.0, 1.0)
+        (centre + quantile_between_tails(share, self.tails[i]) / precision).clamp(0.0, 1.0)
     }
 }
 
