@@ -1,4 +1,5 @@
-//! Surrogate models on the unit cube: Gaussian process with acquisition functions, Parzen estimators.
+//! Surrogate models on the unit cube: Gaussian process with acquisition functions, Parzen
+//! estimators, covariance matrix adaptation.
 //!
 //! Rows of `[0, 1]^d` and targets go in, candidates ordered by acquisition value come out. This crate
 //! knows no trial, no parameter name, no objective direction and no study: targets are "larger is
@@ -12,7 +13,9 @@
 //! acquisition, search.
 
 mod acquisition;
+mod cmaes;
 mod column;
+mod divergence;
 mod draws;
 mod fit;
 mod kernel;
@@ -32,7 +35,9 @@ mod truncated;
 mod warp;
 
 pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
+pub use cmaes::CmaEs;
 pub use column::Column;
+pub use divergence::{choice_density, grid_density, pearson_divergence};
 pub use draws::{Draws, derive, unit_interval};
 pub use fit::{FitOptions, fit};
 pub use kernel::{Hyperparameters, Kernel, Matern, matern52};
