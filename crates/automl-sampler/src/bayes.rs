@@ -65,7 +65,7 @@ impl Sampler for Bayesian {
     }
 }
 
-fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
+pub(crate) fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
     let usual = if dimension <= 2 { STARTUP_LOW_DIMENSION } else { STARTUP };
     budget.map_or(usual, |budget| usual.min((budget / 4).max(STARTUP_MIN)))
 }

@@ -15,10 +15,22 @@ pub struct Observation {
     pub loss: Loss,
     /// The fidelity at which the loss was measured.
     pub fidelity: Fidelity,
-    /// Losses of the further objectives, smaller is better; empty where there is one objective.
+    /// Losses of further objectives, in the study's order; empty for a single objective.
     pub others: Vec<Loss>,
-    /// How far each constraint is violated, at most 0 being feasible; empty without constraints.
+    /// One number per constraint that depends on results, at most 0 where it holds; empty without any.
     pub violations: Vec<f64>,
+}
+
+impl Observation {
+    /// A result of a study with one objective and no constraints.
+    pub fn single(trial: TrialId, params: Params, loss: Loss, fidelity: Fidelity) -> Self {
+        Self { trial, params, loss, fidelity, others: Vec::new(), violations: Vec::new() }
+    }
+
+    /// Whether every constraint holds; NaN counts as violated.
+    pub fn is_feasible(&self) -> bool {
+        self.violations.iter().all(|&violation| violation <= 0.0)
+    }
 }
 
 /// Everything a suggestion depends on besides the space, the trial number and the seed.
@@ -46,10 +58,24 @@ impl History {
         observed.chain(others).map(Params::key).collect()
     }
 
+    /// Tells whether a configuration has or had a trial.
+    pub(crate) fn contains(&self, params: &Params) -> bool {
+        let others = self.pending.iter().chain(&self.failed);
+        self.observations.iter().any(|observation| observation.params == *params)
+            || others.map(|(_, tried)| tried).any(|tried| tried == params)
+    }
+
     /// Returns the number of trials in any state.
     pub(crate) fn trials(&self) -> usize {
+        self.trials_up_to(usize::MAX)
+    }
+
+    /// Returns the number of trials in any state, counting no further than `limit`.
+    pub(crate) fn trials_up_to(&self, limit: usize) -> usize {
         let observed = self.observations.iter().map(|observation| observation.trial);
         let others = self.pending.iter().chain(&self.failed).map(|(trial, _)| *trial);
-        observed.chain(others).collect::<BTreeSet<_>>().len()
+        let mut seen = BTreeSet::new();
+        let mut new = observed.chain(others).filter(|trial| seen.insert(*trial));
+        new.by_ref().take(limit).count()
     }
 }

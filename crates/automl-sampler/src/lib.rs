@@ -9,14 +9,19 @@
 //!
 //! [`SamplerKind`] is the recipe that settings hold; [`SamplerKind::build`] makes the sampler.
 
+mod axes;
 mod bayes;
 mod design;
 mod fresh;
 mod history;
+mod pareto;
 mod quasi;
 mod random;
 mod sobol;
 mod sobol_table;
+mod split;
+mod startup;
+mod tpe;
 mod training;
 
 use automl_core::{Origin, Params, SearchSpace, TrialId};
@@ -24,9 +29,11 @@ use thiserror::Error;
 
 pub use bayes::Bayesian;
 pub use history::{History, Observation};
+pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
 pub use quasi::Quasi;
 pub use random::Random;
 pub use sobol::Sobol;
+pub use tpe::Tpe;
 
 /// Proposes the configuration of the next trial.
 pub trait Sampler {
@@ -56,6 +63,8 @@ pub enum SamplerKind {
     Sobol,
     /// Gaussian process with log expected improvement.
     Bayesian,
+    /// Tree-structured Parzen estimator.
+    Tpe,
 }
 
 impl SamplerKind {
@@ -65,6 +74,7 @@ impl SamplerKind {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
+            SamplerKind::Tpe => Box::new(Tpe),
         }
     }
 }
@@ -111,4 +121,6 @@ pub(crate) mod stream {
     pub(crate) const CANDIDATES: u64 = 3;
     /// Perturbations of good configurations.
     pub(crate) const PERTURBATIONS: u64 = 4;
+    /// Draws from Parzen estimators.
+    pub(crate) const PARZEN: u64 = 5;
 }

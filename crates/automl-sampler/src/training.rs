@@ -79,7 +79,7 @@ pub(crate) fn in_trial_order(trials: &[(TrialId, Params)]) -> Vec<&Params> {
     ordered.into_values().collect()
 }
 
-fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
+pub(crate) fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
     let mut counts = BTreeMap::<Fidelity, usize>::new();
     for observation in &history.observations {
         *counts.entry(observation.fidelity).or_default() += 1;
@@ -111,14 +111,8 @@ mod tests {
 
     fn observation(trial: u64, fidelity: u64, value: f64) -> Observation {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
-        Observation {
-            trial: TrialId(trial),
-            params: Params::default(),
-            loss: objective.loss(value).unwrap(),
-            fidelity: Fidelity(fidelity),
-            others: Vec::new(),
-            violations: Vec::new(),
-        }
+        let loss = objective.loss(value).unwrap();
+        Observation::single(TrialId(trial), Params::default(), loss, Fidelity(fidelity))
     }
 
     fn check_fidelity(counts: &[(u64, u64)], expected: u64) {

@@ -9,7 +9,8 @@ use automl_core::{
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
 
-const KINDS: [SamplerKind; 3] = [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian];
+const KINDS: [SamplerKind; 4] =
+    [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian, SamplerKind::Tpe];
 
 /// Every kind of parameter, with a condition.
 fn mixed() -> SearchSpace {
@@ -218,7 +219,7 @@ fn the_highest_well_observed_fidelity_decides() {
         for (fidelity, target) in [(1, 0.1), (9, 0.8)] {
             let params = suggestion.params.clone();
             let loss = loss((x - target) * (x - target));
-            history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(fidelity) });
+            history.observations.push(Observation::single(trial, params, loss, Fidelity(fidelity)));
         }
     }
     let suggestion = Bayesian.suggest(&space, &history, TrialId(9), 1).unwrap();
