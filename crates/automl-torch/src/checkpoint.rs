@@ -1,8 +1,8 @@
 //! Checkpoints: everything a run needs to go on as if it had never stopped.
 //!
-//! One safetensors file holds the student (`model.`), the teacher (`teacher.`), the optimizer's
-//! moments (`first.`, `second.`) and the progress (`progress`, `loss_sum`). There is no generator
-//! state: every random draw is a function of (seed, epoch, step). A file is written under a
+//! One safetensors file holds the trainer's tensors under names of its own (`model.`, and what its
+//! optimizer keeps), its further numbers, and the progress (`progress`, `loss_sum`). There is no
+//! generator state: every random draw is a function of (seed, epoch, step). A file is written under a
 //! temporary name, flushed to the disk and renamed, so a file under its final name is whole.
 //!
 //! Format 1. A reader refuses a higher number.
@@ -11,19 +11,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind, TchError, Tensor};
-
-use crate::model::Network;
-use crate::optim::AdamW;
+use tch::{Device, TchError, Tensor};
 
 const FORMAT: i64 = 1;
-/// Link to the newest checkpoint of a folder.
-pub(crate) const LATEST_LINK: &str = "mal_model_latest.safetensors";
-
-const STUDENT: &str = "model.";
-const TEACHER: &str = "teacher.";
-const FIRST_MOMENT: &str = "first.";
-const SECOND_MOMENT: &str = "second.";
+/// Start of the names of a trained network's variables.
+pub(crate) const MODEL: &str = "model.";
 const PROGRESS: &str = "progress";
 const LOSS_SUM: &str = "loss_sum";
 
@@ -53,7 +45,7 @@ pub(crate) enum CheckpointError {
         detail: String,
     },
     /// The checkpoint belongs to another network.
-    #[error("checkpoint does not fit the model: {}: {tensor} {found}, expected {wanted}; check {key}, model.* and dataset.crop_size", path.display())]
+    #[error("checkpoint does not fit the model: {}: {tensor} {found}, expected {wanted}; check {key} and the keys that shape the model (model.*, dataset.*)", path.display())]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -104,26 +96,21 @@ impl Progress {
 pub(crate) struct Snapshot {
     progress: Progress,
     tensors: Vec<(String, Tensor)>,
+    link: &'static str,
 }
 
 impl Snapshot {
-    /// Copies the state; later steps do not change the copy.
-    pub(crate) fn take(student: &Network, teacher: &Network, optimizer: &AdamW, progress: Progress) -> Self {
-        let copy = |tensor: &Tensor| tensor.detach().to_device(Device::Cpu).copy();
-        let mut tensors = Vec::new();
-        for (prefix, network) in [(STUDENT, student), (TEACHER, teacher)] {
-            tensors.extend(network.variables().iter().map(|(name, t)| (format!("{prefix}{name}"), copy(t))));
-        }
-        for slot in optimizer.slots() {
-            tensors.push((format!("{FIRST_MOMENT}{}", slot.name), copy(&slot.first)));
-            tensors.push((format!("{SECOND_MOMENT}{}", slot.name), copy(&slot.second)));
-        }
+    /// Copies the state; later steps do not change the copy. `link` is the name under which the newest
+    /// checkpoint of a folder is found.
+    pub(crate) fn take(tensors: Vec<(String, Tensor)>, progress: Progress, link: &'static str) -> Self {
+        let copy = |tensor: Tensor| tensor.detach().to_device(Device::Cpu).copy();
+        let mut tensors: Vec<_> = tensors.into_iter().map(|(name, tensor)| (name, copy(tensor))).collect();
         let Progress { epochs, epoch_steps, steps, loss_sum, seed } = progress;
         let numbers = [FORMAT, epochs as i64, epoch_steps as i64, steps as i64, seed as i64];
         tensors.push((PROGRESS.to_owned(), Tensor::from_slice(&numbers)));
         tensors.push((LOSS_SUM.to_owned(), Tensor::from_slice(&[loss_sum])));
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        Self { progress, tensors }
+        Self { progress, tensors, link }
     }
 
     /// Writes the snapshot into `dir` and points the link there at it.
@@ -137,7 +124,7 @@ impl Snapshot {
         let published = File::open(&temporary)
             .and_then(|file| file.sync_all())
             .and_then(|()| std::fs::rename(&temporary, &path))
-            .and_then(|()| point_link(dir, &name))
+            .and_then(|()| point_link(dir, self.link, &name))
             .and_then(|()| File::open(dir)?.sync_all());
         published.map_err(|error| unwritable(error.to_string()))?;
         Ok(path)
@@ -145,13 +132,13 @@ impl Snapshot {
 }
 
 /// Replaces the link in one step, so that a reader always finds one.
-fn point_link(dir: &Path, target: &str) -> std::io::Result<()> {
-    let temporary = dir.join(format!(".{LATEST_LINK}.{}.tmp", std::process::id()));
+fn point_link(dir: &Path, link: &str, target: &str) -> std::io::Result<()> {
+    let temporary = dir.join(format!(".{link}.{}.tmp", std::process::id()));
     if std::fs::symlink_metadata(&temporary).is_ok() {
         std::fs::remove_file(&temporary)?;
     }
     std::os::unix::fs::symlink(target, &temporary)?;
-    std::fs::rename(temporary, dir.join(LATEST_LINK))
+    std::fs::rename(temporary, dir.join(link))
 }
 
 /// A checkpoint read from a file.
@@ -202,32 +189,13 @@ impl Checkpoint {
         }
     }
 
-    /// Fills the student.
-    pub(crate) fn restore_student(&self, network: &Network) -> Result<(), CheckpointError> {
-        self.restore_all(STUDENT, network.variables())
-    }
-
-    /// Fills the teacher.
-    pub(crate) fn restore_teacher(&self, network: &Network) -> Result<(), CheckpointError> {
-        self.restore_all(TEACHER, network.variables())
-    }
-
-    /// Fills the optimizer's moments.
-    pub(crate) fn restore_optimizer(&self, optimizer: &AdamW) -> Result<(), CheckpointError> {
-        let moments = |prefix: &str, pick: fn(&crate::optim::Slot) -> &Tensor| {
-            let slots = optimizer.slots().iter();
-            self.restore_all(
-                prefix,
-                slots.map(|slot| (slot.name.clone(), pick(slot).shallow_clone())).collect(),
-            )
-        };
-        moments(FIRST_MOMENT, |slot| &slot.first)?;
-        moments(SECOND_MOMENT, |slot| &slot.second)
-    }
-
-    fn restore_all(&self, prefix: &str, targets: Vec<(String, Tensor)>) -> Result<(), CheckpointError> {
-        for (name, target) in targets {
-            let tensor = format!("{prefix}{name}");
+    /// Fills the tensors from those of the same names.
+    ///
+    /// # Errors
+    ///
+    /// If one is missing or has another shape.
+    pub(crate) fn restore(&self, targets: Vec<(String, Tensor)>) -> Result<(), CheckpointError> {
+        for (tensor, target) in targets {
             let source = self.tensors.get(&tensor);
             copy_into(source, target).map_err(|(found, wanted)| CheckpointError::Mismatch {
                 path: self.path.clone(),
@@ -239,6 +207,16 @@ impl Checkpoint {
         }
         Ok(())
     }
+
+    /// Fills a network that was stored with [`MODEL`] before its variables' names.
+    pub(crate) fn restore_model(&self, variables: Vec<(String, Tensor)>) -> Result<(), CheckpointError> {
+        self.restore(prefixed(MODEL, variables))
+    }
+}
+
+/// The tensors with `prefix` before their names.
+pub(crate) fn prefixed(prefix: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
 }
 
 /// Copies values; the error holds what was found and what was wanted, in words.
@@ -246,7 +224,7 @@ pub(crate) fn copy_into(source: Option<&Tensor>, mut target: Tensor) -> Result<(
     let wanted = format!("shape {:?}", target.size());
     match source {
         Some(source) if source.size() == target.size() => {
-            tch::no_grad(|| target.copy_(&source.to_kind(Kind::Float)));
+            tch::no_grad(|| target.copy_(&source.to_kind(target.kind())));
             Ok(())
         }
         Some(source) => Err((format!("has shape {:?}", source.size()), wanted)),

@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 
+use crate::action_recognition::ClipError;
 use crate::checkpoint::CheckpointError;
-use crate::data::DataError;
 use crate::device::DeviceError;
+use crate::mal::DataError;
+use crate::picture::PictureError;
 use crate::spec::SpecError;
 
 /// Exit code of a run that did what it was asked to do.
@@ -31,6 +33,12 @@ pub(crate) enum TrainerError {
     /// Annotations or images are wrong.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Clips are wrong.
+    #[error(transparent)]
+    Clips(#[from] ClipError),
+    /// A picture is absent or damaged.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// A checkpoint or a pretrained encoder is wrong, or could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -56,7 +64,9 @@ pub(crate) enum TrainerError {
         expected: &'static str,
     },
     /// The loss is no number any more; going on would waste the rest of the budget.
-    #[error("loss became NaN at epoch {epoch} step {step}: lower train.lr or raise train.warmup_epochs")]
+    #[error(
+        "loss became NaN at epoch {epoch} step {step}: lower the learning rate (train.lr, train.optim.lr) or raise train.warmup_epochs"
+    )]
     LossNotFinite {
         /// Epoch, counted from 0.
         epoch: u64,
@@ -64,7 +74,7 @@ pub(crate) enum TrainerError {
         step: u64,
     },
     /// The device (or the machine) has no memory left.
-    #[error("out of device memory: lower train.batch_size or dataset.crop_size: {0}")]
+    #[error("out of device memory: lower the batch size or the size of the input: {0}")]
     OutOfMemory(String),
     /// The system refuses to report SIGTERM.
     #[error("cannot listen for SIGTERM: {0}; run on a system with POSIX signals")]
@@ -93,6 +103,8 @@ impl TrainerError {
             Self::OutOfMemory(_) => EXIT_OUT_OF_MEMORY,
             Self::Spec(_)
             | Self::Data(_)
+            | Self::Clips(_)
+            | Self::Picture(_)
             | Self::Checkpoint(_)
             | Self::Device(_)
             | Self::Results { .. }

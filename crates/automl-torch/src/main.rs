@@ -1,42 +1,41 @@
-//! Trial program that trains MAL, a box-supervised mask network, on libtorch.
+//! Trial program that trains networks on libtorch: MAL, a box-supervised mask network, and action
+//! recognition, a classifier of short clips.
 //!
 //! It is started by the engine like any other trainer: a spec file, overrides on the command line,
 //! metrics on stdout and in `status.json`, checkpoints in the results folder, and an exit code. It
 //! knows nothing of studies and searches.
 //!
-//! Reading order: [`cli`] and [`spec`] say what is wanted, [`data`] gives batches, [`model`] and
-//! [`loss`] are the mathematics, [`train`] is the loop, [`segment`], [`validate`] and [`infer`] use
-//! the result. This file is the process boundary: exit codes, signals, and panics of libtorch.
+//! Reading order: [`cli`] and [`spec`] say what is wanted; [`epochs`] is the course of every training
+//! run, with [`checkpoint`], [`optim`], [`loader`], [`picture`] and [`weights`] as its tools; [`mal`] and
+//! [`action_recognition`] are the networks, which know the tools and not each other. This file is the
+//! process boundary: exit codes, signals, and panics of libtorch.
 
+mod action_recognition;
 mod checkpoint;
 mod cli;
-mod data;
 mod device;
+mod epochs;
 mod error;
-mod infer;
-mod loss;
-mod model;
+mod loader;
+mod mal;
 mod optim;
+mod picture;
+mod random;
 mod run;
-mod schedule;
-mod segment;
-mod size_class;
 mod spec;
 mod status;
-mod train;
-mod validate;
+mod weights;
 
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use cli::{Action, Command, MalArguments};
+use cli::{Arguments, Command, Network};
 use error::{EXIT_PASS, EXIT_TERMINATED, EXIT_USAGE, TrainerError};
 use run::{Ending, Run};
-use spec::{MalSpec, SpecReader};
-use status::{Status, StatusLog, complain, say};
+use spec::SpecReader;
+use status::{Status, complain, say};
 
 fn main() -> ExitCode {
     let arguments = cli::texts(std::env::args_os().skip(1));
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
             print_and_pass(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
         }
         Ok(Command::Devices) => print_and_pass(&device::report().to_string()),
-        Ok(Command::Mal(arguments)) => run_to_exit_code(&arguments),
+        Ok(Command::Run(arguments)) => run_to_exit_code(&arguments),
         Err(error) => {
             complain(&format!("error: {error}"));
             complain(cli::HINT);
@@ -62,7 +61,7 @@ fn print_and_pass(text: &str) -> u8 {
 }
 
 /// Runs the action, prints its verdict as the last line, and gives the exit code.
-fn run_to_exit_code(arguments: &MalArguments) -> u8 {
+fn run_to_exit_code(arguments: &Arguments) -> u8 {
     let code = match run_action(arguments) {
         Ok(Ending::Finished | Ending::Paused(_)) => EXIT_PASS,
         Ok(Ending::Terminated(_)) => EXIT_TERMINATED,
@@ -75,41 +74,24 @@ fn run_to_exit_code(arguments: &MalArguments) -> u8 {
     code
 }
 
-fn run_action(arguments: &MalArguments) -> Result<Ending, TrainerError> {
+fn run_action(arguments: &Arguments) -> Result<Ending, TrainerError> {
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop))
         .map_err(TrainerError::Signal)?;
     let reader = SpecReader::open(&arguments.spec, &arguments.overrides)?;
-    let dir = spec::action_dir(&reader, arguments.action)?;
-    let mut status = StatusLog::open(&dir)?;
-    status.write(Status::Started, &format!("Starting MAL {}.", arguments.action.name()))?;
-    let outcome = catch_panics(|| {
-        let mut run = Run::new(read_spec(&reader, &dir)?, dir, &mut status, stop)?;
-        match arguments.action {
-            Action::Train => train::train(&mut run),
-            Action::Evaluate => infer::evaluate(&mut run),
-            Action::Inference => infer::inference(&mut run),
-        }
+    let Arguments { network, action, .. } = arguments;
+    let mut run = Run::open(spec::action_dir(&reader, *action)?, stop)?;
+    run.status.write(Status::Started, &format!("Starting {} {}.", network.title(), action.name()))?;
+    let outcome = catch_panics(|| match network {
+        Network::Mal => mal::perform(*action, &reader, &mut run),
+        Network::ActionRecognition => action_recognition::perform(*action, &reader, &mut run),
     });
     if let Err(error) = &outcome
-        && let Err(unwritten) = status.write(Status::Failure, &error.to_string())
+        && let Err(unwritten) = run.status.write(Status::Failure, &error.to_string())
     {
         complain(&format!("warning: {unwritten}"));
     }
     outcome
-}
-
-/// Checks the spec and keeps a copy, overrides included, beside the results.
-fn read_spec(reader: &SpecReader, dir: &Path) -> Result<MalSpec, TrainerError> {
-    let spec = MalSpec::read(reader)?;
-    if !spec.ignored_keys.is_empty() {
-        complain(&format!("warning: keys of the spec without effect here: {}", spec.ignored_keys.join(", ")));
-    }
-    let copy = dir.join("experiment.yaml");
-    match std::fs::write(&copy, &spec.yaml) {
-        Ok(()) => Ok(spec),
-        Err(source) => Err(TrainerError::Results { path: copy, source }),
-    }
 }
 
 /// Turns a panic, which is how the bindings report libtorch errors, into an error.

@@ -5,7 +5,7 @@
 //! trainers, and are no error. This module does not know what any key means.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -191,6 +191,20 @@ impl SpecReader {
         })
     }
 
+    /// A mapping of names to whole numbers, or `None` where it is absent.
+    pub(crate) fn integers_by_name(&self, key: &str) -> Result<Option<BTreeMap<String, i64>>, SpecError> {
+        let Some(value) = self.get(key)? else { return Ok(None) };
+        let section = value.as_object().ok_or_else(|| wrong_type(key, "names with whole numbers", value))?;
+        let mut numbers = BTreeMap::new();
+        for (name, value) in section {
+            let path = format!("{key}.{name}");
+            let number = as_integer(value).ok_or_else(|| wrong_type(&path, "a whole number", value))?;
+            self.read.borrow_mut().insert(path);
+            numbers.insert(name.clone(), number);
+        }
+        Ok(Some(numbers))
+    }
+
     /// The value at `key`, or `None` where it or a section above it is absent or null.
     fn get(&self, key: &str) -> Result<Option<&Value>, SpecError> {
         self.read.borrow_mut().insert(key.to_owned());
@@ -332,6 +346,18 @@ mod tests {
         assert_eq!(spec.pair("train.optim_betas", [0.0, 0.0], Range::UNIT).unwrap(), [0.9, 0.95]);
         assert_eq!(spec.float("train.min_lr", 0.25, Range::NOT_NEGATIVE).unwrap(), 0.25);
         assert_eq!(spec.unread_keys(), ["other.key"]);
+    }
+
+    #[test]
+    fn names_with_numbers_count_as_read() {
+        let spec = read(&[("dataset.label_map.catch", "0"), ("dataset.label_map.smile", "1")]);
+        let map = spec.integers_by_name("dataset.label_map").unwrap().unwrap();
+        assert_eq!(map.into_iter().collect::<Vec<_>>(), [("catch".to_owned(), 0), ("smile".to_owned(), 1)]);
+        assert!(!spec.unread_keys().iter().any(|key| key.starts_with("dataset.")));
+        assert_eq!(spec.integers_by_name("model.none").unwrap(), None);
+        let wrong = read(&[("dataset.label_map", "{catch: first}")]);
+        let refused = wrong.integers_by_name("dataset.label_map").unwrap_err().to_string();
+        assert!(refused.contains("dataset.label_map.catch") && refused.contains("first"), "{refused}");
     }
 
     #[test]
