@@ -42,6 +42,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|e| e.key == key).map(|e| &e.value).filter(|v| !v.is_null())
     }
 
+    /// Takes note of keys that are known and mean nothing to the reader.
+    pub(crate) fn keep(&mut self, keys: &[&'static str]) {
+        self.asked.extend(keys);
+    }
+
     /// Returns a text, or `None` where the key is absent or of another type (reported).
     pub(crate) fn string(&mut self, key: &'static str, report: &mut Report) -> Option<String> {
         let path = self.path_of(key);

@@ -67,6 +67,24 @@ impl Expression {
         }
     }
 
+    /// Returns it with parameters replaced by what `with` gives for their names; the others stay.
+    #[must_use]
+    pub fn replaced(&self, with: &dyn Fn(&str) -> Option<Expression>) -> Expression {
+        let inner = |e: &Expression| Box::new(e.replaced(with));
+        let all = |items: &[Expression]| items.iter().map(|e| e.replaced(with)).collect();
+        match self {
+            Expression::Number(_) => self.clone(),
+            Expression::Value(name) => with(name).unwrap_or_else(|| self.clone()),
+            Expression::Sum(a, b) => Expression::Sum(inner(a), inner(b)),
+            Expression::Difference(a, b) => Expression::Difference(inner(a), inner(b)),
+            Expression::Product(a, b) => Expression::Product(inner(a), inner(b)),
+            Expression::Quotient(a, b) => Expression::Quotient(inner(a), inner(b)),
+            Expression::Floor(a) => Expression::Floor(inner(a)),
+            Expression::Min(items) => Expression::Min(all(items)),
+            Expression::Max(items) => Expression::Max(all(items)),
+        }
+    }
+
     /// Evaluates it; `None` where a parameter has no value.
     #[must_use]
     pub fn evaluate(&self, value: &dyn Fn(&str) -> Option<f64>) -> Option<f64> {

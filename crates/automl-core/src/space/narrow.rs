@@ -8,8 +8,9 @@ impl Distribution {
     #[must_use]
     pub fn bounds(&self) -> Option<(f64, f64)> {
         match self {
-            Distribution::Float { low, high, .. } => Some((*low, *high)),
-            Distribution::Int { low, high, .. } => Some((*low as f64, *high as f64)),
+            Distribution::Float { low, step: Some(_), .. } => Some((*low, self.from_unit(1.0).as_f64()?)),
+            Distribution::Float { low, high, step: None, .. } => Some((*low, *high)),
+            Distribution::Int { low, .. } => Some((*low as f64, self.from_unit(1.0).as_f64()?)),
             Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
                 let numbers: Option<Vec<f64>> = choices.iter().map(ParamValue::as_f64).collect();
                 let numbers = numbers.filter(|n| !n.is_empty())?;
@@ -137,5 +138,6 @@ mod tests {
         );
         assert_eq!((all.bounds(), all.is_whole()), (Some((2.0, 8.0)), true));
         assert_eq!(Distribution::bool().bounds(), None);
+        assert_eq!(int(8, 30, 8).bounds(), Some((8.0, 24.0)), "30 is on no grid");
     }
 }
