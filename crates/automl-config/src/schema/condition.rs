@@ -104,13 +104,7 @@ impl Restrictions {
 
     /// Tells whether a number satisfies everything that does not depend on other parameters.
     pub(crate) fn admits(&self, value: f64) -> bool {
-        let within = |(comparison, limit): &(Comparison, f64)| match comparison {
-            Comparison::Below => value < *limit,
-            Comparison::AtMost => value <= *limit,
-            Comparison::Above => value > *limit,
-            Comparison::AtLeast => value >= *limit,
-            Comparison::Equal => value == *limit,
-        };
+        let within = |(comparison, limit): &(Comparison, f64)| comparison.holds(value, *limit);
         let multiple = |factor: f64| {
             let quotient = value / factor;
             (quotient - quotient.round()).abs() <= MULTIPLE_SLACK * quotient.abs().max(1.0)

@@ -43,6 +43,13 @@ impl Comparison {
         Self::SIGNS.iter().find_map(|(sign, comparison)| Some((*comparison, text.strip_prefix(sign)?)))
     }
 
+    /// Tells whether a value compares so with a bound.
+    #[must_use]
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        let (low, high) = self.allowed(bound);
+        value >= low && value <= high
+    }
+
     /// Returns the smallest and the largest number that compare so with `bound`.
     fn allowed(self, bound: f64) -> (f64, f64) {
         match self {
