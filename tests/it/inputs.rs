@@ -114,6 +114,71 @@ fn files_are_checked_with_places() {
 }
 
 #[test]
+fn specs_are_checked_against_a_network() {
+    let env = TestEnv::new();
+    fs::write(env.path("spec.yaml"), "train:\n  rl: 1.0\n  lr: 5.0\n").unwrap();
+    let ran = env.automl("check spec.yaml --network mal --json");
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    let first: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["line"], &first["path"], &first["code"]), (&2.into(), &"train.rl".into(), &"unknown-key".into()));
+    assert!(first["hint"].as_str().unwrap().contains("did you mean"), "{first}");
+    assert_eq!(ran.stdout.lines().count(), 2, "{}", ran.stdout);
+    for (arguments, words) in [
+        ("check spec.yaml --network mall", "did you mean `mal`?"),
+        ("check spec.yaml --schema none.json", "none.json"),
+        ("check spec.yaml --skill-dir .", "neither a folder `schemas`"),
+        ("check", "<PATH>"),
+        ("check . --print-schema network", "cannot be used with"),
+        ("run --skill-dir . -- ./train.sh", "needs `--network NAME`"),
+    ] {
+        assert_refused(&env, arguments, 2, &[words]);
+    }
+}
+
+#[test]
+fn a_broken_settings_file_can_be_checked_and_folders_are_walked() {
+    let env = TestEnv::new();
+    fs::write(env.path("automl.toml"), "[run]\ntrails = 3\n").unwrap();
+    let ran = env.automl("check automl.toml");
+    assert_eq!(ran.code, 2);
+    assert!(ran.stdout.contains("automl.toml:2:1"), "{}", ran.stdout);
+    let ran = env.automl("check .");
+    assert!(ran.stdout.contains("automl.toml:2:1") && ran.stderr.contains("1 file checked"), "{}", ran.stderr);
+}
+
+#[test]
+fn formats_are_printed_for_editors() {
+    let env = TestEnv::new();
+    for format in ["network", "schema", "space", "settings", "dataset"] {
+        let ran = env.automl(&format!("check --print-schema {format}"));
+        let schema: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((ran.code, &schema["$schema"]), (0, &"https://json-schema.org/draft/2020-12/schema".into()));
+    }
+}
+
+#[test]
+fn a_skill_stands_for_the_packaged_files() {
+    let env = TestEnv::new();
+    let write = |name: &str, text: &str| {
+        let path = env.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("skill/references/skill_info.yaml", "network_arch: mal\nactions: {train: {command: x}}\n");
+    write(
+        "skill/schemas/train.schema.json",
+        r#"{"properties": {"train": {"type": "object", "properties": {
+            "lr": {"type": "float", "default": 0.5, "minimum": 0.1, "maximum": Infinity}}}},
+            "automl_default_parameters": ["train.lr"], "x_tao_schema": {"action": "train"}}"#,
+    );
+    let ran = env.automl("networks mal train --skill-dir skill --json");
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{}{}", ran.stdout, ran.stderr);
+    write("spec.yaml", "train:\n  wd: 1.0\n");
+    let ran = env.automl("check spec.yaml --skill-dir skill");
+    assert!(ran.code == 2 && ran.stdout.contains("no key `train.wd`"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn damaged_log_has_its_own_code_and_is_mended() {
     let env = TestEnv::new();
     env.search("--trials 1 --name s");

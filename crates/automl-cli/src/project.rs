@@ -1,6 +1,6 @@
 //! The project around the working folder: its `automl.toml`, its root of studies, its catalogue.
 
-use crate::args::Global;
+use crate::args::{Global, SkillArgs};
 use crate::exit::Failure;
 use automl::StudyDir;
 use automl_config::{Catalog, Settings};
@@ -47,6 +47,19 @@ impl Project {
         match folder.or_else(|| self.settings.run.catalog.clone()) {
             Some(folder) => Catalog::with_folder(folder),
             None => Catalog::embedded(),
+        }
+    }
+}
+
+impl Project {
+    /// Returns the catalogue with the folder of a skill in front, where one is named.
+    ///
+    /// # Errors
+    /// If the folder is none of a skill.
+    pub(crate) fn catalog_with(&self, skill: &SkillArgs) -> Result<Catalog, Failure> {
+        match &skill.skill_dir {
+            Some(folder) => Ok(self.catalog().with_skill(folder.clone())?),
+            None => Ok(self.catalog()),
         }
     }
 }

@@ -20,10 +20,37 @@ use std::path::{Path, PathBuf};
 /// Name and text of each packaged file.
 static PACKAGED: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/packaged.rs"));
 
+/// What a skill's folder says of its model.
+const SKILL_INFO: &str = "references/skill_info.yaml";
+/// Keys of that file, and of ours, that other readers need.
+const KEPT: [&str; 19] = [
+    "network_arch",
+    "minimum_gpus",
+    "data_format",
+    "data_sources",
+    "name",
+    "version",
+    "image",
+    "actions",
+    "spec_params",
+    "spec_shorthand_keys",
+    "inputs",
+    "outputs",
+    "metrics",
+    "formats",
+    "dataset_type",
+    "accepted_ds_intents",
+    "automl_spec_params",
+    "upload_excludes",
+    "config_format",
+];
+
 /// Where network configs and schemas come from.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     folder: Option<PathBuf>,
+    /// Folder of one model's skill, whose schemas, templates and facts win.
+    skill: Option<PathBuf>,
 }
 
 /// One network in a list.
@@ -102,7 +129,29 @@ impl Catalog {
     /// Returns the packaged catalogue with a folder whose files win over the packaged ones.
     #[must_use]
     pub fn with_folder(folder: PathBuf) -> Self {
-        Catalog { folder: Some(folder) }
+        Catalog { folder: Some(folder), skill: None }
+    }
+
+    /// Returns the catalogue with a skill's folder in front: `schemas/<action>.schema.json`,
+    /// `references/spec_template_<action>.yaml` and `references/skill_info.yaml` in it, as the model skills
+    /// are laid out, stand for the files of whatever network is asked for.
+    ///
+    /// # Errors
+    /// If there is no such folder, or it holds none of these files.
+    pub fn with_skill(self, skill: PathBuf) -> Result<Self, Problems> {
+        let known = ["schemas", "references"].iter().any(|inner| files::is_dir(&skill.join(inner)));
+        if known {
+            return Ok(Catalog { skill: Some(skill), ..self });
+        }
+        let message = format!("{} has neither a folder `schemas` nor `references`", skill.display());
+        Err(Problems(vec![Problem::plain("--skill-dir", "", Code::Unreadable, message)]))
+    }
+
+    /// Returns the network that the skill is about, where one is given and says so.
+    #[must_use]
+    pub fn skill_network(&self) -> Option<String> {
+        let (node, _) = files::read_tree(&self.skill.as_ref()?.join(SKILL_INFO));
+        Some(node?.get("network_arch")?.as_str()?.into())
     }
 
     /// Returns a summary of every network, by name. Networks whose config is broken are left out;
@@ -224,7 +273,7 @@ impl Catalog {
     /// Reads a file of the catalogue; `None` where there is none of that name.
     fn tree(&self, name: &str) -> Option<(Option<Node>, Report)> {
         let own = self.folder.as_ref().map(|folder| folder.join(name)).filter(|path| files::exists(path));
-        if let Some(path) = own {
+        if let Some(path) = self.skill_file(name).or(own) {
             return Some(files::read_tree(&path));
         }
         let (_, text) = PACKAGED.iter().find(|(packaged, _)| *packaged == name)?;
@@ -233,12 +282,25 @@ impl Catalog {
         Some((node, report))
     }
 
+    /// Returns the skill's file that stands for a file of the catalogue.
+    fn skill_file(&self, name: &str) -> Option<PathBuf> {
+        let (_, file) = name.strip_prefix("search_spaces/")?.split_once('/')?;
+        let inner = match file {
+            "model_info.yaml" => SKILL_INFO.into(),
+            _ if file.ends_with(".schema.json") => format!("schemas/{file}"),
+            _ => format!("references/{file}"),
+        };
+        Some(self.skill.as_ref()?.join(inner)).filter(|path| files::exists(path))
+    }
+
     /// Returns the file names in a folder of the catalogue, sorted.
     fn list(&self, folder: &str) -> BTreeSet<String> {
         let packaged = PACKAGED.iter().filter_map(|(name, _)| Path::new(name).strip_prefix(folder).ok());
         let packaged = packaged.filter_map(|name| name.to_str()).map(String::from);
         let own = self.folder.as_ref().map(|own| files::list(&own.join(folder))).unwrap_or_default();
-        packaged.chain(own).filter(|name| !name.contains('/')).collect()
+        let skill = self.skill.as_ref().filter(|_| folder.starts_with("search_spaces/"));
+        let skill = skill.map(|skill| files::list(&skill.join("schemas"))).unwrap_or_default();
+        packaged.chain(own).chain(skill).filter(|name| !name.contains('/')).collect()
     }
 }
 
@@ -250,9 +312,7 @@ impl ModelInfo {
             automl_enabled: fields.bool("automl_enabled", report),
             gpu_spec_key: fields.string("gpu_spec_key", report),
         };
-        for kept in ["network_arch", "minimum_gpus", "data_format", "data_sources"] {
-            fields.node(kept);
-        }
+        fields.keep(&KEPT);
         fields.close_leniently(report);
         Some(info)
     }

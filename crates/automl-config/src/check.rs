@@ -1,6 +1,7 @@
 //! Any input file, checked by itself: what it is is told from its name and its content.
 
 use crate::catalog::ModelInfo;
+use crate::check_spec::check_spec_values;
 use crate::files;
 use crate::network::NetworkConfig;
 use crate::node::{Data, Node};
@@ -8,6 +9,7 @@ use crate::problem::{Code, Position, Problem, Report};
 use crate::read::Format;
 use crate::schema::Schema;
 use crate::settings::Settings;
+use crate::shape::DATASET;
 use crate::space_file::read_space;
 use automl_core::SearchSpace;
 use std::path::Path;
@@ -20,23 +22,44 @@ enum FileKind {
     ModelInfo,
     Settings,
     Space,
+    Dataset,
     Spec,
 }
 
-/// Checks a network config, schema, search space, spec or `automl.toml`. Never fails: what is wrong,
-/// an unreadable file included, is in the result.
+/// Checks a network config, schema, search space, spec, `dataset.yaml` or `automl.toml`. Never fails: what
+/// is wrong, an unreadable file included, is in the result.
 #[must_use]
 pub fn check_file(path: &Path) -> Vec<Problem> {
+    check_file_against(path, None)
+}
+
+/// Tells whether a file met in a folder is one of this project's formats. Plain specs are not: nothing
+/// tells them from any other file.
+pub(crate) fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let named = name.starts_with("spec_template_")
+        || [".config.json", ".schema.json"].iter().any(|end| name.ends_with(end))
+        || ["automl.toml", "dataset.yaml"].contains(&name.as_str());
+    let readable = [".json", ".yaml", ".yml", ".toml"].iter().any(|end| name.ends_with(end));
+    if named || !readable {
+        return named;
+    }
+    let (node, report) = files::read_tree(path);
+    node.filter(|_| !report.has_errors()).is_some_and(|node| kind(&name, &node) != FileKind::Spec)
+}
+
+/// Checks a file like [`check_file`], and a spec against a schema.
+pub(crate) fn check_file_against(path: &Path, schema: Option<&Schema>) -> Vec<Problem> {
     let text = match files::read_text(path) {
         Ok(text) => text,
         Err(why) => {
             return vec![Problem::plain(path.display().to_string(), "", Code::Unreadable, why)];
         }
     };
-    check_text(path, &text)
+    check_text(path, &text, schema)
 }
 
-fn check_text(path: &Path, text: &str) -> Vec<Problem> {
+fn check_text(path: &Path, text: &str, schema: Option<&Schema>) -> Vec<Problem> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut report = Report::new(path.display().to_string());
     let format = Format::of_name(&name);
@@ -52,7 +75,11 @@ fn check_text(path: &Path, text: &str) -> Vec<Problem> {
             drop(Settings::from_node(&node, folder, &mut report));
         }
         FileKind::Space => check_space(&node, &mut report),
-        FileKind::Spec => check_spec(&node, text, format, &mut report),
+        FileKind::Dataset => DATASET.check(&node, &mut report),
+        FileKind::Spec => {
+            check_spec(&node, text, format, &mut report);
+            schema.into_iter().for_each(|schema| check_spec_values(&node, schema, &mut report));
+        }
     }
     report.into_problems()
 }
@@ -65,6 +92,8 @@ fn kind(name: &str, root: &Node) -> FileKind {
         FileKind::Schema
     } else if name == "automl.toml" {
         FileKind::Settings
+    } else if name == "dataset.yaml" {
+        FileKind::Dataset
     } else if has("network_arch") {
         FileKind::ModelInfo
     } else if is_space(root) {
@@ -271,8 +300,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_a_panic(text in any_text()) {
-            for name in ["x.json", "x.yaml", "automl.toml", "x.config.json", "x.schema.json"] {
-                for problem in check_text(Path::new(name), &text) {
+            for name in ["x.json", "x.yaml", "automl.toml", "x.config.json", "x.schema.json", "dataset.yaml"] {
+                for problem in check_text(Path::new(name), &text, None) {
                     prop_assert!(!problem.message.is_empty());
                 }
             }

@@ -6,6 +6,8 @@
 use crate::nearest::did_you_mean;
 use crate::node::{Data, Entry, Node};
 use crate::problem::{Code, Position, Problem, Report};
+#[cfg(test)]
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An object being read.
 pub(crate) struct Fields<'n> {
@@ -40,6 +42,11 @@ impl<'n> Fields<'n> {
             self.asked.push(key);
         }
         self.entries.iter().find(|e| e.key == key).map(|e| &e.value).filter(|v| !v.is_null())
+    }
+
+    /// Takes note of keys that are known and mean nothing to the reader.
+    pub(crate) fn keep(&mut self, keys: &[&'static str]) {
+        self.asked.extend(keys);
     }
 
     /// Returns a text, or `None` where the key is absent or of another type (reported).
@@ -113,6 +120,27 @@ impl<'n> Fields<'n> {
             let hint = did_you_mean(&entry.key, self.asked.iter().copied());
             add(entry, &self.path, report).hint(hint);
         }
+    }
+}
+
+/// Returns the keys that were asked for while `read` ran, by the path of the object.
+#[cfg(test)]
+pub(crate) fn recorded(read: impl FnOnce()) -> BTreeMap<String, BTreeSet<String>> {
+    RECORD.with_borrow_mut(BTreeMap::clear);
+    read();
+    RECORD.take()
+}
+
+#[cfg(test)]
+thread_local! {
+    static RECORD: std::cell::RefCell<BTreeMap<String, BTreeSet<String>>> = const { std::cell::RefCell::new(BTreeMap::new()) };
+}
+
+#[cfg(test)]
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        let asked = self.asked.iter().map(ToString::to_string);
+        RECORD.with_borrow_mut(|record| record.entry(self.path.clone()).or_default().extend(asked));
     }
 }
 

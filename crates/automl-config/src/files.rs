@@ -58,6 +58,11 @@ pub(crate) fn is_dir(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Tells whether a path is a symbolic link.
+pub(crate) fn is_link(path: &Path) -> bool {
+    path.is_symlink()
+}
+
 pub(crate) fn exists(path: &Path) -> bool {
     path.exists()
 }

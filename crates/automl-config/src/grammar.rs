@@ -1,16 +1,17 @@
 //! The short form of a parameter, shared by `--param`, `--bound` and search space files.
 //!
 //! ```text
-//! name=low..high[:log|:linear][:step=q][:int|:float][@default]     lr=1e-5..1e-1:log@1e-3
+//! name=low..high[:log|:linear][:step=q][:int|:float][:RELATION][@default]     lr=1e-5..1e-1:log@1e-3
 //! name=a|b|c[@default]                                             act=relu|gelu
 //! name=value                                                       seed=7 (fixed)
 //! ```
 //!
+//! A relation compares with other parameters: `heads=1..16:<=2*layers` (`<`, `<=`, `>`, `>=`, `==`).
 //! Bounds written as whole numbers (`1..8`) make a whole-number parameter. A backslash takes the
 //! meaning from the next character. This module parses; what a domain means for a parameter that a
 //! schema knows is decided in `schema`.
 
-use automl_core::{Distribution, ParamValue, Parameter, Scale, log_scale_by_rule};
+use automl_core::{Distribution, ParamValue, Parameter, Relation, Scale, log_scale_by_rule};
 
 /// A parsed short form.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub(crate) struct Range {
     pub(crate) step: Option<f64>,
     /// Whole numbers only, as `:int` says or, without `:int` and `:float`, as the bounds are written.
     pub(crate) whole: bool,
+    /// Comparisons with other parameters.
+    pub(crate) relations: Vec<Relation>,
 }
 
 /// Where a short form is wrong.
@@ -53,7 +56,7 @@ pub(crate) struct GrammarError {
 }
 
 const SHAPE: &str = "write name=low..high, name=a|b|c or name=value";
-const MODIFIERS: &str = "modifiers are :log, :linear, :int, :float and :step=N";
+const MODIFIERS: &str = "modifiers are :log, :linear, :int, :float, :step=N and relations such as :<=2*other";
 
 impl ShortForm {
     /// Parses `name=domain`.
@@ -99,7 +102,16 @@ impl ShortForm {
             (Distribution::Float { .. }, ParamValue::Int(v)) => ParamValue::Float(v as f64),
             (_, value) => value,
         });
-        (Parameter { default, ..Parameter::new(&self.name, distribution) }, note)
+        let relations = self.relations().to_vec();
+        (Parameter { default, relations, ..Parameter::new(&self.name, distribution) }, note)
+    }
+
+    /// Returns the comparisons with other parameters.
+    pub(crate) fn relations(&self) -> &[Relation] {
+        match &self.domain {
+            Domain::Range(range) => &range.relations,
+            Domain::Options(_) | Domain::Fixed(_) => &[],
+        }
     }
 }
 
@@ -140,14 +152,21 @@ fn options(choices: Vec<ParamValue>) -> Distribution {
         && choices[0] != choices[1];
     match (both, rising) {
         (true, _) => Distribution::bool(),
-        (_, true) => Distribution::Ordinal { choices },
+        (_, true) => Distribution::Ordinal { choices, weights: None },
         _ => Distribution::Categorical { choices, weights: None },
     }
 }
 
 impl Range {
     fn fixed(value: f64, whole: bool) -> Self {
-        Range { low: value, high: value, scale: Some(Scale::Linear), step: None, whole }
+        Range {
+            low: value,
+            high: value,
+            scale: Some(Scale::Linear),
+            step: None,
+            whole,
+            relations: Vec::new(),
+        }
     }
 
     fn parse(text: Piece<'_>, dots: usize) -> Result<Self, GrammarError> {
@@ -156,7 +175,8 @@ impl Range {
         let high = rest.next().expect("splitting gives at least one piece");
         let (low_value, high_value) = (low.number()?, high.number()?);
         let whole = [low, high].iter().all(|p| p.text.parse::<i64>().is_ok());
-        let mut range = Range { low: low_value, high: high_value, scale: None, step: None, whole };
+        let mut range =
+            Range { low: low_value, high: high_value, scale: None, step: None, whole, relations: Vec::new() };
         for modifier in rest {
             range.modify(modifier)?;
         }
@@ -168,6 +188,11 @@ impl Range {
     }
 
     fn modify(&mut self, modifier: Piece<'_>) -> Result<(), GrammarError> {
+        if modifier.text.starts_with(['<', '>', '=']) {
+            let relation = unescape(modifier.text).parse();
+            self.relations.push(relation.map_err(|why| modifier.error(why, MODIFIERS))?);
+            return Ok(());
+        }
         match modifier.text.split_once('=') {
             None if modifier.text == "log" => self.scale = Some(Scale::Log),
             None if modifier.text == "linear" => self.scale = Some(Scale::Linear),
@@ -340,7 +365,13 @@ mod tests {
         for (given, expected) in [
             ("act=relu|gelu", unordered(text(&["relu", "gelu"]))),
             ("amp=true|false", Distribution::bool()),
-            ("bs=16|32", Distribution::Ordinal { choices: vec![ParamValue::Int(16), ParamValue::Int(32)] }),
+            (
+                "bs=16|32",
+                Distribution::Ordinal {
+                    choices: vec![ParamValue::Int(16), ParamValue::Int(32)],
+                    weights: None,
+                },
+            ),
             ("bs=32|16", unordered(vec![ParamValue::Int(32), ParamValue::Int(16)])),
             (r"x=a\|b|c\@d|inf", unordered(text(&["a|b", "c@d", "inf"]))),
             ("dir=../data", unordered(text(&["../data"]))),

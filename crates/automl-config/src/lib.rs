@@ -18,11 +18,14 @@ mod files;
 mod grammar;
 mod read;
 mod schema;
+mod shape;
 mod space_file;
 mod spec;
 
 mod catalog;
 mod check;
+mod check_paths;
+mod check_spec;
 mod network;
 mod recipe;
 mod request;
@@ -31,6 +34,7 @@ mod settings;
 
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::check_file;
+pub use check_paths::{Checked, SpecSchema, check_paths};
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
@@ -40,4 +44,5 @@ pub use recipe::{
 pub use request::{CommandRequest, Datasets, NetworkRequest};
 pub use resolve::{StudyRecipe, resolve_command, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
+pub use shape::{FileFormat, json_schema};
 pub use spec::is_secret;

@@ -3,13 +3,14 @@
 //! Either a list of parameters (at the top, or under the key `parameters`) or an object from names to
 //! parameters. A parameter is a short form (`lr=1e-5..1e-1:log`, in an object without the name) or an
 //! object: `{name, type: float|int|bool|categorical|ordinal, low, high, scale, step, choices, weights,
-//! default, condition}`, where `distribution` may hold the keys from `type` to `weights`.
+//! default, condition, relations}`, where `distribution` may hold the keys from `type` to `weights`, and
+//! `relations` is a list of comparisons with other parameters such as `"> depth"` or `"<= 2*width - 1"`.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::grammar::{ShortForm, interval};
 use crate::node::{Data, Node};
 use crate::problem::{Code, Report};
-use automl_core::{Condition, Distribution, ParamValue, Parameter, Scale, log_scale_by_rule};
+use automl_core::{Condition, Distribution, ParamValue, Parameter, Relation, Scale, log_scale_by_rule};
 
 /// Reads the parameters of a space; problems go to the report, remarks to the notes.
 pub(crate) fn read_space(root: &Node, notes: &mut Vec<String>, report: &mut Report) -> Vec<Parameter> {
@@ -93,6 +94,7 @@ fn read_object(
     };
     let default = fields.node("default").and_then(Node::to_param);
     let conditions = read_conditions(&mut fields, report);
+    let relations = read_relations(&mut fields, report);
     let distribution = match fields.node("distribution") {
         Some(inner) => {
             let mut inner = Fields::open(inner, &join(path, "distribution"), report)?;
@@ -108,7 +110,7 @@ fn read_object(
         (Distribution::Float { .. }, ParamValue::Int(v)) => ParamValue::Float(v as f64),
         (_, value) => value,
     });
-    Some(Parameter { name, distribution, default, conditions })
+    Some(Parameter { name, distribution, default, conditions, relations })
 }
 
 fn read_distribution(
@@ -123,12 +125,13 @@ fn read_distribution(
         "int" => read_numeric(fields, name, true, notes, report),
         "bool" => Some(Distribution::bool()),
         "categorical" => {
-            let choices = read_choices(fields, report)?;
-            let weights = fields.node("weights").and_then(Node::items);
-            let weights = weights.and_then(|items| items.iter().map(Node::as_f64).collect());
+            let (choices, weights) = (read_choices(fields, report)?, read_weights(fields, report));
             Some(Distribution::Categorical { choices, weights })
         }
-        "ordinal" => Some(Distribution::Ordinal { choices: read_choices(fields, report)? }),
+        "ordinal" => {
+            let (choices, weights) = (read_choices(fields, report)?, read_weights(fields, report));
+            Some(Distribution::Ordinal { choices, weights })
+        }
         other => {
             let at = fields.node("type").map_or(fields.at(), |n| n.at);
             let message = format!("unknown type `{other}`");
@@ -206,6 +209,31 @@ fn read_choices(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<Para
     }
 }
 
+fn read_weights(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<f64>> {
+    let path = fields.path_of("weights");
+    let node = fields.node("weights")?;
+    let weights = node.items().and_then(|items| items.iter().map(Node::as_f64).collect());
+    weights.or_else(|| wrong_type(node, &path, "a list of numbers", report))
+}
+
+/// `relations` is a list of texts, or one.
+fn read_relations(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Relation> {
+    let path = fields.path_of("relations");
+    let Some(node) = fields.node("relations") else { return Vec::new() };
+    let items = node.items().unwrap_or(std::slice::from_ref(node));
+    let mut relations = Vec::new();
+    for item in items {
+        match item.as_str().map(str::parse) {
+            Some(Ok(relation)) => relations.push(relation),
+            Some(Err(why)) => {
+                report.error(item.at, &path, Code::Syntax, why).hint("write for example \"> depth\"")
+            }
+            None => wrong_type(item, &path, "a comparison such as `> depth`", report).unwrap_or_default(),
+        }
+    }
+    relations
+}
+
 /// `condition` is one object, `conditions` a list: `{parent, in: [values]}`.
 fn read_conditions(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Condition> {
     let path = fields.path_of("condition");
@@ -247,7 +275,8 @@ mod tests {
                     - {type: bool}\n\
                     - {name: e, type: categorical}\n\
                     - {name: f, type: bool, condition: {parent: a}}\n\
-                    - 7\n";
+                    - 7\n\
+                    - {name: g, type: int, low: 1, high: 2, relations: [\"> a +\", 1]}\n";
         assert_eq!(
             problems(text),
             [
@@ -260,6 +289,8 @@ mod tests {
                 "s.yaml:6:3: error: [5]: key `choices` is missing",
                 "s.yaml:7:36: error: [6].condition: key `in` is missing",
                 "s.yaml:8:3: error: [7]: expected a parameter (a short form or an object), found the whole number 7",
+                "s.yaml:9:53: error: [8].relations: `> a +`: expected a number or a parameter, found the end (write for example \"> depth\")",
+                "s.yaml:9:62: error: [8].relations: expected a comparison such as `> depth`, found the whole number 1",
             ]
         );
     }

@@ -37,8 +37,8 @@ pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
 pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings};
 pub use space::{
-    Condition, Distribution, DistributionError, Encoding, INACTIVE_CATEGORY, INACTIVE_NUMERIC, ParamProblem,
-    Parameter, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
+    Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,
+    INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
 pub use study::Study;
 pub use trial::{Attempt, Foreign, Series, Trial, TrialState};

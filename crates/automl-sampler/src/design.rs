@@ -4,7 +4,7 @@
 //! nothing. Everything else follows the encodings of the space; values are only ever made and read by
 //! the space itself.
 
-use automl_core::{Distribution, Encoding, ParamValue, Params, Scale, SearchSpace};
+use automl_core::{Distribution, Encoding, ParamValue, Parameter, Params, Scale, SearchSpace};
 use automl_surrogate::Column;
 
 /// Rows over the varying parameters of a space.
@@ -22,11 +22,11 @@ impl<'a> Design<'a> {
         let encodings = space.encodings();
         let columns = encodings.iter().enumerate().filter_map(|(i, &encoding)| Some((i, column(encoding)?)));
         let (parameters, columns) = columns.unzip();
-        let rounds = |distribution: &Distribution| {
-            distribution.encoding() == Encoding::Continuous && distribution.cardinality().is_some()
+        let rounds = |(parameter, encoding): (&Parameter, &Encoding)| {
+            *encoding == Encoding::Continuous && parameter.distribution.cardinality().is_some()
         };
-        let needs_canonicalising =
-            space.parameters().iter().any(|p| !p.conditions.is_empty() || rounds(&p.distribution));
+        let conditional = space.parameters().iter().any(|p| !p.conditions.is_empty());
+        let needs_canonicalising = conditional || space.parameters().iter().zip(&encodings).any(rounds);
         Self { space, parameters, columns, needs_canonicalising }
     }
 
@@ -34,17 +34,20 @@ impl<'a> Design<'a> {
         &self.columns
     }
 
-    /// Turns one uniform number a column into a row; categories follow their prior weights.
+    /// Turns one uniform number a column into a row; options follow their prior weights.
     pub(crate) fn row_from_units(&self, units: &[f64]) -> Vec<f64> {
         let places = self.parameters.iter().zip(&self.columns).zip(units);
         let value = |((&i, column), &unit): ((&usize, &Column), &f64)| match &self.space.parameters()[i]
             .distribution
         {
             Distribution::Categorical { weights: Some(weights), .. } => weighted(weights, unit),
+            Distribution::Ordinal { weights: Some(weights), .. } => {
+                (weighted(weights, unit) + 0.5) / weights.len() as f64
+            }
             Distribution::Categorical { weights: None, .. }
+            | Distribution::Ordinal { weights: None, .. }
             | Distribution::Float { .. }
-            | Distribution::Int { .. }
-            | Distribution::Ordinal { .. } => column.from_unit(unit),
+            | Distribution::Int { .. } => column.from_unit(unit),
         };
         places.map(value).collect()
     }
@@ -77,17 +80,25 @@ impl<'a> Design<'a> {
         }
     }
 
-    /// Returns the row of configuration `index` of a finite space, for `index` below its size.
+    /// Returns the row of configuration `index` of a finite space, for `index` below its size. Where
+    /// parameters restrict each other, several indices may give one configuration, and none is left out.
     pub(crate) fn row_at(&self, index: u64) -> Vec<f64> {
         let mut rest = index;
         let level = |&i: &usize| {
-            let distribution = &self.space.parameters()[i].distribution;
-            let count = distribution.cardinality().expect("every parameter of a finite space is finite");
+            let parameter = &self.space.parameters()[i];
+            let count =
+                parameter.distribution.cardinality().expect("every parameter of a finite space is finite");
             let k = rest % count;
             rest /= count;
-            unit_of_level(distribution, k, count)
+            (parameter.name.clone(), value_of_level(&parameter.distribution, k, count))
         };
-        self.parameters.iter().map(level).collect()
+        let mut params: Params = self.parameters.iter().map(level).collect();
+        // What has no column has one value, or one that the others dictate: any will do.
+        for parameter in self.space.parameters() {
+            let only = || parameter.distribution.from_unit(0.0);
+            params.0.entry(parameter.name.clone()).or_insert_with(only);
+        }
+        self.row(&params)
     }
 }
 
@@ -115,23 +126,19 @@ fn weighted(weights: &[f64], unit: f64) -> f64 {
     beyond.unwrap_or(last) as f64
 }
 
-fn unit_of_level(distribution: &Distribution, k: u64, count: u64) -> f64 {
+fn value_of_level(distribution: &Distribution, k: u64, count: u64) -> ParamValue {
     match distribution {
-        Distribution::Int { low, scale: Scale::Log, .. } => {
-            let value = ParamValue::Int(low.wrapping_add_unsigned(k));
-            distribution.to_unit(&value).expect("a whole number between the bounds has a unit value")
-        }
-        Distribution::Categorical { .. } => k as f64,
+        Distribution::Int { low, scale: Scale::Log, .. } => ParamValue::Int(low.wrapping_add_unsigned(k)),
+        Distribution::Categorical { choices, .. } => choices[k as usize].clone(),
         Distribution::Int { scale: Scale::Linear, .. }
         | Distribution::Float { .. }
-        | Distribution::Ordinal { .. } => (k as f64 + 0.5) / count as f64,
+        | Distribution::Ordinal { .. } => distribution.from_unit((k as f64 + 0.5) / count as f64),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::Parameter;
     use std::collections::BTreeSet;
 
     #[test]
@@ -147,6 +154,39 @@ mod tests {
         let design = Design::new(&space);
         let keys: BTreeSet<String> = (0..60).map(|k| design.params(&design.row_at(k)).key()).collect();
         assert_eq!((space.size(), keys.len(), design.columns().len()), (Some(60), 60, 3));
+    }
+
+    #[test]
+    fn enumeration_leaves_no_lawful_configuration_out() {
+        let int = |name: &str, high, scale| {
+            Parameter::new(name, Distribution::Int { low: 1, high, step: 1, scale })
+        };
+        let below = |name: &str, relation: &str, scale| Parameter {
+            relations: vec![relation.parse().unwrap()],
+            ..int(name, 6, scale)
+        };
+        let space = SearchSpace::new(vec![
+            below("b", "<= a", Scale::Log),
+            int("a", 6, Scale::Linear),
+            below("c", "== a", Scale::Linear),
+        ])
+        .unwrap();
+        let design = Design::new(&space);
+        let all: Vec<Params> = (0..36).map(|k| design.params(&design.row_at(k))).collect();
+        assert!(all.iter().all(|params| space.check(params).is_ok()));
+        let keys: BTreeSet<String> = all.iter().map(Params::key).collect();
+        assert_eq!((keys.len(), design.columns().len()), (21, 2));
+    }
+
+    #[test]
+    fn ordered_options_follow_their_weights() {
+        let choices = [1, 2, 4].map(ParamValue::Int).to_vec();
+        let weights = Some(vec![1.0, 0.0, 3.0]);
+        let space =
+            SearchSpace::new(vec![Parameter::new("a", Distribution::Ordinal { choices, weights })]).unwrap();
+        let design = Design::new(&space);
+        let drawn = [0.1, 0.24, 0.26, 0.9].map(|u| design.params(&design.row_from_units(&[u])).to_string());
+        assert_eq!(drawn, ["a=1", "a=1", "a=4", "a=4"]);
     }
 
     #[test]

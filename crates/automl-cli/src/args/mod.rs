@@ -1,7 +1,9 @@
 //! The command line: names, help texts, shapes of values. What the values mean is checked elsewhere.
 
+mod check;
 mod run;
 
+pub(crate) use check::{CheckArgs, SkillArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, RunArgs, SearchArgs};
 
 use crate::render::time::parse_duration;
@@ -78,7 +80,10 @@ pub(crate) enum Command {
     )]
     Networks(NetworksArgs),
     /// Check network configs, parameter schemas, search spaces, specs and automl.toml files
-    #[command(after_help = "Example:\n  automl check network_configs/*.json space.yaml")]
+    #[command(
+        after_help = "Examples:\n  automl check network_configs space.yaml\n  automl check spec.yaml --network mal\n  \
+                      automl check --print-schema network > network.schema.json"
+    )]
     Check(CheckArgs),
     /// Derive every suggestion of a study again from its log, and compare
     #[command(after_help = "Example:\n  automl replay mal-1")]
@@ -169,14 +174,8 @@ pub(crate) struct NetworksArgs {
     /// Action whose parameters to show
     #[arg(value_name = "ACTION")]
     pub(crate) action: Option<String>,
-}
-
-/// Arguments of `check`.
-#[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// Files to check
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) skill: SkillArgs,
 }
 
 /// Arguments of `completions`.

@@ -1,6 +1,7 @@
 //! Arguments of `run`. Values are optional here, so that the environment, the settings file and the
 //! network config can supply what the user leaves out; the defaults are named in the help.
 
+use super::check::SkillArgs;
 use crate::render::time::parse_duration;
 use automl_config::{LogSource, parse_log};
 use automl_core::Algorithm;
@@ -60,6 +61,8 @@ pub(crate) struct NetworkArgs {
     /// Parameter schema to use in place of the packaged one
     #[arg(long, value_name = "FILE", requires = "network", value_hint = ValueHint::FilePath)]
     pub(crate) schema: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) skill: SkillArgs,
     /// Parameters to search, separated by commas [default: the schema's list]
     #[arg(long, value_name = "NAMES", requires = "network", value_delimiter = ',')]
     pub(crate) params: Option<Vec<String>>,

@@ -15,7 +15,7 @@ const USUAL_ACTION: &str = "train";
 
 /// Lists the networks, or shows one, or one of its actions.
 pub(super) fn run(args: &NetworksArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
-    let catalog = project.catalog();
+    let catalog = project.catalog_with(&args.skill)?;
     match (&args.network, &args.action) {
         (None, _) => list(&catalog, output)?,
         (Some(network), None) => network_page(&catalog, network, output)?,

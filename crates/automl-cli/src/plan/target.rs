@@ -35,6 +35,9 @@ pub(super) fn resolve(
 ) -> Result<Target, Failure> {
     match &args.network.network {
         Some(network) => network_target(network, args, project, choices),
+        None if args.network.skill.skill_dir.is_some() => {
+            Err(Failure::new(Exit::Usage, "`--skill-dir` needs `--network NAME`"))
+        }
         None => program_target(args, max_fidelity, choices),
     }
 }
@@ -59,7 +62,7 @@ fn network_target(
     let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
     note_network(&request, &defaults, choices);
     defaults.fill(&mut request);
-    let recipe = resolve_network(&project.catalog(), &request)?;
+    let recipe = resolve_network(&project.catalog_with(&args.network.skill)?, &request)?;
     let metric_source = match (&args.search.metric, &defaults.metric) {
         (Some(_), _) => choices.given_by("metric"),
         (None, Some(_)) => choices.file_name(),

@@ -52,7 +52,7 @@ pub(crate) fn domain(parameter: &Parameter) -> String {
             let step = if *step == 1 { String::new() } else { format!(", step {step}") };
             format!("{low} .. {high}, whole{}{step}", scale(*s))
         }
-        Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices } => {
+        Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
             choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
         }
     }

@@ -82,17 +82,20 @@ fn number(text: &str) -> Data {
 struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
+    /// Bytes are characters; otherwise a long line is counted anew for each of its values.
+    ascii: bool,
 }
 
 impl<'t> Lines<'t> {
     fn new(text: &'t str) -> Self {
         let after_breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
-        Lines { text, starts: std::iter::once(0).chain(after_breaks).collect() }
+        Lines { text, starts: std::iter::once(0).chain(after_breaks).collect(), ascii: text.is_ascii() }
     }
 
     fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|s| *s <= offset);
-        let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;
+        let before = &self.text[self.starts[line - 1]..offset];
+        let column = if self.ascii { before.len() } else { before.chars().count() } + 1;
         Position { line: line as u32, column: column as u32 }
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod datasets;
 mod metric;
 mod network;
+mod relate;
 mod settings;
 mod space;
 

@@ -28,7 +28,8 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let applied = settings::apply(&request.set, &inputs.schema, &mut base, &mut problems);
     let sources = inputs.config.data_sources(&request.action);
     datasets::fill(sources, &request.datasets, &mut base, &mut notes, &mut problems);
-    let wanted = space::Wanted { params: request.params.as_deref(), bounds: &request.bounds, fidelity_key };
+    let (params, bounds) = (request.params.as_deref(), request.bounds.as_slice());
+    let wanted = space::Wanted { params, bounds, fidelity_key, spec: &base };
     let space = space::build(&wanted, &inputs.schema, &mut notes, &mut problems);
     let searched = searched(space.as_ref(), &applied, &mut notes);
     check_mandatory(&base, &searched, &mut problems);

@@ -1,10 +1,18 @@
 //! The search space of a network: which parameters, over which values.
 
-use crate::grammar::ShortForm;
+use super::relate;
+use crate::grammar::{Domain, Range, ShortForm};
 use crate::nearest::did_you_mean;
+use crate::node::Node;
 use crate::problem::{Code, Position, Problem, Report, Severity};
-use crate::schema::{Leaf, Schema, apply_bound, search_range, unenforced};
+use crate::read::Format;
+use crate::schema::{
+    At, Kind, Leaf, ListContext, Schema, apply_bound, is_list, list_parameters, overridden, read_overrides,
+    search_range,
+};
+use crate::spec::SpecPath;
 use automl_core::{Parameter, SearchSpace};
+use serde_json::Value;
 
 /// Parameters asked for and their ranges.
 pub(super) struct Wanted<'a> {
@@ -12,7 +20,14 @@ pub(super) struct Wanted<'a> {
     pub(super) bounds: &'a [String],
     /// Spec key that is the fidelity and so no parameter.
     pub(super) fidelity_key: Option<&'a str>,
+    /// The spec in which the parameters' values will be set.
+    pub(super) spec: &'a Value,
 }
+
+/// Spec keys that hold the length of a training, where there is no fidelity.
+const EPOCH_KEYS: [&str; 3] = ["train.num_epochs", "train.epochs", "train.epoch"];
+/// Spec keys that name the backbone.
+const BACKBONE_KEYS: [&str; 3] = ["model.arch", "model.backbone.type", "model.backbone"];
 
 /// Builds the space; the parameters keep the order in which they were asked for.
 pub(super) fn build(
@@ -26,21 +41,38 @@ pub(super) fn build(
     let mut parameters = Vec::new();
     for name in &names {
         let mut report = Report::new("--params");
+        let mut remarks = Vec::new();
+        let bound = bounds.iter().rfind(|bound| bound.name == *name);
         if wanted.fidelity_key == Some(name) {
             let message = format!("`{name}` is how long a trial runs and cannot be searched");
             let problem = report.error(Position::default(), "", Code::NotSearchable, message);
             problem.hint("use --max-fidelity and --min-fidelity");
         } else if let Some(leaf) = find(name, schema, &mut report) {
-            let bound = bounds.iter().rfind(|(_, bound)| bound.name == *name);
-            parameters.extend(parameter(leaf, bound, notes, &mut report));
+            parameters.extend(from_leaf(leaf, bound, wanted, &names, schema, &mut remarks, &mut report));
         }
-        problems.extend(report.into_problems());
+        let found = report.into_problems();
+        // The schema's own list may hold what cannot be searched; that is not the user's fault.
+        let left_out = wanted.params.is_none() && bound.is_none();
+        match found.iter().all(|p| p.code == Code::NotSearchable) && !found.is_empty() && left_out {
+            true => notes.extend(found.iter().map(|p| format!("{}; it keeps its default", p.message))),
+            false => problems.extend(found),
+        }
+        notes.extend(remarks);
     }
     if problems.iter().any(|p| p.severity == Severity::Error) {
         return None;
     }
+    if parameters.is_empty() {
+        let message = "none of the schema's default parameters can be searched";
+        problems.push(Problem::plain("--params", "", Code::NotSearchable, message).with_hint("name some"));
+        return None;
+    }
+    relate::make_room(&mut parameters, notes);
     match SearchSpace::new(parameters) {
-        Ok(space) => Some(space),
+        Ok(space) => {
+            note_moved_defaults(&space, notes);
+            Some(space)
+        }
         Err(found) => {
             let plain = |p: &automl_core::SpaceProblem| {
                 Problem::plain("--params", "", Code::BadBounds, p.to_string())
@@ -56,22 +88,14 @@ fn names(asked: Option<&[String]>, schema: &Schema, problems: &mut Vec<Problem>)
         Some(names) => {
             names.iter().map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect()
         }
-        None => schema.default_parameters.clone(),
+        None => schema.searched_by_default(),
     };
     if names.is_empty() {
         let message = match asked {
             Some(_) => "no parameter is named",
             None => "the schema has no default list of parameters to search",
         };
-        let enabled: Vec<&str> = schema
-            .leaves
-            .iter()
-            .filter(|l| l.automl == Some(true))
-            .map(|l| l.name.as_str())
-            .take(5)
-            .collect();
-        let example = if enabled.is_empty() { "train.lr".to_string() } else { enabled.join(",") };
-        let hint = format!("name some, for example --params {example}");
+        let hint = "name some, for example --params train.lr";
         problems.push(Problem::plain("--params", "", Code::MissingKey, message).with_hint(hint));
     }
     names
@@ -87,56 +111,167 @@ fn find<'s>(name: &str, schema: &'s Schema, report: &mut Report) -> Option<&'s L
     leaf
 }
 
+/// What the user states about a parameter's values.
+struct Bound {
+    /// The flag, as problems show it.
+    flag: String,
+    name: String,
+    form: Form,
+}
+
+enum Form {
+    Short(ShortForm),
+    /// The format's own form.
+    Override(Node),
+}
+
 /// Parses the bounds; each must be of a parameter that is searched.
 fn read_bounds(
     texts: &[String],
     names: &[String],
     schema: &Schema,
     problems: &mut Vec<Problem>,
-) -> Vec<(String, ShortForm)> {
+) -> Vec<Bound> {
     let mut bounds = Vec::new();
     for text in texts {
-        let flag = format!("--bound '{text}'");
-        let mut report = Report::new(flag.clone());
-        match ShortForm::parse(text) {
-            Err(error) => {
-                let at = Position::in_flag(error.column);
-                report.error(at, "", Code::Syntax, error.message).hint(error.hint);
+        let mut report = Report::new(format!("--bound '{text}'"));
+        let found = match text.trim_start().starts_with(['{', '[']) {
+            true => read_override_forms(text, &mut report),
+            false => read_short_form(text, &mut report).into_iter().collect(),
+        };
+        for bound in found {
+            if names.contains(&bound.name) {
+                bounds.push(bound);
+                continue;
             }
-            Ok(bound) if names.contains(&bound.name) => bounds.push((flag, bound)),
-            Ok(bound) => {
-                let known = schema.leaf(&bound.name).is_some();
-                let (message, hint) = match known {
-                    true => (
-                        format!("`{}` is not searched", bound.name),
-                        format!("add it to --params, or use --set {}=VALUE", bound.name),
-                    ),
-                    false => (
-                        format!("no parameter `{}` in the schema", bound.name),
-                        did_you_mean(&bound.name, schema.names()),
-                    ),
-                };
-                report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
-            }
+            let (message, hint) = match schema.leaf(&bound.name).is_some() {
+                true => (
+                    format!("`{}` is not searched", bound.name),
+                    format!("add it to --params, or use --set {}=VALUE", bound.name),
+                ),
+                false => (
+                    format!("no parameter `{}` in the schema", bound.name),
+                    did_you_mean(&bound.name, schema.names()),
+                ),
+            };
+            report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
         }
         problems.extend(report.into_problems());
     }
     bounds
 }
 
-fn parameter(
+fn read_short_form(text: &str, report: &mut Report) -> Option<Bound> {
+    match ShortForm::parse(text) {
+        Ok(bound) => {
+            Some(Bound { flag: report.file().into(), name: bound.name.clone(), form: Form::Short(bound) })
+        }
+        Err(error) => {
+            let at = Position::in_flag(error.column);
+            report.error(at, "", Code::Syntax, error.message).hint(error.hint);
+            None
+        }
+    }
+}
+
+fn read_override_forms(text: &str, report: &mut Report) -> Vec<Bound> {
+    let Some(root) = Format::Json.read(text, report) else { return Vec::new() };
+    let at = At { position: Position::in_flag(1), path: "" };
+    let found = read_overrides(&root, at, report);
+    let flag = report.file().to_string();
+    let bound = |(name, node): (String, &Node)| Bound {
+        flag: flag.clone(),
+        name,
+        form: Form::Override(node.clone()),
+    };
+    found.into_iter().map(bound).collect()
+}
+
+/// Returns the parameters that a leaf stands for: one, or the items of a list.
+fn from_leaf(
     leaf: &Leaf,
-    bound: Option<&(String, ShortForm)>,
+    bound: Option<&Bound>,
+    wanted: &Wanted<'_>,
+    names: &[String],
+    schema: &Schema,
     notes: &mut Vec<String>,
+    report: &mut Report,
+) -> Vec<Parameter> {
+    let mut flag = Report::new(bound.map_or_else(String::new, |bound| bound.flag.clone()));
+    let leaf = match bound {
+        Some(Bound { form: Form::Override(node), .. }) => overridden(leaf, node, &mut flag),
+        _ => Some(leaf.clone()),
+    };
+    let short = match bound {
+        Some(Bound { form: Form::Short(short), .. }) => Some(short),
+        _ => None,
+    };
+    let mut found = Vec::new();
+    if let Some(mut leaf) = leaf {
+        if leaf.automl == Some(false) {
+            notes.push(format!("{}: the schema does not mean it to be searched", leaf.name));
+        }
+        let context = relate::Context { names, schema, spec: wanted.spec };
+        let relations = relate::resolve(&mut leaf, &context, notes);
+        found = match &leaf.kind {
+            Kind::Other(kind) if is_list(kind) => list(&leaf, kind, short, wanted, &mut flag, report),
+            _ => scalar(&leaf, short, notes, &mut flag, report).into_iter().collect(),
+        };
+        if let [parameter] = found.as_mut_slice() {
+            parameter.relations.extend(relations);
+            relate::follow(parameter, &context, notes);
+        }
+    }
+    report.extend(flag.into_problems());
+    found
+}
+
+fn list(
+    leaf: &Leaf,
+    kind: &str,
+    bound: Option<&ShortForm>,
+    wanted: &Wanted<'_>,
+    flag: &mut Report,
+    report: &mut Report,
+) -> Vec<Parameter> {
+    let range: Option<&Range> = match bound.map(|bound| &bound.domain) {
+        None => None,
+        Some(Domain::Range(range)) => Some(range),
+        Some(Domain::Options(_) | Domain::Fixed(_)) => {
+            let message = "a list is bounded by a range for its items";
+            let hint = format!("write {}=low..high", leaf.name);
+            flag.error(Position::in_flag(1), &leaf.name, Code::WrongType, message).hint(hint);
+            return Vec::new();
+        }
+    };
+    let current = value(wanted.spec, &leaf.name);
+    let fidelity = wanted.fidelity_key.into_iter().chain(EPOCH_KEYS);
+    let backbone = BACKBONE_KEYS.iter().filter_map(|key| value(wanted.spec, key)?.as_str()).next();
+    let context = ListContext {
+        current,
+        epochs: fidelity.filter_map(|key| value(wanted.spec, key)?.as_u64()).next(),
+        backbone,
+        range,
+    };
+    list_parameters(leaf, kind, &context).unwrap_or_else(|problem| {
+        report.extend([Problem { file: report.file().into(), ..*problem }]);
+        Vec::new()
+    })
+}
+
+fn value<'v>(spec: &'v Value, key: &str) -> Option<&'v Value> {
+    key.parse::<SpecPath>().ok()?.get(spec)
+}
+
+fn scalar(
+    leaf: &Leaf,
+    bound: Option<&ShortForm>,
+    notes: &mut Vec<String>,
+    flag: &mut Report,
     report: &mut Report,
 ) -> Option<Parameter> {
     let (distribution, remarks) = match bound {
-        Some((flag, bound)) => {
-            let mut inner = Report::new(flag.clone());
-            let applied = apply_bound(leaf, bound, &mut inner);
-            report.extend(inner.into_problems());
-            applied?
-        }
+        Some(bound) => apply_bound(leaf, bound, flag)?,
         None => match search_range(leaf) {
             Ok(found) => found,
             Err(problem) => {
@@ -146,26 +281,34 @@ fn parameter(
         },
     };
     notes.extend(remarks);
-    if leaf.automl == Some(false) {
-        notes.push(format!("{}: the schema does not mean it to be searched", leaf.name));
-    }
-    if let Some(restriction) = unenforced(leaf, &distribution) {
-        notes.push(format!("{}: the schema's restriction {restriction} is not enforced", leaf.name));
-    }
     let mut parameter = Parameter::new(&leaf.name, distribution);
-    let asked = bound.and_then(|(_, bound)| bound.default.clone());
+    parameter.relations = bound.map(ShortForm::relations).unwrap_or_default().to_vec();
+    let asked = bound.and_then(|bound| bound.default.clone());
     parameter.default = asked.clone().or_else(|| leaf.default_param());
     if let Some(default) = parameter.default.clone().filter(|d| !parameter.distribution.contains(d)) {
-        match (bound, asked) {
-            (Some((flag, bound)), Some(_)) => {
-                let mut inner = Report::new(flag.clone());
+        match bound.filter(|_| asked.is_some()) {
+            Some(bound) => {
                 let message = format!("default {default} is not an allowed value");
-                inner.error(Position::in_flag(bound.default_at), &leaf.name, Code::BadValue, message);
-                report.extend(inner.into_problems());
+                flag.error(Position::in_flag(bound.default_at), &leaf.name, Code::BadValue, message);
             }
-            _ => notes.push(format!("{}: the default {default} is not among the values searched", leaf.name)),
+            None => {
+                notes.push(format!("{}: the default {default} is not among the values searched", leaf.name))
+            }
         }
         parameter.default = None;
     }
     Some(parameter)
+}
+
+/// Defaults need not fit together.
+fn note_moved_defaults(space: &SearchSpace, notes: &mut Vec<String>) {
+    let Some(defaults) = space.defaults() else { return };
+    for parameter in space.parameters() {
+        let pair = parameter.default.as_ref().zip(defaults.get(&parameter.name));
+        if let Some((stated, taken)) = pair.filter(|(stated, taken)| !stated.same_as(taken)) {
+            let name = &parameter.name;
+            let why = "the others' defaults do not allow its default";
+            notes.push(format!("{name}: {why} {stated}; {taken} is tried first"));
+        }
+    }
 }

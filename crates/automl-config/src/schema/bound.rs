@@ -1,7 +1,7 @@
 //! A user's `--bound` laid over a leaf: narrowing is free, widening is remarked upon, and what the
 //! type cannot take is an error.
 
-use super::{At, Kind, Leaf};
+use super::{At, Kind, Leaf, restricted};
 use crate::grammar::{Domain, Range, ShortForm};
 use crate::nearest::did_you_mean;
 use crate::problem::{Code, Position, Report};
@@ -28,10 +28,14 @@ pub(crate) fn apply_bound(
             return None;
         }
     };
-    match distribution.validate() {
-        Ok(()) => Some((distribution, notes)),
-        Err(error) => {
-            report.error(at.position, at.path, Code::BadBounds, error.to_string());
+    if let Err(error) = distribution.validate() {
+        report.error(at.position, at.path, Code::BadBounds, error.to_string());
+        return None;
+    }
+    match restricted(leaf, distribution) {
+        Ok(distribution) => Some((distribution, notes)),
+        Err(problem) => {
+            report.error(at.position, at.path, Code::BadBounds, problem.message);
             None
         }
     }
@@ -97,8 +101,10 @@ fn from_options(leaf: &Leaf, given: &[ParamValue], at: At<'_>, report: &mut Repo
         (Kind::Float, [ParamValue::Float(v)]) => {
             Distribution::Float { low: *v, high: *v, scale: Scale::Linear, step: None }
         }
-        _ if numbers.is_some_and(|n| n.is_sorted_by(|a, b| a < b)) => Distribution::Ordinal { choices },
-        (Kind::Ordered, _) => Distribution::Ordinal { choices },
+        _ if numbers.is_some_and(|n| n.is_sorted_by(|a, b| a < b)) => {
+            Distribution::Ordinal { weights: weights_of(leaf, &choices), choices }
+        }
+        (Kind::Ordered, _) => Distribution::Ordinal { weights: weights_of(leaf, &choices), choices },
         _ => Distribution::Categorical { weights: weights_of(leaf, &choices), choices },
     })
 }
@@ -141,7 +147,7 @@ fn ordered_within(leaf: &Leaf, range: &Range, at: At<'_>, report: &mut Report) -
             .hint(format!("options: {}", known.join(", ")));
         return None;
     }
-    Some(Distribution::Ordinal { choices })
+    Some(Distribution::Ordinal { weights: weights_of(leaf, &choices), choices })
 }
 
 #[cfg(test)]
@@ -183,8 +189,25 @@ mod tests {
         let (found, _) = apply(r#"{"type": "float"}"#, "p=1|2").unwrap();
         assert_eq!(
             found,
-            Distribution::Ordinal { choices: vec![ParamValue::Float(1.0), ParamValue::Float(2.0)] }
+            Distribution::Ordinal {
+                choices: vec![ParamValue::Float(1.0), ParamValue::Float(2.0)],
+                weights: None
+            }
         );
+    }
+
+    #[test]
+    fn conditions_hold_within_the_users_bounds() {
+        let leaf = r#"{"type": "int", "math_cond": "/ 8"}"#;
+        let (found, _) = apply(leaf, "p=1..40").unwrap();
+        assert_eq!(found, Distribution::Int { low: 8, high: 40, step: 8, scale: Scale::Linear });
+        assert_eq!(
+            apply(leaf, "p=1..7").unwrap_err(),
+            "--bound 'p=1..7':3: error: p: `p` has no value left that is a multiple of 8.0"
+        );
+        let (found, _) = apply(leaf, "p=4|8|16").unwrap();
+        let choices = [8, 16].map(ParamValue::Int).to_vec();
+        assert_eq!(found, Distribution::Ordinal { choices, weights: None });
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub(crate) fn check_value(leaf: &Leaf, value: &Value, at: At<'_>, report: &mut R
         let message = format!("{value} is outside the schema's range {low}..{high}");
         report.warning(at.position, at.path, Code::BadBounds, message);
     }
+    if !leaf.restrictions.admits(number) {
+        let message = format!("{value} is not as the schema wants it: {}", leaf.restrictions.describe());
+        report.warning(at.position, at.path, Code::BadBounds, message);
+    }
 }
 
 /// Returns what a kind takes, in words.
@@ -93,5 +97,7 @@ mod tests {
         assert_eq!(found, ["f: error: p: `adma` is not an option (did you mean `adam`?)"]);
         let found = check(r#"{"type": "int", "minimum": 1, "maximum": Infinity}"#, json!(0));
         assert_eq!(found, ["f: warning: p: 0 is outside the schema's range 1.0..inf"]);
+        let found = check(r#"{"type": "int", "math_cond": "/ 8"}"#, json!(12));
+        assert_eq!(found, ["f: warning: p: 12 is not as the schema wants it: a multiple of 8.0"]);
     }
 }

@@ -1,5 +1,6 @@
 //! One parameter of a schema, as the file states it.
 
+use super::condition::Restrictions;
 use crate::fields::Fields;
 use crate::node::{Data, Node};
 use crate::problem::{Code, Position, Report};
@@ -29,10 +30,12 @@ pub(crate) struct Leaf {
     pub(crate) automl: Option<bool>,
     pub(crate) popular: bool,
     pub(crate) description: String,
-    /// Restriction in the schema's small language, for example `> 0` or `/ 8`.
-    pub(crate) math_cond: Option<String>,
-    /// Parameter that the restriction refers to.
-    pub(crate) depends_on: Option<String>,
+    /// Lower bounds of a list's items; empty where the file states none.
+    pub(crate) minima: Vec<f64>,
+    /// Upper bounds of a list's items; as many as lower ones.
+    pub(crate) maxima: Vec<f64>,
+    /// What `math_cond` and `depends_on` ask of its values.
+    pub(crate) restrictions: Restrictions,
     pub(crate) at: Position,
 }
 
@@ -94,8 +97,9 @@ impl Leaf {
             automl: fields.bool("automl_enabled", report),
             popular: fields.node("popular").is_some_and(|n| !matches!(n.data, Data::Bool(false))),
             description: fields.string("description", report).unwrap_or_default(),
-            math_cond: fields.string("math_cond", report).filter(|text| !text.is_empty()),
-            depends_on: fields.string("depends_on", report).filter(|text| !text.is_empty()),
+            minima: bounds_of_items(node, "minimum"),
+            maxima: bounds_of_items(node, "maximum"),
+            restrictions: restrictions(&mut fields, &name, report),
             at: node.at,
             default,
             name: name.clone(),
@@ -131,6 +135,12 @@ impl Leaf {
         if let Some((low, high)) = reversed {
             let message = format!("minimum {low} is above maximum {high}");
             report.error(self.at, &name, Code::BadBounds, message).hint("swap them");
+        }
+        let sound = self.minima.iter().zip(&self.maxima).all(|(low, high)| low.total_cmp(high).is_le());
+        if self.minima.len() != self.maxima.len() || !sound {
+            let message = "the lists of bounds need one lower and one upper bound for each item, in order";
+            report.warning(self.at, &name, Code::BadBounds, message).hint("they are ignored");
+            (self.minima, self.maxima) = (Vec::new(), Vec::new());
         }
         if matches!(self.kind, Kind::Categorical | Kind::Ordered) && self.options.is_empty() {
             report.error(self.at, &name, Code::BadValue, "there are no options").hint("`enum` is empty");
@@ -180,7 +190,7 @@ fn read_kind(fields: &mut Fields<'_>, report: &mut Report) -> Option<Kind> {
     fields.required_string("type", report).map(|name| Kind::of(&name))
 }
 
-/// Bounds of lists are lists; such a leaf cannot be searched, and its bounds are not read.
+/// Bounds of lists are lists and read elsewhere.
 fn bound(fields: &mut Fields<'_>, key: &'static str, report: &mut Report) -> Option<f64> {
     let node = fields.node(key)?;
     match (&node.data, node.as_f64()) {
@@ -189,6 +199,25 @@ fn bound(fields: &mut Fields<'_>, key: &'static str, report: &mut Report) -> Opt
         (_, Some(v)) if !v.is_nan() => Some(v),
         _ => crate::fields::wrong_type(node, &fields.path_of(key), "a number", report),
     }
+}
+
+/// Bounds of lists are lists of numbers.
+fn bounds_of_items(node: &Node, key: &str) -> Vec<f64> {
+    let items = node.get(key).and_then(Node::items).unwrap_or_default();
+    let numbers: Option<Vec<f64>> = items.iter().map(|i| i.as_f64().filter(|v| v.is_finite())).collect();
+    numbers.unwrap_or_default()
+}
+
+/// What is not understood is left out with a warning: the parameter may still be set.
+fn restrictions(fields: &mut Fields<'_>, name: &str, report: &mut Report) -> Restrictions {
+    let math_cond = fields.string("math_cond", report).unwrap_or_default();
+    let depends_on = fields.string("depends_on", report).unwrap_or_default();
+    Restrictions::read(name, &math_cond, &depends_on).unwrap_or_else(|why| {
+        let at = fields.node("math_cond").map_or(fields.at(), |node| node.at);
+        let message = format!("`{math_cond}` is not understood and not enforced: {why}");
+        report.warning(at, &fields.path_of("math_cond"), Code::Unsupported, message);
+        Restrictions::default()
+    })
 }
 
 fn options(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ParamValue> {
@@ -244,5 +273,6 @@ mod tests {
     fn bounds_of_lists_are_not_bounds() {
         let leaf = leaf(r#"{"type": "list_2", "minimum": [0.8, 0.9], "maximum": [0.9, 0.99]}"#);
         assert_eq!((leaf.minimum, leaf.kind), (None, Kind::Other("list_2".into())));
+        assert_eq!((leaf.minima, leaf.maxima), (vec![0.8, 0.9], vec![0.9, 0.99]));
     }
 }

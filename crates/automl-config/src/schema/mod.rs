@@ -8,13 +8,17 @@ mod bound;
 mod check;
 mod condition;
 mod leaf;
+mod list;
+mod overrides;
 mod range;
+mod restrict;
 
 pub(crate) use bound::apply_bound;
 pub(crate) use check::check_value;
-pub(crate) use condition::unenforced;
 pub(crate) use leaf::{Kind, Leaf};
-pub(crate) use range::search_range;
+pub(crate) use list::{ListContext, is_list, list_parameters};
+pub(crate) use overrides::{overridden, read_overrides};
+pub(crate) use range::{restricted, search_range};
 
 use crate::fields::{Fields, join, strings, wrong_type};
 use crate::nearest::did_you_mean;
@@ -44,11 +48,26 @@ impl Schema {
         }
         let default_parameters = fields.strings("automl_default_parameters", report);
         check_names(&mut fields, &leaves, "automl_default_parameters", report);
+        let disabled = fields.strings("automl_disabled_parameters", report);
+        disable(&mut leaves, &disabled);
+        check_relations(&leaves, report);
         let default = match fields.node("default") {
             Some(node) => json(node, "default", report)?,
             None => assemble(&leaves),
         };
+        fields.keep(&KEPT);
+        fields.close_leniently(report);
         Some(Schema { leaves, default_parameters, default })
+    }
+
+    /// Returns the names searched where the user names none: the schema's list, or, where that is empty,
+    /// every parameter that the schema marks.
+    pub(crate) fn searched_by_default(&self) -> Vec<String> {
+        if !self.default_parameters.is_empty() {
+            return self.default_parameters.clone();
+        }
+        let marked = self.leaves.iter().filter(|leaf| leaf.automl == Some(true));
+        marked.map(|leaf| leaf.name.clone()).collect()
     }
 
     /// Returns the leaf of a dotted name.
@@ -85,6 +104,52 @@ fn collect(properties: &Node, path: &str, leaves: &mut Vec<Leaf>, report: &mut R
         match entry.value.get("properties") {
             Some(inner) => collect(inner, &name, leaves, report),
             None => leaves.extend(Leaf::read(&entry.value, name, report)),
+        }
+    }
+}
+
+/// Keys at the top that are for other readers.
+const KEPT: [&str; 9] = [
+    "type",
+    "default",
+    "popular",
+    "required",
+    "title",
+    "description",
+    "x_tao_schema",
+    "$schema",
+    "properties",
+];
+
+/// A name may be that of a group, which is what most schemas list. A leaf's own flag wins.
+fn disable(leaves: &mut [Leaf], disabled: &[String]) {
+    for leaf in leaves.iter_mut().filter(|leaf| leaf.automl.is_none()) {
+        let within = |group: &String| {
+            leaf.name
+                .strip_prefix(group.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if disabled.iter().any(within) {
+            leaf.automl = Some(false);
+        }
+    }
+}
+
+/// Relations to keys that do not exist restrict nothing.
+fn check_relations(leaves: &[Leaf], report: &mut Report) {
+    let known: std::collections::BTreeSet<&str> = leaves.iter().map(|leaf| leaf.name.as_str()).collect();
+    for leaf in leaves {
+        for relation in &leaf.restrictions.relations {
+            let groups = || leaf.name.match_indices('.').map(|(at, _)| &leaf.name[..=at]);
+            let exists = |name: &&str| {
+                known.contains(name)
+                    || groups().any(|group| known.contains(format!("{group}{name}").as_str()))
+            };
+            for unknown in relation.bound.names().into_iter().filter(|name| !exists(name)) {
+                let message = format!("`{relation}` refers to `{unknown}`, which is no parameter");
+                let hint = did_you_mean(unknown, known.iter().copied());
+                report.warning(leaf.at, &leaf.name, Code::UnknownName, message).hint(hint);
+            }
         }
     }
 }

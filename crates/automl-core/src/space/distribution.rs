@@ -63,6 +63,9 @@ pub enum Distribution {
     Ordinal {
         /// The options, in order.
         choices: Vec<ParamValue>,
+        /// Prior weights, one for each option, not all zero.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weights: Option<Vec<f64>>,
     },
 }
 
@@ -173,11 +176,10 @@ impl Distribution {
                 let step = Some(*step as f64).filter(|s| *s != 1.0);
                 check_bounds(*low as f64, *high as f64, *scale, step)
             }
-            Distribution::Categorical { choices, weights } => {
+            Distribution::Categorical { choices, weights } | Distribution::Ordinal { choices, weights } => {
                 check_choices(choices)?;
                 weights.as_deref().map_or(Ok(()), |w| check_weights(w, choices.len()))
             }
-            Distribution::Ordinal { choices } => check_choices(choices),
         }
     }
 
@@ -204,7 +206,7 @@ impl Distribution {
                 None => None,
             },
             Distribution::Int { low, high, step, .. } => Some(high.abs_diff(*low) / step.unsigned_abs() + 1),
-            Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices } => {
+            Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
                 Some(choices.len() as u64)
             }
         }
@@ -223,7 +225,7 @@ impl Distribution {
                 }
                 _ => false,
             },
-            Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices } => {
+            Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
                 choices.iter().any(|c| c.same_as(value))
             }
         }
@@ -255,7 +257,7 @@ impl Distribution {
                 })
             }
             Distribution::Categorical { choices, .. } => position(choices, value).map(|i| i as f64),
-            Distribution::Ordinal { choices } => {
+            Distribution::Ordinal { choices, .. } => {
                 position(choices, value).map(|i| cell_centre(i as f64, choices.len() as u64))
             }
         }
@@ -289,7 +291,20 @@ impl Distribution {
             Distribution::Categorical { choices, .. } => {
                 choices[(unit.round().max(0.0) as usize).min(choices.len() - 1)].clone()
             }
-            Distribution::Ordinal { choices } => choices[cell(unit, choices.len() as u64) as usize].clone(),
+            Distribution::Ordinal { choices, .. } => {
+                choices[cell(unit, choices.len() as u64) as usize].clone()
+            }
+        }
+    }
+
+    /// Returns the prior weights of the options, where there are some.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f64]> {
+        match self {
+            Distribution::Categorical { weights, .. } | Distribution::Ordinal { weights, .. } => {
+                weights.as_deref()
+            }
+            Distribution::Float { .. } | Distribution::Int { .. } => None,
         }
     }
 
@@ -370,7 +385,7 @@ fn ln(value: f64) -> f64 {
 }
 
 /// Rounds to 15 significant digits, so that three steps of 0.3 are 0.9 and not 0.8999999999999999.
-fn decimal(value: f64) -> f64 {
+pub(super) fn decimal(value: f64) -> f64 {
     format!("{value:.14e}").parse().unwrap_or(value)
 }
 
@@ -440,7 +455,7 @@ mod tests {
             Distribution::Int { low: -3, high: 9, step: 4, scale: Scale::Linear },
             Distribution::Int { low: 1, high: 100, step: 1, scale: Scale::Log },
             float(0.0, 1.0, Scale::Linear, Some(0.1)),
-            Distribution::Ordinal { choices: [8, 16, 32].map(ParamValue::Int).to_vec() },
+            Distribution::Ordinal { choices: [8, 16, 32].map(ParamValue::Int).to_vec(), weights: None },
         ] {
             let levels = d.cardinality().unwrap();
             for k in 0..levels {
@@ -469,7 +484,7 @@ mod tests {
             (float(0.0, 1.0, Scale::Log, None), E::LogOfNonPositive { low: 0.0 }),
             (float(0.0, 1.0, Scale::Linear, Some(2.0)), E::BadStep { step: 2.0, range: 1.0 }),
             (float(0.1, 1.0, Scale::Log, Some(0.1)), E::StepOnLog { step: 0.1 }),
-            (Distribution::Ordinal { choices: vec![] }, E::NoChoices),
+            (Distribution::Ordinal { choices: vec![], weights: None }, E::NoChoices),
             (
                 Distribution::Categorical {
                     choices: vec![ParamValue::Int(1), ParamValue::Float(1.0)],

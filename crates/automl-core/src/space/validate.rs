@@ -1,6 +1,6 @@
 //! Checks of a whole space and of a configuration against it; all problems at once.
 
-use super::{DistributionError, Parameter, SearchSpace};
+use super::{Comparison, Distribution, DistributionError, Parameter, SearchSpace};
 use crate::value::Params;
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -54,8 +54,55 @@ pub enum SpaceProblem {
         /// The impossible value.
         value: String,
     },
-    /// Conditions that wait for each other.
-    #[error("conditions form a cycle through {}", names.join(", "))]
+    /// A relation to a parameter that does not exist, or has no numbers.
+    #[error("parameter `{name}`: relation `{relation}` needs the numbers of `{parent}`, which is {what}")]
+    NoNumber {
+        /// The parameter.
+        name: String,
+        /// Its relation.
+        relation: String,
+        /// What the relation names.
+        parent: String,
+        /// Why there is no number.
+        what: &'static str,
+    },
+    /// A relation on a parameter whose values are no ordered numbers, or no exact numbers for an equality.
+    #[error("parameter `{name}` cannot have the relation `{relation}`: {why}")]
+    Unrelatable {
+        /// The parameter.
+        name: String,
+        /// Its relation.
+        relation: String,
+        /// What its values lack.
+        why: &'static str,
+    },
+    /// A relation whose bound may be infinite.
+    #[error("parameter `{name}`: the bound of `{relation}` may be infinite or a division by 0")]
+    NoBound {
+        /// The parameter.
+        name: String,
+        /// Its relation.
+        relation: String,
+    },
+    /// Relations that leave no value for some values of the parents.
+    #[error(
+        "parameter `{name}`: `{}` can leave no value within {low}..{high}; widen it, or narrow {}",
+        relations.join("` and `"), parents.join(", ")
+    )]
+    MayBeEmpty {
+        /// The parameter.
+        name: String,
+        /// Its relations.
+        relations: Vec<String>,
+        /// The parameters that the relations read.
+        parents: Vec<String>,
+        /// Smallest value.
+        low: f64,
+        /// Largest value.
+        high: f64,
+    },
+    /// Conditions or relations that wait for each other.
+    #[error("conditions and relations form a cycle through {}", names.join(", "))]
     Cycle {
         /// The parameters in it.
         names: Vec<String>,
@@ -82,6 +129,16 @@ pub enum ParamProblem {
     Inactive {
         /// The name.
         name: String,
+    },
+    /// A value that other parameters do not allow.
+    #[error("`{name}`: {value} is not {relation}")]
+    Unrelated {
+        /// The name.
+        name: String,
+        /// The value.
+        value: String,
+        /// The relation that does not hold.
+        relation: String,
     },
     /// A value that the parameter may not take.
     #[error("`{name}`: {value} is not an allowed value")]
@@ -140,6 +197,69 @@ fn check_parameter(
             });
         }
     }
+    check_relations(parameter, all, by_name, problems);
+}
+
+fn check_relations(
+    parameter: &Parameter,
+    all: &[Parameter],
+    by_name: &BTreeMap<&str, usize>,
+    problems: &mut Vec<SpaceProblem>,
+) {
+    let name = &parameter.name;
+    let known = problems.len();
+    let parent = |name: &str| by_name.get(name).map(|i| &all[*i].distribution);
+    for relation in &parameter.relations {
+        for read in relation.bound.names() {
+            let what = match parent(read) {
+                None => "no parameter",
+                Some(distribution) if distribution.bounds().is_none() => "not numeric",
+                Some(_) => continue,
+            };
+            let (name, relation) = (name.clone(), relation.to_string());
+            problems.push(SpaceProblem::NoNumber { name, relation, parent: read.into(), what });
+        }
+        let whole = |name: &str| parent(name).is_some_and(Distribution::is_whole);
+        let why = match &parameter.distribution {
+            Distribution::Categorical { .. } => "its values have no order",
+            distribution if distribution.bounds().is_none() => "its values are not numbers",
+            _ if relation.comparison != Comparison::Equal => continue,
+            Distribution::Float { step: None, .. } => continue,
+            Distribution::Int { step: 1, .. } if relation.bound.is_whole(&whole) => continue,
+            _ => "an equality needs a real number without steps, or a whole number and whole values",
+        };
+        problems.push(SpaceProblem::Unrelatable { name: name.clone(), relation: relation.to_string(), why });
+    }
+    if problems.len() == known && !parameter.relations.is_empty() {
+        let bounds = |name: &str| parent(name).and_then(Distribution::bounds);
+        problems.extend(check_never_empty(parameter, &bounds));
+    }
+}
+
+/// Takes the parents' whole ranges, so a space that passes leaves a value for all of their values.
+fn check_never_empty(
+    parameter: &Parameter,
+    bounds: &dyn Fn(&str) -> Option<(f64, f64)>,
+) -> Option<SpaceProblem> {
+    let name = parameter.name.clone();
+    let (low, high) = parameter.distribution.bounds()?;
+    let (from, to) = match parameter.allowed_always(bounds) {
+        Ok(allowed) => allowed,
+        Err(relation) => return Some(SpaceProblem::NoBound { name, relation: relation.to_string() }),
+    };
+    let fits = match parameter.is_dictated() {
+        true => parameter.relations.len() == 1 && from >= low && to <= high,
+        false => parameter.distribution.narrowed(from, to).is_some(),
+    };
+    let mut parents: Vec<String> = parameter
+        .relations
+        .iter()
+        .flat_map(|relation| relation.bound.names())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    parents.dedup();
+    let relations = parameter.relations.iter().map(ToString::to_string).collect();
+    (!fits).then_some(SpaceProblem::MayBeEmpty { name, relations, parents, low, high })
 }
 
 /// Orders parents before children, keeping the declared order otherwise.
@@ -147,9 +267,7 @@ fn order(parameters: &[Parameter], by_name: &BTreeMap<&str, usize>) -> Result<Ve
     let mut placed = vec![false; parameters.len()];
     let mut sorted = Vec::with_capacity(parameters.len());
     while sorted.len() < parameters.len() {
-        let ready = |i: &usize| {
-            !placed[*i] && parameters[*i].conditions.iter().all(|c| placed[by_name[c.parent.as_str()]])
-        };
+        let ready = |i: &usize| !placed[*i] && parameters[*i].parents().all(|parent| placed[by_name[parent]]);
         let next: Vec<usize> = (0..parameters.len()).filter(ready).collect();
         if next.is_empty() {
             let waiting = parameters.iter().zip(&placed).filter(|(_, placed)| !**placed);
@@ -174,7 +292,15 @@ pub(super) fn check_params(space: &SearchSpace, params: &Params) -> Result<(), V
             (Some(value), true) if !parameter.distribution.contains(value) => {
                 problems.push(ParamProblem::Outside { name, value: value.to_string() });
             }
-            _ => {}
+            (Some(value), true) => {
+                let broken = parameter.relations.iter().filter(|relation| !relation.holds(value, params));
+                problems.extend(broken.map(|relation| ParamProblem::Unrelated {
+                    name: name.clone(),
+                    value: value.to_string(),
+                    relation: relation.to_string(),
+                }));
+            }
+            (None, false) => {}
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
@@ -182,7 +308,7 @@ pub(super) fn check_params(space: &SearchSpace, params: &Params) -> Result<(), V
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Condition, Distribution, Scale};
+    use super::super::{Condition, Scale};
     use super::*;
     use crate::value::ParamValue;
 
@@ -216,6 +342,44 @@ mod tests {
     fn condition_cycles_are_named() {
         let problems = check(&[int("free"), child("a", "b", 1), child("b", "a", 1)]).unwrap_err();
         assert_eq!(problems, [SpaceProblem::Cycle { names: vec!["a".into(), "b".into()] }]);
+    }
+
+    fn related(name: &str, relation: &str) -> Parameter {
+        Parameter { relations: vec![relation.parse().unwrap()], ..int(name) }
+    }
+
+    #[test]
+    fn relations_must_leave_a_value() {
+        let flag = Parameter::new("flag", Distribution::bool());
+        let sized = |name: &str, low, high| {
+            Parameter::new(name, Distribution::Int { low, high, step: 1, scale: Scale::Linear })
+        };
+        for (relation, expected) in [
+            ("> a", "parameter `b`: `> a` can leave no value within 1..4; widen it, or narrow `a`"),
+            (">= a", ""),
+            ("<= a / 2 + 1", ""),
+            ("< a", "parameter `b`: `< a` can leave no value within 1..4; widen it, or narrow `a`"),
+            ("> z", "parameter `b`: relation `> z` needs the numbers of `z`, which is no parameter"),
+            ("> flag", "parameter `b`: relation `> flag` needs the numbers of `flag`, which is not numeric"),
+            ("> 1 / wide", "parameter `b`: the bound of `> 1.0 / wide` may be infinite or a division by 0"),
+            ("== a", ""),
+            (
+                "== a + 1",
+                "parameter `b`: `== a + 1.0` can leave no value within 1..4; widen it, or narrow `a`",
+            ),
+            (
+                "== a / 2",
+                "parameter `b` cannot have the relation `== a / 2.0`: an equality needs a real number without steps, or a whole number and whole values",
+            ),
+            (">= b", "conditions and relations form a cycle through b"),
+        ] {
+            let found = check(&[int("a"), related("b", relation), flag.clone(), sized("wide", -1, 1)]);
+            let text = found.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(text.join("; "), expected, "{relation}");
+        }
+        let flag = Parameter { relations: vec!["> a".parse().unwrap()], ..flag };
+        let text = check(&[int("a"), flag]).unwrap_err()[0].to_string();
+        assert_eq!(text, "parameter `flag` cannot have the relation `> a`: its values have no order");
     }
 
     #[test]

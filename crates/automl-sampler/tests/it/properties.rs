@@ -12,6 +12,32 @@ use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, Sugge
 const KINDS: [SamplerKind; 4] =
     [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian, SamplerKind::Tpe];
 
+/// Parameters that restrict each other, in a chain and by a product.
+fn related() -> SearchSpace {
+    let with = |relation: &str, parameter: Parameter| Parameter {
+        relations: vec![relation.parse().unwrap()],
+        ..parameter
+    };
+    SearchSpace::new(vec![
+        with("> low", int("high", 2, 30)),
+        int("low", 1, 20),
+        with("<= 1 - share", float("rest", 0.0, 1.0, Scale::Linear)),
+        float("share", 0.0, 1.0, Scale::Linear),
+        with("<= low * 2", Parameter::new("even", Distribution::Int { low: 2, high: 40, step: 2, scale: Scale::Linear })),
+        with("== floor(high / 2)", int("half", 1, 15)),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn related_parameters_are_lawful_by_construction() {
+    for kind in KINDS {
+        let evaluate = |params: &Params| Some(loss(number(params, "rest") + number(params, "low") / 20.0));
+        let found = run(&*kind.build(), &related(), 25, 3, evaluate).unwrap();
+        assert_eq!(found.len(), 25, "{kind:?}");
+    }
+}
+
 /// Every kind of parameter, with a condition.
 fn mixed() -> SearchSpace {
     let mut depth = int("depth", 1, 40);
@@ -19,7 +45,7 @@ fn mixed() -> SearchSpace {
         vec![Condition { parent: "model".into(), values: vec![ParamValue::Text("tree".into())] }];
     let stepped = Distribution::Float { low: 0.0, high: 1.0, scale: Scale::Linear, step: Some(0.1) };
     let log_int = Distribution::Int { low: 1, high: 512, step: 1, scale: Scale::Log };
-    let ordinal = Distribution::Ordinal { choices: [1, 2, 4, 8].map(ParamValue::Int).to_vec() };
+    let ordinal = Distribution::Ordinal { choices: [1, 2, 4, 8].map(ParamValue::Int).to_vec(), weights: None };
     SearchSpace::new(vec![
         depth,
         choice("model", &["line", "tree", "net"]),

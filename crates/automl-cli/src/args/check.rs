@@ -1,0 +1,43 @@
+//! Arguments of `check`, and those by which several commands find a network's files.
+
+use automl_config::FileFormat;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
+use std::path::PathBuf;
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files to check, and folders whose files to check
+    #[arg(value_name = "PATH", required_unless_present = "print_schema", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Parameter schema to check specs against
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "network")]
+    pub(crate) schema: Option<PathBuf>,
+    /// Network to check specs against
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// Action of the network [default: train]
+    #[arg(long, value_name = "NAME", requires = "network")]
+    pub(crate) action: Option<String>,
+    #[command(flatten)]
+    pub(crate) skill: SkillArgs,
+    /// Print the JSON Schema of a file format, for editors, and check nothing
+    #[arg(long, value_name = "FORMAT", value_parser = format_parser(), conflicts_with_all = ["paths", "schema", "network", "action", "skill_dir"])]
+    pub(crate) print_schema: Option<FileFormat>,
+}
+
+/// Where a network's files are, beside the catalogue.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SkillArgs {
+    /// Folder of a model's skill: its schemas and spec templates stand for the packaged ones
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) skill_dir: Option<PathBuf>,
+}
+
+fn format_parser() -> impl TypedValueParser<Value = FileFormat> {
+    PossibleValuesParser::new(FileFormat::ALL.map(FileFormat::name)).map(|name| {
+        let known = FileFormat::ALL.into_iter().find(|format| format.name() == name);
+        known.expect("only known names are let through")
+    })
+}
