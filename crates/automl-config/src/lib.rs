@@ -24,6 +24,7 @@ mod spec;
 mod catalog;
 mod check;
 mod network;
+mod parent;
 mod recipe;
 mod request;
 mod resolve;
@@ -31,13 +32,14 @@ mod settings;
 
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::check_file;
+pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usual_results};
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules,
-    PARAMS_FILE, RecipeError, TrialRecipe,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, ErrorPattern, JobName, LogFormat, LogOrigin,
+    LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe,
 };
-pub use request::{CommandRequest, Datasets, NetworkRequest};
-pub use resolve::{StudyRecipe, resolve_command, resolve_network};
+pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
+pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use spec::is_secret;

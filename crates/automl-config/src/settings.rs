@@ -196,6 +196,7 @@ impl NetworkSettings {
         // Later settings and bounds win, so the project's come first. A bound of a parameter that this
         // request does not search is no mistake here, unlike on the command line.
         request.set.splice(0..0, self.set.iter().cloned());
+        request.set_by_project += self.set.len();
         let searched = |bound: &&String| {
             let name = bound.split('=').next().unwrap_or_default();
             request.params.as_ref().is_none_or(|params| params.iter().any(|p| p == name))
