@@ -153,13 +153,13 @@ impl SpecRecipe {
                 | Function::ParentForEvaluation
                 | Function::PrunedModel
                 | Function::Framework
-                | Function::IsExported => self.from_parent(*function)?,
+                | Function::IsExported => self.taken_from_parent(*function)?,
             },
         })
     }
 
     /// Returns what a function takes from the parent; without one, only that there is nothing exported.
-    fn from_parent(&self, function: Function) -> Result<Option<Value>, RecipeError> {
+    fn taken_from_parent(&self, function: Function) -> Result<Option<Value>, RecipeError> {
         let parent = self.parent.as_ref();
         let exported = parent.is_some_and(ParentResults::exported);
         let checkpoint = parent.and_then(|parent| parent.checkpoint.as_deref());
