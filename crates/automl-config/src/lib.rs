@@ -42,4 +42,4 @@ pub use recipe::{
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
-pub use spec::is_secret;
+pub use spec::{is_secret, read_spec};

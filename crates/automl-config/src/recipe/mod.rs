@@ -62,6 +62,12 @@ impl TrialRecipe {
         self.job.as_ref()
     }
 
+    /// Returns the checkpoint of another job that the spec refers to.
+    #[must_use]
+    pub fn parent_checkpoint(&self) -> Option<&std::path::Path> {
+        self.spec.as_ref()?.parent.as_ref()?.checkpoint.as_deref()
+    }
+
     /// Returns the image that the command runs in, where it runs in one.
     #[must_use]
     pub fn image(&self) -> Option<&str> {

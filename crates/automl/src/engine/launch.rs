@@ -2,7 +2,7 @@
 //! derived from the record and replaced whole.
 
 use super::live::LogFile;
-use crate::files::{self, ProgramError, StudyDir, find_program};
+use crate::files::{self, FENCE, ProgramError, StudyDir, find_program};
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
@@ -61,29 +61,20 @@ impl Launcher {
     ) -> Result<LaunchSpec, PrepareError> {
         let gpus = slot.map_or(&[][..], |slot| &slot.gpus);
         let realised = realise(recipe, &self.dir, study, trial, attempt, gpus)?;
-        let workdir = realised.workdir.clone().unwrap_or_else(|| self.workdir.clone());
-        let (program, arguments) = realised.argv.split_first().expect("a checked recipe has a command");
-        let mut argv = vec![find_program(program, &workdir)?.to_string_lossy().into_owned()];
-        argv.extend_from_slice(arguments);
-        let mut env = slot.map(Slot::env).unwrap_or_default();
-        env.extend(realised.env.clone());
-        let spec = LaunchSpec {
+        let place = Place {
             key: AttemptKey {
                 study: study.settings.tag.clone(),
                 trial: trial.id.0,
                 attempt: attempt.number.0,
             },
-            argv,
-            env,
-            workdir,
-            attempt_dir: self.dir.attempt(trial.id, attempt.number),
-            grace_ms: self.limits.grace_ms,
-            wall_limit_ms: self.limits.wall_ms,
-            silence_limit_ms: self.limits.silence_ms,
-            watch: self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path).collect(),
+            folder: &self.dir.trial(trial.id),
+            results: &self.dir.results(trial.id),
+            attempt: &self.dir.attempt(trial.id, attempt.number),
+            workdir: &self.workdir,
+            limits: &self.limits,
         };
-        self.write_files(trial.id, &spec, &realised)?;
-        Ok(spec)
+        let watch = self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path).collect();
+        place.write(&realised, slot, watch)
     }
 
     /// Returns the logs of an attempt, the most trusted first.
@@ -93,14 +84,7 @@ impl Launcher {
         trial: TrialId,
         attempt: AttemptNumber,
     ) -> Vec<LogFile> {
-        let attempt_dir = self.dir.attempt(trial, attempt);
-        let path = |origin: &LogOrigin| match origin {
-            LogOrigin::File(path) => self.dir.results(trial).join(path),
-            LogOrigin::Stdout => attempt_dir.join(STDOUT_LOG),
-            LogOrigin::Stderr => attempt_dir.join(STDERR_LOG),
-        };
-        let file = |source: &LogSource| LogFile { path: path(&source.origin), kind: kind(source.format) };
-        recipe.logs().iter().map(file).collect()
+        log_files(recipe, &self.dir.results(trial), &self.dir.attempt(trial, attempt))
     }
 
     /// Returns how many bytes of each log are older than the attempt that is about to start: files in
@@ -128,35 +112,80 @@ impl Launcher {
         let chosen = rule.choose(listing.iter().map(String::as_str), at.0)?;
         Some(results.join(chosen).to_string_lossy().into_owned())
     }
+}
 
-    fn write_files(
-        &self,
-        trial: TrialId,
-        spec: &LaunchSpec,
+/// Returns the logs of an attempt, the most trusted first.
+pub(crate) fn log_files(recipe: &TrialRecipe, results: &Path, attempt_dir: &Path) -> Vec<LogFile> {
+    let path = |origin: &LogOrigin| match origin {
+        LogOrigin::File(path) => results.join(path),
+        LogOrigin::Stdout => attempt_dir.join(STDOUT_LOG),
+        LogOrigin::Stderr => attempt_dir.join(STDERR_LOG),
+    };
+    let file = |source: &LogSource| LogFile { path: path(&source.origin), kind: kind(source.format) };
+    recipe.logs().iter().map(file).collect()
+}
+
+/// Where an attempt's files lie, and what bounds it.
+pub(crate) struct Place<'a> {
+    pub(crate) key: AttemptKey,
+    /// Folder of the spec; the attempt's own folder lies in it.
+    pub(crate) folder: &'a Path,
+    /// Folder that the program writes to.
+    pub(crate) results: &'a Path,
+    /// The attempt's own folder.
+    pub(crate) attempt: &'a Path,
+    /// Folder that programs start in unless their network says otherwise.
+    pub(crate) workdir: &'a Path,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Place<'_> {
+    /// Writes everything the attempt's runner needs.
+    pub(crate) fn write(
+        self,
         realised: &AttemptFiles,
-    ) -> Result<(), PrepareError> {
-        let folder = self.dir.trial(trial);
-        for path in [&spec.attempt_dir, &self.dir.results(trial)] {
-            fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.clone(), source })?;
+        slot: Option<&Slot>,
+        watch: Vec<PathBuf>,
+    ) -> Result<LaunchSpec, PrepareError> {
+        let workdir = realised.workdir.clone().unwrap_or_else(|| self.workdir.to_path_buf());
+        let (program, arguments) = realised.argv.split_first().expect("a checked recipe has a command");
+        let mut argv = vec![find_program(program, &workdir)?.to_string_lossy().into_owned()];
+        argv.extend_from_slice(arguments);
+        let mut env = slot.map(Slot::env).unwrap_or_default();
+        env.extend(realised.env.clone());
+        let spec = LaunchSpec {
+            key: self.key,
+            argv,
+            env,
+            workdir,
+            attempt_dir: self.attempt.to_path_buf(),
+            grace_ms: self.limits.grace_ms,
+            wall_limit_ms: self.limits.wall_ms,
+            silence_limit_ms: self.limits.silence_ms,
+            watch,
+        };
+        for path in [self.attempt, self.results] {
+            fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
         }
         let command = serde_json::json!({ "argv": spec.argv, "workdir": spec.workdir });
         let command = serde_json::to_string_pretty(&command).expect("plain values always serialise");
         let (params_name, params) = &realised.params_file;
         let fence = spec.key.attempt.to_string();
         let plain = [
-            (self.dir.fence(trial), &fence),
-            (folder.join("command.json"), &command),
-            (folder.join(params_name), params),
+            (self.folder.join(FENCE), &fence),
+            (self.folder.join("command.json"), &command),
+            (self.folder.join(params_name), params),
         ];
         for (path, text) in plain {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
         if let Some((name, text)) = &realised.spec {
-            let path = folder.join(name);
+            let path = self.folder.join(name);
             files::write_private(&path, text.as_bytes())
                 .map_err(|source| PrepareError::File { path, source })?;
         }
-        Ok(spec.write()?)
+        spec.write()?;
+        Ok(spec)
     }
 }
 

@@ -9,9 +9,9 @@
 
 mod event_log;
 pub(crate) mod history;
-mod launch;
-mod live;
-mod outcome;
+pub(crate) mod launch;
+pub(crate) mod live;
+pub(crate) mod outcome;
 
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
@@ -353,7 +353,7 @@ impl Engine {
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
-            objective: &study.settings.objective,
+            objective: Some(&study.settings.objective),
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,

@@ -22,8 +22,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) cause: &'a Cause,
     /// The attempt with all of its readings.
     pub(crate) attempt: &'a Attempt,
-    /// What is optimised.
-    pub(crate) objective: &'a Objective,
+    /// What is optimised; a plain job may do without.
+    pub(crate) objective: Option<&'a Objective>,
     /// What the program's logs said beside metrics, in order of precedence.
     pub(crate) notes: &'a [&'a Notes],
     /// Checkpoint to carry on from.
@@ -57,15 +57,20 @@ impl Facts<'_> {
         }
     }
 
-    fn ended_well(self) -> Outcome {
-        let said = |notes: &&&Notes| {
-            notes.last_status.as_deref() == Some("FAILURE") || notes.execution_status == Some(false)
-        };
-        if let Some(notes) = self.notes.iter().find(said) {
-            let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
-            return self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}"));
+    /// Decides the outcome of a job whose results are files, whatever it measured; `None` where it ended
+    /// well.
+    pub(crate) fn of_job(self) -> Option<Outcome> {
+        match self.cause {
+            Cause::Exit(0) => self.reported_failure(),
+            _ => Some(self.outcome()),
         }
-        let metric = &self.objective.metric;
+    }
+
+    fn ended_well(self) -> Outcome {
+        if let Some(failure) = self.reported_failure() {
+            return failure;
+        }
+        let Some(metric) = self.metric() else { return self.without_metric() };
         match self.attempt.series.last(metric) {
             None => self.without_metric(),
             Some(value) if !value.is_finite() => {
@@ -77,8 +82,22 @@ impl Facts<'_> {
         }
     }
 
+    fn metric(&self) -> Option<&str> {
+        self.objective.map(|objective| objective.metric.as_str())
+    }
+
+    /// Exit code 0 is not enough where the program says that it failed.
+    fn reported_failure(&self) -> Option<Outcome> {
+        let said = |notes: &&&Notes| {
+            notes.last_status.as_deref() == Some("FAILURE") || notes.execution_status == Some(false)
+        };
+        let notes = self.notes.iter().find(said)?;
+        let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
+        Some(self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}")))
+    }
+
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged = self.attempt.series.last(&self.objective.metric).is_some_and(|v| !v.is_finite());
+        let diverged = self.metric().and_then(|metric| self.attempt.series.last(metric)).is_some_and(|v| !v.is_finite());
         let kind = match code {
             OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
             _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
@@ -110,11 +129,11 @@ impl Facts<'_> {
         } else {
             format!("metrics seen: {}", names.join(", "))
         };
-        let reason = format!("exit code 0, but `{}` was never reported; {seen}", self.objective.metric);
+        let reason = format!("exit code 0, but `{}` was never reported; {seen}", self.metric().unwrap_or_default());
         self.failed(FailureKind::NoMetric, reason)
     }
 
-    fn failed(self, kind: FailureKind, what: String) -> Outcome {
+    fn failed(&self, kind: FailureKind, what: String) -> Outcome {
         let advice = self.advice.as_ref().map_or_else(String::new, |advice| format!("\nadvice: {advice}"));
         Outcome::Failed { kind, reason: format!("{what}{advice}{}", self.excerpt()) }
     }
@@ -189,7 +208,7 @@ mod tests {
         let facts = Facts {
             cause: &cause,
             attempt: &attempt,
-            objective: &objective,
+            objective: Some(&objective),
             notes: &[notes],
             checkpoint: None,
             asked: Some("ended on request"),

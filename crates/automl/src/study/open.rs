@@ -189,7 +189,8 @@ impl Ready {
     }
 }
 
-fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+/// Returns the slots that resources give, and a remark where GPUs were looked for in vain.
+pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
@@ -205,10 +206,11 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
     Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
 }
 
-fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
+/// Returns what is read from the logs of a recipe's program.
+pub(crate) fn metric_rules(recipe: &TrialRecipe) -> MetricRules {
     let rules = recipe.metric_rules();
     MetricRules {
-        monitoring: vec![rules.monitoring.clone()],
+        monitoring: Some(rules.monitoring.clone()).filter(|name| !name.is_empty()).into_iter().collect(),
         available: rules.available.clone(),
         dynamic_patterns: rules.patterns.iter().map(|pattern| pattern.as_str().to_string()).collect(),
     }

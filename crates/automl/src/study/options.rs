@@ -116,7 +116,7 @@ fn check_name(name: &str) -> Result<(), StudyError> {
 }
 
 /// A number that two studies hardly share, even of one name: made once, then kept in the log.
-fn new_tag(name: &str) -> u32 {
+pub(crate) fn new_tag(name: &str) -> u32 {
     let words: Vec<u64> = name.bytes().map(u64::from).collect();
     rng::derive(&[now_ms(), u64::from(std::process::id()), rng::derive(&words)]) as u32
 }
