@@ -21,6 +21,7 @@ mod schema;
 mod space_file;
 mod spec;
 
+mod automl_settings;
 mod catalog;
 mod check;
 mod network;
@@ -30,6 +31,7 @@ mod request;
 mod resolve;
 mod settings;
 
+pub use automl_settings::AutomlSettings;
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::check_file;
 pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usual_results};
@@ -42,4 +44,4 @@ pub use recipe::{
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
-pub use spec::{is_secret, read_spec};
+pub use spec::{annotated_yaml, is_secret, read_spec};

@@ -205,6 +205,21 @@ impl NetworkSettings {
         request.bounds.splice(0..0, bounds);
     }
 
+    /// Returns the settings without those of spec keys that an action does not have: the file's are meant
+    /// for all actions of a network.
+    #[must_use]
+    pub fn for_keys(&self, known: &[String]) -> Self {
+        let has = |setting: &&String| {
+            let key = setting.split('=').next().unwrap_or_default();
+            let within = |name: &String| {
+                key.strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            known.iter().any(within)
+        };
+        NetworkSettings { set: self.set.iter().filter(has).cloned().collect(), ..self.clone() }
+    }
+
     fn read(node: &Node, at: &str, folder: &Path, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, at, report)?;
         let settings = NetworkSettings {

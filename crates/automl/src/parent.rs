@@ -157,7 +157,10 @@ impl Found<'_> {
 
     /// Returns the checkpoint that is wanted. That there is none at all is no error here: not every job
     /// that follows another one needs a checkpoint.
-    fn checkpoint(&self, choice: &CheckpointChoice) -> Result<(Option<PathBuf>, Option<String>), ParentError> {
+    fn checkpoint(
+        &self,
+        choice: &CheckpointChoice,
+    ) -> Result<(Option<PathBuf>, Option<String>), ParentError> {
         if let CheckpointChoice::Path(path) = choice {
             return self.file(path).map(|path| (Some(path), None));
         }

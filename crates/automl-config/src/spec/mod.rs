@@ -2,29 +2,15 @@
 //!
 //! This module knows paths and formats. Which keys exist and what they mean is the schema's business.
 
+mod annotate;
 mod path;
+mod read;
 mod secret;
 mod write;
 
+pub use annotate::annotated_yaml;
 pub(crate) use path::SpecPath;
+pub use read::read_spec;
 pub use secret::is_secret;
 pub(crate) use secret::{Secrets, variable};
 pub(crate) use write::SpecFormat;
-
-use crate::files;
-use crate::problem::{Code, Problem, Problems};
-use serde_json::Value;
-use std::path::Path;
-
-/// Reads a spec file: YAML, JSON or TOML by its name.
-///
-/// # Errors
-/// What is wrong with the file.
-pub fn read_spec(path: &Path) -> Result<Value, Problems> {
-    let node = files::require_tree(path)?;
-    let not_plain = || {
-        let message = "a spec is an object of finite values";
-        Problems(vec![Problem::plain(path.display().to_string(), "", Code::WrongType, message)])
-    };
-    node.to_json().filter(Value::is_object).ok_or_else(not_plain)
-}

@@ -198,19 +198,32 @@ pub(crate) fn realise(
     attempt: &Attempt,
     gpus: &[u32],
 ) -> Result<AttemptFiles, RecipeError> {
-    recipe.realise(&AttemptContext {
+    let (folder, results) = (dir.trial(trial.id), dir.results(trial.id));
+    recipe.realise(&context(&folder, &results, study, trial, attempt, gpus))
+}
+
+/// Returns what a recipe has to know of an attempt.
+pub(crate) fn context<'a>(
+    folder: &'a Path,
+    results: &'a Path,
+    study: &'a Study,
+    trial: &'a Trial,
+    attempt: &'a Attempt,
+    gpus: &'a [u32],
+) -> AttemptContext<'a> {
+    AttemptContext {
         study: &study.settings.study,
         trial: trial.id.0,
         attempt: attempt.number.0,
         params: &trial.params,
-        trial_dir: &dir.trial(trial.id),
-        results_dir: &dir.results(trial.id),
+        trial_dir: folder,
+        results_dir: results,
         until: attempt.until.0,
         max_fidelity: study.settings.fidelity.max.0,
         resume_from: attempt.resume_from.as_deref().map(Path::new),
         seed: study.settings.seed,
         gpus,
-    })
+    }
 }
 
 fn kind(format: LogFormat) -> SourceKind {

@@ -97,7 +97,8 @@ impl Facts<'_> {
     }
 
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged = self.metric().and_then(|metric| self.attempt.series.last(metric)).is_some_and(|v| !v.is_finite());
+        let diverged =
+            self.metric().and_then(|metric| self.attempt.series.last(metric)).is_some_and(|v| !v.is_finite());
         let kind = match code {
             OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
             _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
@@ -129,7 +130,8 @@ impl Facts<'_> {
         } else {
             format!("metrics seen: {}", names.join(", "))
         };
-        let reason = format!("exit code 0, but `{}` was never reported; {seen}", self.metric().unwrap_or_default());
+        let reason =
+            format!("exit code 0, but `{}` was never reported; {seen}", self.metric().unwrap_or_default());
         self.failed(FailureKind::NoMetric, reason)
     }
 

@@ -16,7 +16,7 @@ use crate::engine::live::LiveAttempt;
 use crate::engine::{Control, EngineError, outcome};
 use crate::files::{self, ProgramError, Tail, find_program};
 use crate::study::{StudyError, metric_rules, new_tag, slots};
-use automl_config::{AttemptContext, AttemptFiles, JobRecipe, LogOrigin, RecipeError, TrialRecipe};
+use automl_config::{AttemptContext, AttemptFiles, JobRecipe, LogOrigin, Origins, RecipeError, TrialRecipe};
 use automl_core::{
     Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources, Series, TrialId,
 };
@@ -165,9 +165,15 @@ impl Job {
         self.recipe.trial.realise(&self.context(&self.options.results, &Params::default()))
     }
 
-    /// Returns the recipe's view of the next attempt, for those who want to explain its spec.
-    #[must_use]
-    pub fn context<'a>(&'a self, folder: &'a Path, params: &'a Params) -> AttemptContext<'a> {
+    /// Returns the spec of the next attempt as values, and where each came from.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn explain(&self) -> Result<Option<(serde_json::Value, Origins)>, RecipeError> {
+        self.recipe.trial.explain(&self.context(&self.options.results, &Params::default()))
+    }
+
+    fn context<'a>(&'a self, folder: &'a Path, params: &'a Params) -> AttemptContext<'a> {
         AttemptContext {
             study: &self.record.tag,
             trial: TRIAL.0,
@@ -291,12 +297,11 @@ impl Job {
     fn attempt(&self, number: u32, logs: &[crate::engine::live::LogFile]) -> Attempt {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let sources = self.recipe.trial.logs().iter().zip(logs);
-        let offset = |(source, log): (&automl_config::LogSource, &crate::engine::live::LogFile)| match source
-            .origin
-        {
-            LogOrigin::File(_) => size(&log.path),
-            LogOrigin::Stdout | LogOrigin::Stderr => 0,
-        };
+        let offset =
+            |(source, log): (&automl_config::LogSource, &crate::engine::live::LogFile)| match source.origin {
+                LogOrigin::File(_) => size(&log.path),
+                LogOrigin::Stdout | LogOrigin::Stderr => 0,
+            };
         Attempt {
             number: AttemptNumber(number),
             until: Fidelity(self.recipe.full_fidelity),
@@ -311,12 +316,7 @@ impl Job {
     }
 
     /// Decides what came of the job and writes it down.
-    fn conclude(
-        &mut self,
-        live: &LiveAttempt,
-        verdict: &Verdict,
-        attempt: &Attempt,
-    ) -> Result<(), JobError> {
+    fn conclude(&mut self, live: &LiveAttempt, verdict: &Verdict, attempt: &Attempt) -> Result<(), JobError> {
         let notes = live.notes();
         let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let facts = outcome::Facts {
@@ -339,7 +339,8 @@ impl Job {
         record.metrics.extend(attempt.series.names().filter_map(last).filter(|(_, v)| v.is_finite()));
         if let Some(objective) = &record.objective {
             let readings = attempt.series.readings(&objective.metric).iter();
-            let finite = readings.filter_map(|(step, value)| Some(((*step)?, *value))).filter(|r| r.1.is_finite());
+            let finite =
+                readings.filter_map(|(step, value)| Some(((*step)?, *value))).filter(|r| r.1.is_finite());
             record.readings.extend(finite);
         }
         self.save()
@@ -362,8 +363,8 @@ fn earlier(recipe: &TrialRecipe, folder: &Path) -> Result<JobRecord, JobError> {
         Some(record) => {
             let key = AttemptKey { study: record.tag.clone(), trial: TRIAL.0, attempt: record.attempt };
             let (sender, _) = unbounded_channel();
-            let running = LocalExecutor::new(Vec::new(), sender)
-                .adopt(&key, &attempt_dir(folder, record.attempt));
+            let running =
+                LocalExecutor::new(Vec::new(), sender).adopt(&key, &attempt_dir(folder, record.attempt));
             match running {
                 Adoption::Running => {
                     let what = format!("{} {}", record.network, record.action);

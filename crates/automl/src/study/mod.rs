@@ -6,8 +6,8 @@ mod options;
 mod view;
 
 pub use error::StudyError;
-pub(crate) use open::{metric_rules, slots};
 pub use open::{OpenStudy, create, open};
+pub(crate) use open::{metric_rules, slots};
 pub(crate) use options::new_tag;
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use view::whole_journal;
