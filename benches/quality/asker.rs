@@ -77,7 +77,7 @@ impl Asker for Own<'_> {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
         match value.and_then(|value| objective.loss(value)) {
             Some(loss) => {
-                self.history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(1) });
+                self.history.observations.push(Observation::single(trial, params, loss, Fidelity(1)));
             }
             None => self.history.failed.push((trial, params)),
         }

@@ -1,6 +1,6 @@
 //! How the program ends: exit codes, and errors turned into a message and one of them.
 
-use automl::{EngineError, LogError, StudyError};
+use automl::{EngineError, JobError, LogError, ParentError, StudyError};
 use automl_config::{Problem, Problems, RecipeError, Severity};
 use automl_exec::slots::SlotError;
 use automl_store::{LockError, StoreError};
@@ -75,6 +75,41 @@ impl From<EngineError> for Failure {
     }
 }
 
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
+        let exit = match &error {
+            JobError::Occupied { .. } => Exit::Usage,
+            JobError::Busy { .. } => Exit::Busy,
+            JobError::NotWritable { .. } | JobError::Refused(_) | JobError::Program(_) => Exit::Environment,
+            JobError::Recipe(error) => recipe_exit(error),
+            JobError::Study(error) => study_exit(error),
+            JobError::Engine(_) => Exit::Environment,
+        };
+        Failure::from_error(exit, &error)
+    }
+}
+
+impl From<RecipeError> for Failure {
+    fn from(error: RecipeError) -> Self {
+        Failure::from_error(recipe_exit(&error), &error)
+    }
+}
+
+impl From<ParentError> for Failure {
+    fn from(error: ParentError) -> Self {
+        let exit = match error {
+            ParentError::Study(error) => return error.into(),
+            ParentError::Spec(problems) => return problems.into(),
+            ParentError::NoTrial { .. } | ParentError::NoJob { .. } => Exit::Usage,
+            ParentError::NoResult { .. }
+            | ParentError::Record(_)
+            | ParentError::Checkpoint { .. }
+            | ParentError::NoFile { .. } => Exit::Environment,
+        };
+        Failure::from_error(exit, &error)
+    }
+}
+
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
         let errors: Vec<&Problem> = problems.0.iter().filter(|p| p.severity == Severity::Error).collect();
@@ -126,10 +161,7 @@ fn study_exit(error: &StudyError) -> Exit {
         | StudyError::GpuList { .. } => Exit::Usage,
         StudyError::NotWritable { .. } | StudyError::Program(_) => Exit::Environment,
         StudyError::Recipe(_) | StudyError::Damaged { .. } => Exit::Damaged,
-        StudyError::Realise(error) => match error {
-            RecipeError::SecretMissing { .. } => Exit::Environment,
-            RecipeError::NotUtf8 { .. } | RecipeError::Write { .. } => Exit::Usage,
-        },
+        StudyError::Realise(error) => recipe_exit(error),
         StudyError::Slots(error) => match error {
             SlotError::NoSuchGpu { .. } | SlotError::TooFewGpus { .. } => Exit::Environment,
             SlotError::BadList { .. }
@@ -143,6 +175,13 @@ fn study_exit(error: &StudyError) -> Exit {
         },
         StudyError::Store(error) => store_exit(error),
         StudyError::Log(error) => log_exit(error),
+    }
+}
+
+fn recipe_exit(error: &RecipeError) -> Exit {
+    match error {
+        RecipeError::SecretMissing { .. } => Exit::Environment,
+        RecipeError::NotUtf8 { .. } | RecipeError::Write { .. } | RecipeError::Mount { .. } => Exit::Usage,
     }
 }
 

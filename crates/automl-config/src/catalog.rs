@@ -233,7 +233,7 @@ impl Catalog {
     }
 
     fn no_schema(&self, network: &str, action: &str) -> Problem {
-        let actions = self.searchable(network);
+        let actions = self.described(network);
         let hint = match actions.is_empty() {
             true => "give one: --schema FILE".into(),
             false => did_you_mean(action, actions.iter().map(String::as_str)),
@@ -265,7 +265,16 @@ impl Catalog {
         })
     }
 
+    /// Returns the actions whose parameters a schema marks as fit for a search; a training always is.
     fn searchable(&self, network: &str) -> Vec<String> {
+        let marked = |action: &String| {
+            action == "train" || self.schema(network, action).is_ok_and(|(schema, _)| schema.is_marked())
+        };
+        self.described(network).into_iter().filter(marked).collect()
+    }
+
+    /// Returns the actions that have a schema.
+    fn described(&self, network: &str) -> Vec<String> {
         let files = self.list(&format!("search_spaces/{network}"));
         files.iter().filter_map(|f| f.strip_suffix(".schema.json")).map(String::from).collect()
     }

@@ -22,27 +22,31 @@ mod shape;
 mod space_file;
 mod spec;
 
+mod automl_settings;
 mod catalog;
 mod check;
 mod check_paths;
 mod check_spec;
 mod network;
+mod parent;
 mod recipe;
 mod request;
 mod resolve;
 mod settings;
 
+pub use automl_settings::AutomlSettings;
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::check_file;
 pub use check_paths::{Checked, SpecSchema, check_paths};
+pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usual_results};
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules,
-    PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, ErrorPattern, JobName, LogFormat, LogOrigin,
+    LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
 };
-pub use request::{CommandRequest, Datasets, NetworkRequest};
-pub use resolve::{StudyRecipe, resolve_command, resolve_network};
+pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
+pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};
-pub use spec::is_secret;
+pub use spec::{annotated_yaml, is_secret, read_spec};

@@ -1,5 +1,6 @@
 //! What a caller asks for: the raw form of flags and settings, not yet checked.
 
+use crate::parent::ParentJob;
 use crate::recipe::{LogFormat, LogOrigin, LogSource};
 use std::path::PathBuf;
 
@@ -20,12 +21,27 @@ pub struct NetworkRequest {
     pub bounds: Vec<String>,
     /// Spec settings `key=value`, the value in YAML. Later ones win.
     pub set: Vec<String>,
+    /// How many of the first settings come from the project's settings file.
+    pub set_by_project: usize,
     /// Where the data is.
     pub datasets: Datasets,
     /// `NAME[:min|:max]`; the network's monitoring metric where `None`.
     pub metric: Option<String>,
     /// Path or URI of the model to start from.
     pub pretrained: Option<String>,
+    /// Job whose results this one uses.
+    pub parent: Option<ParentJob>,
+    /// Run the command in the network's container, where one is wanted.
+    pub container: Option<ContainerRequest>,
+}
+
+/// A wish to run in a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerRequest {
+    /// Image references that stand for symbols of network configs, such as `TAO_PYTORCH`.
+    pub images: Vec<(String, String)>,
+    /// `UID:GID` to run as.
+    pub user: Option<String>,
 }
 
 impl NetworkRequest {
@@ -39,9 +55,12 @@ impl NetworkRequest {
             params: None,
             bounds: Vec::new(),
             set: Vec::new(),
+            set_by_project: 0,
             datasets: Datasets::default(),
             metric: None,
             pretrained: None,
+            parent: None,
+            container: None,
         }
     }
 }

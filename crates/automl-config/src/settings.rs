@@ -196,12 +196,28 @@ impl NetworkSettings {
         // Later settings and bounds win, so the project's come first. A bound of a parameter that this
         // request does not search is no mistake here, unlike on the command line.
         request.set.splice(0..0, self.set.iter().cloned());
+        request.set_by_project += self.set.len();
         let searched = |bound: &&String| {
             let name = bound.split('=').next().unwrap_or_default();
             request.params.as_ref().is_none_or(|params| params.iter().any(|p| p == name))
         };
         let bounds: Vec<String> = self.bound.iter().filter(searched).cloned().collect();
         request.bounds.splice(0..0, bounds);
+    }
+
+    /// Returns the settings without those of spec keys that an action does not have: the file's are meant
+    /// for all actions of a network.
+    #[must_use]
+    pub fn for_keys(&self, known: &[String]) -> Self {
+        let has = |setting: &&String| {
+            let key = setting.split('=').next().unwrap_or_default();
+            let within = |name: &String| {
+                key.strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            known.iter().any(within)
+        };
+        NetworkSettings { set: self.set.iter().filter(has).cloned().collect(), ..self.clone() }
     }
 
     fn read(node: &Node, at: &str, folder: &Path, report: &mut Report) -> Option<Self> {

@@ -306,6 +306,7 @@ fn own_files_make_a_network() {
             "x: the schema bounds are open; searching 0.1..10.0 around the default",
             "x: log scale, because 0.1..10.0 spans decades; --bound can say :linear",
             "metric val/loss: minimize, because of `loss` in `val/loss`, smaller is better; val/loss:max for the other",
+            "automl_spec_params.mode: `fast` names no function and is taken as the value itself",
         ]
     );
     let params: Params = [("x".to_string(), ParamValue::Float(0.5))].into_iter().collect();

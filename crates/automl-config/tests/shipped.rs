@@ -70,6 +70,29 @@ fn config_keys_exist_in_the_schema() {
     }
 }
 
+/// Every action that can be run by itself has a schema with the keys that its sections name.
+#[test]
+fn plain_actions_have_their_keys() {
+    for network in Catalog::embedded().networks() {
+        let text =
+            fs::read_to_string(root().join(format!("network_configs/{}.config.json", network.name))).unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        for action in config["launch"].as_object().into_iter().flat_map(|launch| launch.keys()) {
+            let table = Catalog::embedded().parameters(&network.name, action).unwrap();
+            let sections = [config["data_sources"].get(action), config["spec_params"].get(action)];
+            let keys = sections.iter().flatten().flat_map(|s| s.as_object().unwrap().keys().cloned());
+            let inherited = config["launch"][action]["inherit"].as_array().into_iter().flatten();
+            let keys: Vec<String> =
+                keys.chain(inherited.map(|key| key.as_str().unwrap().to_string())).collect();
+            assert!(keys.len() > 3, "{keys:?}");
+            for key in keys {
+                let known = |name: &str| name == key || name.starts_with(&format!("{key}."));
+                assert!(table.parameters.iter().any(|p| known(&p.name)), "{} {action}: {key}", network.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_shipped_parameter_is_described() {
     for network in Catalog::embedded().networks() {

@@ -6,7 +6,7 @@ use std::fmt;
 /// Which side of its bound a constrained metric must stay on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Relation {
+pub enum Side {
     /// The metric may not exceed the bound.
     #[default]
     AtMost,
@@ -22,7 +22,7 @@ pub struct Constraint {
     pub metric: String,
     /// Side it must stay on.
     #[serde(default)]
-    pub relation: Relation,
+    pub side: Side,
     /// The bound; finite.
     #[serde(default)]
     pub bound: f64,
@@ -32,7 +32,7 @@ impl Constraint {
     /// Returns the constraint whose metric is itself the violation: at most 0 is feasible.
     #[must_use]
     pub fn named(metric: impl Into<String>) -> Self {
-        Constraint { metric: metric.into(), relation: Relation::AtMost, bound: 0.0 }
+        Constraint { metric: metric.into(), side: Side::AtMost, bound: 0.0 }
     }
 
     /// Reads `metric<=bound` or `metric>=bound`.
@@ -41,29 +41,29 @@ impl Constraint {
     /// What is expected instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let shape = || format!("`{text}` is no constraint: write METRIC<=NUMBER or METRIC>=NUMBER");
-        let at_most = text.split_once("<=").map(|parts| (parts, Relation::AtMost));
-        let found = at_most.or_else(|| text.split_once(">=").map(|parts| (parts, Relation::AtLeast)));
-        let ((metric, bound), relation) = found.ok_or_else(shape)?;
+        let at_most = text.split_once("<=").map(|parts| (parts, Side::AtMost));
+        let found = at_most.or_else(|| text.split_once(">=").map(|parts| (parts, Side::AtLeast)));
+        let ((metric, bound), side) = found.ok_or_else(shape)?;
         let bound = bound.trim().parse::<f64>().ok().filter(|b| b.is_finite()).ok_or_else(shape)?;
         let metric = metric.trim().to_string();
-        if metric.is_empty() { Err(shape()) } else { Ok(Constraint { metric, relation, bound }) }
+        if metric.is_empty() { Err(shape()) } else { Ok(Constraint { metric, side, bound }) }
     }
 
     /// Returns how far a value is beyond the bound; at most 0 is feasible.
     #[must_use]
     pub fn violation(&self, value: f64) -> f64 {
-        match self.relation {
-            Relation::AtMost => value - self.bound,
-            Relation::AtLeast => self.bound - value,
+        match self.side {
+            Side::AtMost => value - self.bound,
+            Side::AtLeast => self.bound - value,
         }
     }
 }
 
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = match self.relation {
-            Relation::AtMost => "<=",
-            Relation::AtLeast => ">=",
+        let sign = match self.side {
+            Side::AtMost => "<=",
+            Side::AtLeast => ">=",
         };
         write!(f, "{} {sign} {}", self.metric, self.bound)
     }

@@ -26,7 +26,7 @@ mod value;
 
 pub mod rng;
 
-pub use constraint::{Constraint, Relation};
+pub use constraint::{Constraint, Side};
 pub use direction::direction_by_name;
 pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
 pub use fold_error::FoldError;

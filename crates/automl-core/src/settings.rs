@@ -144,6 +144,15 @@ impl Algorithm {
         (Algorithm::SuccessiveHalving, &["successive-halving", "sha"]),
         (Algorithm::Asha, &["asha"]),
     ];
+
+    /// Tells whether trials are compared below the largest fidelity and paused there.
+    #[must_use]
+    pub fn pauses_trials(self) -> bool {
+        match self {
+            Algorithm::Hyperband | Algorithm::SuccessiveHalving | Algorithm::Asha => true,
+            Algorithm::Auto | Algorithm::Random | Algorithm::Sobol | Algorithm::Bayesian => false,
+        }
+    }
 }
 
 impl fmt::Display for Algorithm {

@@ -143,7 +143,7 @@ impl Study {
 
     /// Returns the study's own trials in one state, oldest first.
     pub fn in_state(&self, state: TrialState) -> impl DoubleEndedIterator<Item = &Trial> {
-        self.index.in_state(state).map(|id| &self.trials[&id])
+        self.index.in_state(state).filter_map(|id| self.trials.get(&id))
     }
 
     /// Returns the study's own trials by state, and their results by fidelity.

@@ -1,10 +1,10 @@
 //! The first trial of a study without running it: what `--dry-run` shows, and what is checked before
 //! anything is created.
 
-use crate::engine::{history, realise, sampler_for};
+use crate::engine::{history, launch, realise, sampler_for};
 use crate::files::StudyDir;
 use crate::study::StudyError;
-use automl_config::{AttemptFiles, TrialRecipe};
+use automl_config::{AttemptFiles, Origins, TrialRecipe};
 use automl_core::{
     Attempt, AttemptNumber, EVENT_FORMAT, Event, Origin, Params, Record, Series, Study, StudySettings,
     TrialId,
@@ -20,6 +20,8 @@ pub struct FirstTrial {
     pub origin: Origin,
     /// Its spec, command and environment.
     pub files: AttemptFiles,
+    /// Its spec as values, and where each came from; `None` for programs without a spec.
+    pub explained: Option<(serde_json::Value, Origins)>,
 }
 
 /// Works out the first trial of a study that does not exist yet. Writes nothing.
@@ -57,7 +59,9 @@ pub fn first_trial(
         end: None,
     };
     let files = realise(recipe, dir, &study, trial, &attempt, &[])?;
-    Ok(FirstTrial { params: trial.params.clone(), origin: trial.origin.clone(), files })
+    let (folder, results) = (dir.trial(trial.id), dir.results(trial.id));
+    let explained = recipe.explain(&launch::context(&folder, &results, &study, trial, &attempt, &[]))?;
+    Ok(FirstTrial { explained, params: trial.params.clone(), origin: trial.origin.clone(), files })
 }
 
 fn empty_study(settings: &StudySettings) -> Study {

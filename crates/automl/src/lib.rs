@@ -11,6 +11,8 @@ mod dry_run;
 mod engine;
 mod files;
 mod incumbent;
+mod job;
+mod parent;
 mod replay;
 mod study;
 
@@ -19,6 +21,8 @@ pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
 pub use incumbent::spec_of;
+pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
+pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use replay::{Difference, Replay, replay};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,

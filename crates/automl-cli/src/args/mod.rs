@@ -1,10 +1,14 @@
 //! The command line: names, help texts, shapes of values. What the values mean is checked elsewhere.
 
+mod action;
 mod check;
+mod data;
 mod run;
 
+pub(crate) use action::ActionArgs;
 pub(crate) use check::{CheckArgs, SkillArgs};
-pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, RunArgs, SearchArgs};
+pub(crate) use data::ContainerMode;
+pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
 
 use crate::render::time::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -54,6 +58,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Search for the best parameters of a network or of any program
     Run(Box<RunArgs>),
+    /// Run one action of a network, without a search: train, evaluate, inference, export, …
+    Action(Box<ActionArgs>),
     /// Carry on a stopped, interrupted or finished study
     #[command(after_help = "Examples:\n  automl resume\n  automl resume mal-1 --trials 40")]
     Resume(ResumeArgs),

@@ -2,6 +2,7 @@
 //! network config can supply what the user leaves out; the defaults are named in the help.
 
 use super::check::SkillArgs;
+use super::data::{ContainerMode, DatasetArgs};
 use crate::render::time::parse_duration;
 use automl_config::{LogSource, parse_log};
 use automl_core::Algorithm;
@@ -72,21 +73,33 @@ pub(crate) struct NetworkArgs {
     /// Spec setting for all trials: key=value (repeatable)
     #[arg(long, value_name = "KEY=VALUE", requires = "network")]
     pub(crate) set: Vec<String>,
-    /// Folder of training data (repeatable)
-    #[arg(long, value_name = "DIR", env = "AUTOML_TRAIN_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
-    pub(crate) train_dataset: Vec<PathBuf>,
-    /// Folder of validation data
-    #[arg(long, value_name = "DIR", env = "AUTOML_EVAL_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
-    pub(crate) eval_dataset: Option<PathBuf>,
-    /// Folder of data to run inference on
-    #[arg(long, value_name = "DIR", env = "AUTOML_INFERENCE_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
-    pub(crate) inference_dataset: Option<PathBuf>,
-    /// Folder of data to calibrate a quantised model with
-    #[arg(long, value_name = "DIR", env = "AUTOML_CALIBRATION_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
-    pub(crate) calibration_dataset: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DatasetArgs,
     /// Model to start from
     #[arg(long, value_name = "PATH", requires = "network", value_hint = ValueHint::AnyPath)]
     pub(crate) pretrained: Option<String>,
+    /// Run trials in the network's container: auto, docker or none
+    #[arg(
+        long,
+        value_name = "MODE",
+        requires = "network",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(crate) container: ContainerMode,
+    /// Search, or run one plain training [default: on]
+    #[arg(long, value_name = "on|off", requires = "network")]
+    pub(crate) automl_policy: Option<Policy>,
+}
+
+/// Whether there is a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Policy {
+    /// Search
+    On,
+    /// One plain training
+    Off,
 }
 
 /// Any program and its parameters.
@@ -140,6 +153,9 @@ pub(crate) struct SearchArgs {
     /// Root of every random choice [default: 0]
     #[arg(long, value_name = "N", env = "AUTOML_SEED", hide_env_values = true)]
     pub(crate) seed: Option<u64>,
+    /// Settings of a search in TAO's form (an `automl_settings` object in JSON); flags win over them
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) settings: Option<PathBuf>,
     /// Name of the study [default: the network's or program's with the first free number]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,

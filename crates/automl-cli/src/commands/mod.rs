@@ -1,9 +1,11 @@
 //! The commands, one file each, and what they share.
 
+mod action;
 mod best;
 mod check;
 mod completions;
 mod doctor;
+mod dry_run;
 mod list;
 mod logs;
 mod networks;
@@ -37,6 +39,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
             let matches = matches.subcommand_matches("run").expect("the command is run");
             run::run(&args, matches, &project()?, output)
         }
+        Command::Action(args) => action::run(&args, &project()?, output),
         Command::Resume(args) => resume::run(&args, &project()?, output),
         Command::List => list::run(&project()?, output),
         Command::Status(args) => status::run(&args, &project()?, output),

@@ -1,14 +1,14 @@
 //! `automl run`.
 
-use super::search;
-use crate::args::RunArgs;
+use super::dry_run::Shown;
+use super::{action, search};
+use crate::args::{Policy, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
-use crate::plan::Plan;
+use crate::plan::{Foreign, Plan, foreign, plain_training};
 use crate::project::{Project, shown};
 use crate::render::header;
 use crate::render::json;
-use crate::render::secret::{is_secret, masked};
 use crate::render::table::{Align, Table};
 use automl::{FirstTrial, OpenStudy, StudyDir, StudyError, create, first_trial};
 use automl_core::Study;
@@ -30,7 +30,21 @@ pub(super) fn run(
     project: &Project,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut plan = Plan::resolve(args, matches, project)?;
+    let mut project = project.clone();
+    let foreign = match &args.search.settings {
+        Some(path) => foreign::overlay(path, args.network.network.as_deref(), &mut project)?,
+        None => Foreign::default(),
+    };
+    let project = &project;
+    let policy = args.network.automl_policy.unwrap_or(match foreign.enabled {
+        Some(false) => Policy::Off,
+        _ => Policy::On,
+    });
+    if policy == Policy::Off {
+        foreign.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
+        return action::run(&plain_training(args, project)?, project, output);
+    }
+    let mut plan = Plan::resolve(args, matches, project, foreign)?;
     if args.print_config {
         return print_config(&plan, output);
     }
@@ -102,63 +116,19 @@ fn print_config(plan: &Plan, output: Output) -> Result<Exit, Failure> {
 fn dry_run(plan: &Plan, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = StudyDir::new(&project.root, &plan.options.name);
     let trial = first_trial(&dir, &plan.settings()?, &plan.recipe.trial)?;
-    let FirstTrial { params, origin, files } = &trial;
-    let spec = files.spec.as_ref().map(|(name, text)| (name, shown_spec(text)));
-    let shown = |name: &str, value: &str| if is_secret(name) { "…".to_string() } else { value.to_string() };
-    let env: Vec<(&String, String)> =
-        files.env.iter().map(|(name, value)| (name, shown(name, value))).collect();
+    let FirstTrial { params, origin, files, explained } = &trial;
+    let dry = Shown { files, explained: explained.as_ref(), notes: &plan.recipe.notes };
     if output.json {
-        output.object(&json!({
-            "study": plan.options.name,
-            "params": json::params(params),
-            "origin": {"model": origin.model, "reason": origin.reason},
-            "spec": spec.map(|(name, text)| json!({"file": name, "text": text})),
-            "command": files.argv,
-            "env": env.into_iter().map(|(name, value)| (name.clone(), value.into())).collect::<Map<_, _>>(),
-            "notes": plan.recipe.notes,
-        }))?;
+        let mut object = Map::new();
+        object.insert("study".into(), plan.options.name.clone().into());
+        object.insert("params".into(), json::params(params));
+        object.insert("origin".into(), json!({"model": origin.model, "reason": origin.reason}));
+        dry.add_to(&mut object);
+        output.object(&object.into())?;
         return Ok(Exit::Done);
     }
-    plan.recipe.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
-    output.data(&format!("study {}, trial 1 ({}: {})", plan.options.name, origin.model, origin.reason))?;
-    for (name, value) in params.iter() {
-        output.data(&format!("  {name} = {value}"))?;
-    }
-    output.data(&format!(
-        "command\n  {}",
-        files.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-    ))?;
-    output.data("environment")?;
-    env.iter().try_for_each(|(name, value)| output.data(&format!("  {name}={}", quoted(value))))?;
-    if let Some((name, text)) = spec {
-        output.data(name)?;
-        text.lines().try_for_each(|line| output.data(&format!("  {line}")))?;
-    }
+    let title = format!("study {}, trial 1 ({}: {})", plan.options.name, origin.model, origin.reason);
+    let params = params.iter().map(|(name, value)| format!("  {name} = {value}"));
+    dry.print(&std::iter::once(title).chain(params).collect::<Vec<_>>(), output)?;
     Ok(Exit::Done)
-}
-
-fn shown_spec(text: &str) -> String {
-    text.lines().map(|line| masked(line, ':') + "\n").collect()
-}
-
-/// Writes a word as a shell would need it, for reading and pasting only: no shell is ever used.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_needed() {
-        assert_eq!(quoted("--lr=1e-5"), "--lr=1e-5");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -90,7 +90,7 @@ async fn drive(
         }
     };
     watcher.borrow_mut().finish();
-    Ok((end, signals.heard > 0))
+    Ok((end, signals.interrupts.heard > 0))
 }
 
 /// Prints the summary, or its JSON form as the last object of the stream.
@@ -130,34 +130,58 @@ impl Step {
 
 /// Signals that ask the search to end, each more firmly than the one before.
 struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    interrupts: Interrupts,
     control: UnboundedSender<Control>,
-    heard: u32,
 }
 
 impl Signals {
     fn listen(control: UnboundedSender<Control>) -> Result<Self, Failure> {
+        Ok(Signals { interrupts: Interrupts::listen()?, control })
+    }
+
+    /// Waits for a signal and passes on what it asks for.
+    async fn next(&mut self) -> Step {
+        self.interrupts.next().await;
+        let wish = wish(self.interrupts.firmness);
+        // The engine may have ended at this very moment; there is nothing left to ask for then.
+        let _ = self.control.send(wish);
+        Step(wish)
+    }
+}
+
+/// The signals that ask this process to come to an end.
+pub(super) struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    /// How many there were.
+    pub(super) heard: u32,
+    /// How firm they were together.
+    firmness: u32,
+}
+
+impl Interrupts {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// If the system does not let it.
+    pub(super) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
                 Failure::new(Exit::Environment, format!("cannot listen for signals: {error}"))
             })
         };
         let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        Ok(Signals { interrupt, terminate, control, heard: 0 })
+        Ok(Interrupts { interrupt, terminate, heard: 0, firmness: 0 })
     }
 
-    /// Waits for a signal and passes on what it asks for.
-    async fn next(&mut self) -> Step {
+    /// Waits for the next signal.
+    pub(super) async fn next(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => self.heard += 1,
+            _ = self.interrupt.recv() => self.firmness += 1,
             // Whoever sends SIGTERM does not wait for trials to finish.
-            _ = self.terminate.recv() => self.heard = self.heard.max(1) + 1,
+            _ = self.terminate.recv() => self.firmness = self.firmness.max(1) + 1,
         }
-        let wish = wish(self.heard);
-        // The engine may have ended at this very moment; there is nothing left to ask for then.
-        let _ = self.control.send(wish);
-        Step(wish)
+        self.heard += 1;
     }
 }
 

@@ -21,13 +21,29 @@ pub(crate) struct Choice {
 pub(crate) struct Choices<'a> {
     matches: &'a ArgMatches,
     file: Option<PathBuf>,
+    /// A further settings file that was laid over the first, and the names that it sets.
+    over: Option<(PathBuf, Vec<&'static str>)>,
     made: Vec<Choice>,
 }
 
 impl<'a> Choices<'a> {
     /// Begins with the parsed command line and the settings file, if there is one.
     pub(crate) fn new(matches: &'a ArgMatches, file: Option<&Path>) -> Self {
-        Choices { matches, file: file.map(Path::to_path_buf), made: Vec::new() }
+        Choices { matches, file: file.map(Path::to_path_buf), over: None, made: Vec::new() }
+    }
+
+    /// Says which names another file has laid over the settings file.
+    pub(crate) fn laid_over(mut self, file: Option<&Path>, names: Vec<&'static str>) -> Self {
+        self.over = file.map(|file| (file.to_path_buf(), names));
+        self
+    }
+
+    /// Returns the path of the file that a setting comes from, for messages.
+    pub(crate) fn file_of(&self, name: &str) -> String {
+        match &self.over {
+            Some((file, names)) if names.contains(&name) => file.display().to_string(),
+            _ => self.file_name(),
+        }
     }
 
     /// Chooses the given value (of a flag or variable), else the file's, else the default.
@@ -52,7 +68,7 @@ impl<'a> Choices<'a> {
         file: Option<T>,
         show: impl Fn(&T) -> String,
     ) -> Option<T> {
-        let source = if given.is_some() { self.given_by(name) } else { self.file_name() };
+        let source = if given.is_some() { self.given_by(name) } else { self.file_of(name) };
         let chosen = given.or(file)?;
         self.note(name, show(&chosen), &source);
         Some(chosen)
@@ -74,7 +90,11 @@ impl<'a> Choices<'a> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Failure> {
         let parsed = text.map(parse).transpose();
-        parsed.map_err(|why| Failure::new(Exit::Usage, format!("{}: run.{key}: {why}", self.file_name())))
+        parsed.map_err(|why| {
+            let file = self.file_of(&key.replace('_', "-"));
+            let section = if file == self.file_name() { "run." } else { "" };
+            Failure::new(Exit::Usage, format!("{file}: {section}{key}: {why}"))
+        })
     }
 
     /// Returns how a given value was given: `--trials` or `AUTOML_TRIALS`.

@@ -4,9 +4,13 @@
 //! crates that use them; this module only decides who wins.
 
 mod choices;
+pub(crate) mod foreign;
+mod job;
 mod target;
 
 pub(crate) use choices::Choice;
+pub(crate) use foreign::Foreign;
+pub(crate) use job::{JobPlan, plain_training};
 
 use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
 use crate::exit::{Exit, Failure};
@@ -51,8 +55,14 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with flags, files or datasets.
-    pub(crate) fn resolve(args: &RunArgs, matches: &ArgMatches, project: &Project) -> Result<Self, Failure> {
-        let mut choices = Choices::new(matches, project.file.as_deref());
+    pub(crate) fn resolve(
+        args: &RunArgs,
+        matches: &ArgMatches,
+        project: &Project,
+        foreign: Foreign,
+    ) -> Result<Self, Failure> {
+        let choices = Choices::new(matches, project.file.as_deref());
+        let mut choices = choices.laid_over(args.search.settings.as_deref(), foreign.names);
         let file = &project.settings.run;
         check_executor(file, &choices)?;
         let root_source = match (matches.value_source("root"), &file.root) {
@@ -63,7 +73,8 @@ impl Plan {
         choices.note("root", shown(&project.root), &root_source);
         let max_fidelity =
             choices.optional("max-fidelity", args.search.max_fidelity, file.max_fidelity, u64::to_string);
-        let target = target::resolve(args, project, max_fidelity, &mut choices)?;
+        let mut target = target::resolve(args, project, max_fidelity, &mut choices)?;
+        target.recipe.notes.splice(0..0, foreign.notes);
         let mut options = search(&args.search, file, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;

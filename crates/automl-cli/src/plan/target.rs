@@ -1,6 +1,7 @@
 //! What is tuned: a network of the catalogue, or any program.
 
 use super::choices::Choices;
+use super::job::in_container;
 use crate::args::{NetworkArgs, RunArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::Project;
@@ -62,10 +63,14 @@ fn network_target(
     let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
     note_network(&request, &defaults, choices);
     defaults.fill(&mut request);
-    let recipe = resolve_network(&project.catalog_with(&args.network.skill)?, &request)?;
+    let (catalog, here) = (project.catalog_with(&args.network.skill)?, super::current_dir()?);
+    let recipe = in_container(args.network.container, &mut request, &here, |request| {
+        let recipe = resolve_network(&catalog, request)?;
+        Ok((recipe.trial.clone(), recipe))
+    })?;
     let metric_source = match (&args.search.metric, &defaults.metric) {
         (Some(_), _) => choices.given_by("metric"),
-        (None, Some(_)) => choices.file_name(),
+        (None, Some(_)) => choices.file_of("metric"),
         (None, None) => "network config".into(),
     };
     note_objective(&recipe, &metric_source, choices);
@@ -83,10 +88,10 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
         bounds: args.bound.clone(),
         set: args.set.clone(),
         datasets: Datasets {
-            train: args.train_dataset.clone(),
-            eval: args.eval_dataset.clone(),
-            inference: args.inference_dataset.clone(),
-            calibration: args.calibration_dataset.clone(),
+            train: args.data.train_dataset.clone(),
+            eval: args.data.eval_dataset.clone(),
+            inference: args.data.inference_dataset.clone(),
+            calibration: args.data.calibration_dataset.clone(),
         },
         metric,
         pretrained: args.pretrained.clone(),

@@ -1,6 +1,6 @@
 //! Section `api_params`: what the network is and which actions it has.
 
-use crate::fields::Fields;
+use crate::fields::{Fields, join, string};
 use crate::node::Node;
 use crate::problem::{Code, Report};
 use crate::spec::SpecFormat;
@@ -14,16 +14,17 @@ pub(crate) struct ApiParams {
     pub(crate) actions: Vec<String>,
     /// Dataset formats it accepts; the first is assumed of a folder.
     pub(crate) formats: Vec<String>,
+    /// Container image, by name or by symbol; some actions have one of their own.
+    pub(crate) image: Option<String>,
+    pub(crate) image_by_action: Vec<(String, String)>,
     /// `None` where specs cannot be written in the network's format.
     pub(crate) spec_format: Option<SpecFormat>,
 }
 
 /// Keys that matter to services around the format and not to a search.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 7] = [
     "accepted_ds_intents",
-    "image",
     "actions_pipe",
-    "image_override_per_action",
     "recursive_dataset_file_download",
     "classwise",
     "version",
@@ -38,6 +39,8 @@ impl ApiParams {
             dataset_type: fields.string("dataset_type", report),
             actions: fields.strings("actions", report),
             formats: fields.strings("formats", report),
+            image: fields.string("image", report),
+            image_by_action: read_images(&mut fields, report),
             spec_format: spec_format(&mut fields, report),
         };
         for key in KEPT {
@@ -46,6 +49,21 @@ impl ApiParams {
         fields.close_leniently(report);
         Some(params)
     }
+
+    /// Returns the container image of an action.
+    pub(crate) fn image(&self, action: &str) -> Option<&str> {
+        let own = self.image_by_action.iter().find(|(name, _)| name == action).map(|(_, image)| image);
+        own.or(self.image.as_ref()).map(String::as_str)
+    }
+}
+
+fn read_images(fields: &mut Fields<'_>, report: &mut Report) -> Vec<(String, String)> {
+    let path = fields.path_of("image_override_per_action");
+    let entries = fields.node("image_override_per_action").and_then(Node::entries).unwrap_or_default();
+    let image = |e: &crate::node::Entry| {
+        string(&e.value, &join(&path, &e.key), report).map(|image| (e.key.clone(), image))
+    };
+    entries.iter().filter_map(image).collect()
 }
 
 /// An unknown format is no obstacle to reading the config, only to running the network.

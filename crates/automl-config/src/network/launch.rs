@@ -16,6 +16,8 @@
 //!   `{stream, format}`.
 //! - `line_patterns`: a list of regular expressions of text lines with named groups that give metrics.
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
+//! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
+//!   `model` where absent.
 //! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
 
 use crate::fields::{Fields, join, wrong_type};
@@ -37,6 +39,8 @@ pub(crate) struct Launch {
     pub(crate) line_patterns: Vec<Pattern>,
     pub(crate) seed_key: Option<String>,
     pub(crate) gpu_ids_key: Option<String>,
+    /// Keys and groups of keys taken over from a parent's spec.
+    pub(crate) inherit: Vec<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
 }
 
@@ -60,7 +64,48 @@ pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, 
     read.filter_map(|(action, launch)| launch.map(|launch| (action, launch))).collect()
 }
 
+/// What a job takes over from its parent unless its launch says otherwise: the checkpoint fits no
+/// other model.
+const INHERITED: &str = "model";
+/// Checkpoints as the trainers of the format's authors name them.
+const USUAL_CHECKPOINTS: &str =
+    r"^(?:[^/]+/)*model_epoch_(?P<epoch>\d+)_step_(?P<step>\d+)\.(pth|tlt|hdf5|safetensors)$";
+/// Length of a training, and the variable that ends one early, by the same convention.
+const USUAL_FIDELITY: (&str, &str) = ("train.num_epochs", "EARLY_STOP_EPOCH");
+
 impl Launch {
+    /// Returns how the format's authors launch an action: `<network> <action> -e SPEC`, a status file
+    /// in the action's folder, checkpoints by epoch and step.
+    pub(crate) fn usual(network: &str, action: &str, knows: impl Fn(&str) -> bool) -> Self {
+        let word = |text: &str| Template::parse(&text.replace('{', "{{").replace('}', "}}"), &[]);
+        let spec = Template::parse("{spec}", &[]);
+        let command = [word(network), word(action), word("-e"), spec];
+        let text = |origin| LogSource { origin, format: LogFormat::Text };
+        let status = LogSource {
+            origin: LogOrigin::File(format!("{action}/status.json")),
+            format: LogFormat::StatusJson,
+        };
+        let fidelity = knows(USUAL_FIDELITY.0).then(|| Fidelity {
+            key: USUAL_FIDELITY.0.into(),
+            unit: "epoch".into(),
+            stop_after_env: Some(USUAL_FIDELITY.1.into()),
+        });
+        let checkpoints = Pattern::new(USUAL_CHECKPOINTS).expect("the pattern is sound");
+        Launch {
+            command: command.into_iter().map(|word| word.expect("braces are escaped")).collect(),
+            environment: Vec::new(),
+            workdir: None,
+            checkpoints: fidelity.as_ref().map(|_| CheckpointRule::new(checkpoints, 0)),
+            fidelity,
+            line_patterns: Vec::new(),
+            logs: vec![status, text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
+            seed_key: None,
+            gpu_ids_key: None,
+            inherit: vec![INHERITED.into()],
+            error_patterns: Vec::new(),
+        }
+    }
+
     fn read(node: &Node, path: &str, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, path, report)?;
         let launch = Launch {
@@ -73,6 +118,10 @@ impl Launch {
             line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),
             gpu_ids_key: fields.string("gpu_ids_key", report),
+            inherit: match fields.node("inherit") {
+                Some(_) => fields.strings("inherit", report),
+                None => vec![INHERITED.into()],
+            },
             error_patterns: read_error_patterns(&mut fields, report),
         };
         fields.close(report);

@@ -5,14 +5,18 @@
 //! [`LATER_SECTIONS`]; unknown ones are kept out with a warning, since real configs hold more than
 //! any list of sections says.
 
+mod actions_mapping;
 mod api_params;
 mod data_sources;
+mod dynamic_config;
 mod launch;
 mod metrics;
 mod spec_params;
 
+pub(crate) use actions_mapping::ActionsMapping;
 pub(crate) use api_params::ApiParams;
 pub(crate) use data_sources::{DataSource, PathRule, SourceName};
+pub(crate) use dynamic_config::{Condition, DynamicConfig, ParentRule, SpecTransform, Subject};
 pub(crate) use launch::Launch;
 pub(crate) use metrics::Metrics;
 pub(crate) use spec_params::{Expression, Function};
@@ -22,11 +26,9 @@ use crate::node::Node;
 use crate::problem::{Code, Report};
 
 /// Sections of the format that are read by nobody yet; their presence is remarked upon.
-const LATER_SECTIONS: [&str; 10] = [
+const LATER_SECTIONS: [&str; 8] = [
     "dataset_validation",
-    "dynamic_config",
     "cloud_upload",
-    "actions_mapping",
     "additional_download",
     "upload_strategy",
     "preserve_source_path_params",
@@ -46,6 +48,10 @@ pub(crate) struct NetworkConfig {
     /// Spec keys filled for each trial of a search, in file order, which has meaning.
     pub(crate) automl_spec_params: Vec<(String, Expression)>,
     pub(crate) metrics: Metrics,
+    /// Rules that change a spec.
+    pub(crate) dynamic: DynamicConfig,
+    /// Actions that other networks carry out.
+    pub(crate) mapping: ActionsMapping,
     /// How to run each action.
     pub(crate) launch: Vec<(String, Launch)>,
 }
@@ -55,6 +61,7 @@ impl NetworkConfig {
     pub(crate) fn read(root: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(root, "", report)?;
         let api_params = fields.required("api_params", report);
+        let dynamic = fields.node("dynamic_config");
         let config = NetworkConfig {
             api_params: api_params.and_then(|n| ApiParams::read(n, report)).unwrap_or_default(),
             data_sources: data_sources::read(fields.node("data_sources"), report),
@@ -65,6 +72,8 @@ impl NetworkConfig {
                 report,
             ),
             metrics: fields.node("metrics").and_then(|n| Metrics::read(n, report)).unwrap_or_default(),
+            dynamic: dynamic.and_then(|n| DynamicConfig::read(n, report)).unwrap_or_default(),
+            mapping: ActionsMapping::read(fields.node("actions_mapping"), report),
             launch: launch::read(fields.node("launch"), report),
         };
         for section in LATER_SECTIONS {
@@ -81,6 +90,11 @@ impl NetworkConfig {
     /// Returns how to run an action.
     pub(crate) fn launch(&self, action: &str) -> Option<&Launch> {
         self.launch.iter().find(|(name, _)| name == action).map(|(_, launch)| launch)
+    }
+
+    /// Returns the functions that fill an action's spec, in file order.
+    pub(crate) fn spec_params(&self, action: &str) -> Option<&[(String, Expression)]> {
+        self.spec_params.iter().find(|(name, _)| name == action).map(|(_, params)| params.as_slice())
     }
 
     /// Returns the data sources of an action, in file order.
@@ -129,7 +143,7 @@ mod tests {
     fn every_section_reports_its_errors() {
         let text = r#"{"api_params": {"actions": ["train"], "spec_backend": "xml"},
           "data_sources": {"train": {"a": {"source": "trainn", "path": 1}, "b": {}}},
-          "automl_spec_params": {"a": 1, "b": "assign_const_value"},
+          "automl_spec_params": {"a": Infinity, "b": "assign_const_value"},
           "metrics": {"monitoring_metric": 5, "dynamic_metric_patterns": ["("]},
           "launch": {"trian": {"command": ["x", "{spce}"]}}}"#;
         assert_eq!(
@@ -139,8 +153,8 @@ mod tests {
                 "n.json:2:54: error: data_sources.train.a.source: unknown source `trainn` (known: `train_datasets`, `eval_dataset`, `inference_dataset`, `calibration_dataset`)",
                 "n.json:2:72: error: data_sources.train.a.path: expected a text, found the whole number 1",
                 "n.json:2:81: error: data_sources.train.b: key `source` is missing",
-                "n.json:3:39: error: automl_spec_params.a: expected a text, found the whole number 1",
-                "n.json:3:47: error: automl_spec_params.b: `assign_const_value` needs one or two spec keys after it (write assign_const_value,train.num_epochs)",
+                "n.json:3:39: error: automl_spec_params.a: expected the name of a function, or a finite value, found the number inf",
+                "n.json:3:54: error: automl_spec_params.b: `assign_const_value` needs one or two spec keys after it (write assign_const_value,train.num_epochs)",
                 "n.json:4:44: error: metrics.monitoring_metric: expected a text, a list of texts or null, found the whole number 5",
                 "n.json:4:75: error: metrics.dynamic_metric_patterns[0]: not a regular expression: unclosed group",
                 "n.json:5:31: error: launch: `trian` is not among api_params.actions",

@@ -28,11 +28,16 @@ impl CheckpointRule {
         self.pattern.matches(path)
     }
 
+    /// Returns the number in a group of the pattern (`epoch`, `step`), as it stands in the name.
+    pub(crate) fn number(&self, path: &str, group: &str) -> Option<u64> {
+        self.pattern.group(path, group)?.parse().ok()
+    }
+
     /// Returns how many epochs were complete when the checkpoint was written; `None` where the path
     /// is no checkpoint or does not say.
     #[must_use]
     pub fn completed(&self, path: &str) -> Option<u64> {
-        let epoch: u64 = self.pattern.group(path, EPOCH_GROUP)?.parse().ok()?;
+        let epoch = self.number(path, EPOCH_GROUP)?;
         (epoch + 1).checked_sub(self.first_epoch)
     }
 

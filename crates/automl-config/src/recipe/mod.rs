@@ -6,15 +6,21 @@
 //! program is the caller's business.
 
 mod checkpoint;
+mod container;
+mod origin;
 mod realise;
+mod rules;
 mod source;
 mod spec;
 mod template;
 
 pub use checkpoint::CheckpointRule;
+pub use container::Container;
+pub use origin::Origins;
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
+pub(crate) use rules::{ModelTypeRules, SpecRules};
 pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
-pub(crate) use spec::SpecRecipe;
+pub(crate) use spec::{ParentResults, SpecRecipe};
 pub(crate) use template::{Placeholder, Segment, Template};
 
 use serde::{Deserialize, Serialize};
@@ -32,9 +38,42 @@ pub struct TrialRecipe {
     pub(crate) checkpoints: Option<CheckpointRule>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
     pub(crate) metrics: MetricRules,
+    /// What is run, where it is an action of a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<JobName>,
+    /// How the command runs in a container, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<Container>,
+}
+
+/// An action of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobName {
+    /// Network that was asked for.
+    pub network: String,
+    /// Action that was asked for.
+    pub action: String,
 }
 
 impl TrialRecipe {
+    /// Returns what is run, where it is an action of a network and the recipe says so.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobName> {
+        self.job.as_ref()
+    }
+
+    /// Returns the checkpoint of another job that the spec refers to.
+    #[must_use]
+    pub fn parent_checkpoint(&self) -> Option<&std::path::Path> {
+        self.spec.as_ref()?.parent.as_ref()?.checkpoint.as_deref()
+    }
+
+    /// Returns the image that the command runs in, where it runs in one.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.container.as_ref().map(|container| container.image.as_str())
+    }
+
     /// Takes over the secrets of the recipe that this one was stored from. Storing a recipe drops them;
     /// the process that was given them need not ask the environment.
     pub fn keep_secrets_of(&mut self, original: &TrialRecipe) {

@@ -1,8 +1,11 @@
 //! One attempt, from a recipe and a context: files as texts, an argument vector, variables.
 
+use super::container::ContainerCall;
+use super::origin::Origins;
 use super::template::{Placeholder, Segment};
 use super::{TrialRecipe, env_name};
 use automl_core::Params;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -69,6 +72,12 @@ pub enum RecipeError {
         /// Variable that supplies it.
         variable: String,
     },
+    /// A folder that a container cannot be given.
+    #[error("path {} cannot be mounted into a container: rename it (no commas, no quotes)", path.display())]
+    Mount {
+        /// The path.
+        path: PathBuf,
+    },
     /// The spec cannot be written in the network's format.
     #[error("cannot write {file}: {reason}")]
     Write {
@@ -104,13 +113,46 @@ impl TrialRecipe {
             self.environment.iter().map(|(name, template)| (name.clone(), values.fill(template)));
         let mut env = self.own_variables(context, &values);
         env.extend(environment);
+        let command: Vec<String> = self.argv.iter().map(|template| values.fill(template)).collect();
         Ok(AttemptFiles {
+            argv: self.in_container(command, &env, context)?,
             spec: spec.transpose()?,
             params_file: (PARAMS_FILE.into(), params + "\n"),
-            argv: self.argv.iter().map(|template| values.fill(template)).collect(),
             env,
-            workdir: self.workdir.clone(),
+            // Within a container it is the command's business, and `docker` itself starts anywhere.
+            workdir: self.workdir.clone().filter(|_| self.container.is_none()),
         })
+    }
+
+    /// Returns the spec of an attempt as [`TrialRecipe::realise`] writes it, and where each of its values
+    /// came from. Only a recipe that was resolved in this process knows the origins of its base.
+    ///
+    /// # Errors
+    /// As [`TrialRecipe::realise`].
+    pub fn explain(&self, context: &AttemptContext<'_>) -> Result<Option<(Value, Origins)>, RecipeError> {
+        let explained = self.spec.as_ref().map(|recipe| {
+            let mut origins = Origins::default();
+            recipe.build_traced(context, &mut origins).map(|spec| (spec, origins))
+        });
+        explained.transpose()
+    }
+
+    fn in_container(
+        &self,
+        argv: Vec<String>,
+        env: &BTreeMap<String, String>,
+        context: &AttemptContext<'_>,
+    ) -> Result<Vec<String>, RecipeError> {
+        let Some(container) = &self.container else { return Ok(argv) };
+        let call = ContainerCall {
+            name: format!("automl-{}-{}-{}", context.study, context.trial, context.attempt),
+            argv: &argv,
+            env,
+            workdir: self.workdir.as_deref(),
+            outputs: [context.results_dir, context.trial_dir],
+            gpus: context.gpus,
+        };
+        container.argv(&call).map_err(|path| RecipeError::Mount { path })
     }
 
     fn own_variables(&self, context: &AttemptContext<'_>, values: &Values<'_>) -> BTreeMap<String, String> {

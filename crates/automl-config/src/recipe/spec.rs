@@ -1,13 +1,16 @@
 //! From the resolved spec of a study to the spec of one attempt.
 //!
 //! Order: the base, the trial's parameters, what the attempt dictates (length, seed, GPUs), the
-//! config's functions in file order, secrets last. Functions see what was written before them.
+//! config's functions in file order, its rules, secrets last. Functions see what was written before them.
 
+use super::origin::Origins;
 use super::realise::{AttemptContext, RecipeError, path_text};
+use super::rules::{SpecRules, get, set};
 use crate::network::{Expression, Function};
-use crate::spec::{Secrets, SpecFormat, SpecPath};
+use crate::spec::{Secrets, SpecFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// How an attempt's spec is built.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +29,18 @@ pub(crate) struct SpecRecipe {
     pub(crate) gpu_count_key: Option<String>,
     pub(crate) gpu_ids_key: Option<String>,
     pub(crate) pretrained: Option<String>,
+    /// Results that functions refer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<ParentResults>,
+    /// What `dynamic_config` asks for.
+    #[serde(default, skip_serializing_if = "SpecRules::is_idle")]
+    pub(crate) rules: SpecRules,
+    /// Section that the functions stand in.
+    #[serde(skip)]
+    pub(crate) section: &'static str,
+    /// Where the base came from, in the process that resolved it.
+    #[serde(skip)]
+    pub(crate) origins: Origins,
     /// Keys whose values the user gave and that are not kept.
     pub(crate) secret_keys: Vec<String>,
     /// Values of `secret_keys`, in the process that was given them.
@@ -33,41 +48,69 @@ pub(crate) struct SpecRecipe {
     pub(crate) secrets: Secrets,
 }
 
+/// What a spec may take from a parent job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ParentResults {
+    pub(crate) action: String,
+    pub(crate) results_dir: PathBuf,
+    pub(crate) checkpoint: Option<PathBuf>,
+}
+
+impl ParentResults {
+    fn exported(&self) -> bool {
+        self.action == "export"
+    }
+}
+
 impl SpecRecipe {
     /// Builds the spec of an attempt.
     pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
+        self.build_traced(context, &mut Origins::default())
+    }
+
+    /// Builds the spec of an attempt and notes where each value comes from.
+    pub(super) fn build_traced(
+        &self,
+        context: &AttemptContext<'_>,
+        origins: &mut Origins,
+    ) -> Result<Value, RecipeError> {
         let mut spec = self.base.clone();
+        origins.clone_from(&self.origins);
         for (name, value) in context.params.iter() {
-            set(&mut spec, name, value.to_json());
+            set(&mut spec, name, value.to_json(), "sampler", origins);
         }
-        self.dictate(&mut spec, context);
+        self.dictate(&mut spec, context, origins);
         for (key, expression) in &self.functions {
             if let Some(value) = self.evaluate(key, expression, &spec, context)? {
-                set(&mut spec, key, value);
+                let words = expression.words(self.section.starts_with("automl"));
+                set(&mut spec, key, value, &format!("{}: {words}", self.section), origins);
             }
         }
+        self.rules.apply(&mut spec, origins);
         for key in &self.secret_keys {
             let missing =
                 || RecipeError::SecretMissing { key: key.clone(), variable: crate::spec::variable(key) };
-            set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?);
+            set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?, "--set (secret)", origins);
         }
         Ok(spec)
     }
 
     /// The full training's length stays in the spec even if the attempt ends earlier, so that
     /// schedules over the length (learning rate) do not depend on where a trial is paused.
-    fn dictate(&self, spec: &mut Value, context: &AttemptContext<'_>) {
+    fn dictate(&self, spec: &mut Value, context: &AttemptContext<'_>, origins: &mut Origins) {
         let length = if self.stop_after_env.is_some() { context.max_fidelity } else { context.until };
         let gpus = context.gpus.len();
         let visible: Vec<usize> = (0..gpus).collect();
-        for (key, value) in [
-            (&self.fidelity_key, Some(json!(length))),
-            (&self.seed_key, Some(json!(context.short_seed()))),
-            (&self.gpu_count_key, (gpus > 0).then(|| json!(gpus))),
-            (&self.gpu_ids_key, (gpus > 0).then(|| json!(visible))),
+        for (key, value, origin) in [
+            (&self.fidelity_key, Some(json!(length)), "fidelity"),
+            (&self.seed_key, Some(json!(context.short_seed())), "seed"),
+            (&self.gpu_count_key, (gpus > 0).then(|| json!(gpus)), "GPUs"),
+            (&self.gpu_ids_key, (gpus > 0).then(|| json!(visible)), "GPUs"),
         ] {
-            if let (Some(key), Some(value)) = (key, value) {
-                set(spec, key, value);
+            if let (Some(key), Some(value)) =
+                (key, value.filter(|value| key.as_ref().and_then(|k| get(spec, k)) != Some(value)))
+            {
+                set(spec, key, value, origin, origins);
             }
         }
     }
@@ -83,7 +126,8 @@ impl SpecRecipe {
         let resume = context.resume_from.map(path_text).transpose()?;
         let pretrained = self.pretrained.clone();
         Ok(match expression {
-            Expression::Literal(text) => Some(json!(text)),
+            Expression::Literal(value) => Some(value.clone()),
+            Expression::Result(file) => Some(json!(path_text(&context.results_dir.join(file))?)),
             Expression::Interval { equal_to: Some(other), .. } if counts_epochs(spec, other) => {
                 get(spec, other).cloned()
             }
@@ -93,6 +137,7 @@ impl SpecRecipe {
             Expression::Interval { .. } => None,
             Expression::Unsupported(_) => None,
             Expression::Call(function) => match function {
+                Function::ResumeOrPretrained => resume.or(pretrained).map(Value::from),
                 Function::ResultsDir => Some(json!(path_text(context.results_dir)?)),
                 Function::ResumeCheckpoint => resume.map(Value::from),
                 Function::HasResumeCheckpoint => Some(json!(resume.is_some())),
@@ -100,8 +145,41 @@ impl SpecRecipe {
                 Function::PretrainedUnlessResumed if resume.is_some() => Some(json!("")),
                 Function::PretrainedUnlessResumed | Function::Pretrained => pretrained.map(Value::from),
                 Function::EncryptionKey => self.secrets.get(key),
+                Function::Verbose => Some(json!(true)),
+                Function::Keep => None,
+                Function::ParentModel
+                | Function::ParentModelFolder
+                | Function::ParentOrPretrained
+                | Function::ParentForEvaluation
+                | Function::PrunedModel
+                | Function::Framework
+                | Function::IsExported => self.taken_from_parent(*function)?,
             },
         })
+    }
+
+    /// Returns what a function takes from the parent; without one, only that there is nothing exported.
+    fn taken_from_parent(&self, function: Function) -> Result<Option<Value>, RecipeError> {
+        let parent = self.parent.as_ref();
+        let exported = parent.is_some_and(ParentResults::exported);
+        let checkpoint = parent.and_then(|parent| parent.checkpoint.as_deref());
+        let in_results = |file: &str| parent.map(|parent| parent.results_dir.join(file));
+        let path = match function {
+            Function::ParentForEvaluation if exported => in_results("model.engine"),
+            Function::ParentModel | Function::ParentForEvaluation => checkpoint.map(Path::to_path_buf),
+            Function::ParentModelFolder => checkpoint.and_then(Path::parent).map(Path::to_path_buf),
+            Function::ParentOrPretrained => match checkpoint {
+                Some(path) => Some(path.to_path_buf()),
+                None => return Ok(self.pretrained.clone().map(Value::from)),
+            },
+            Function::PrunedModel => {
+                in_results("pruned_model.pth").filter(|_| parent.is_some_and(|p| p.action == "retrain"))
+            }
+            Function::Framework => return Ok(Some(json!(if exported { "tensorrt" } else { "tlt" }))),
+            Function::IsExported => return Ok(exported.then_some(Value::Bool(true))),
+            _ => None,
+        };
+        Ok(path.map(|path| path_text(&path)).transpose()?.map(Value::from))
     }
 
     /// Returns an interval of at most the training's length that also divides the attempt's length, so
@@ -123,15 +201,4 @@ fn counts_epochs(spec: &Value, key: &str) -> bool {
 
 fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
-}
-
-/// Keys are checked when a recipe is made.
-fn set(spec: &mut Value, key: &str, value: Value) {
-    if let Ok(path) = key.parse::<SpecPath>() {
-        path.set(spec, value);
-    }
-}
-
-fn get<'v>(spec: &'v Value, key: &str) -> Option<&'v Value> {
-    key.parse::<SpecPath>().ok()?.get(spec)
 }

@@ -75,6 +75,8 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             checkpoints,
             error_patterns: Vec::new(),
             metrics,
+            job: None,
+            container: None,
         },
     })
 }

@@ -1,15 +1,20 @@
 //! From a request to a checked [`StudyRecipe`], with all problems at once.
 
 mod command;
+mod container;
 mod datasets;
+mod draft;
+mod dynamic;
+mod inputs;
 mod metric;
 mod network;
 mod relate;
 mod settings;
 mod space;
+mod stage;
 
 pub use command::resolve_command;
-pub use network::resolve_network;
+pub use network::{resolve_job, resolve_network};
 
 use crate::recipe::TrialRecipe;
 use automl_core::{Objective, SearchSpace};
@@ -29,6 +34,19 @@ pub struct StudyRecipe {
     pub fidelity_unit: String,
     /// Whether an attempt can carry on from a checkpoint.
     pub resumable: bool,
+    /// Decisions taken for the user and warnings, to be shown.
+    pub notes: Vec<String>,
+}
+
+/// A checked plain job: one action, run once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRecipe {
+    /// How it is run.
+    pub trial: TrialRecipe,
+    /// The metric that tells its checkpoints apart, where the network has one.
+    pub objective: Option<Objective>,
+    /// Length of the job in fidelity units; 1 where it has none.
+    pub full_fidelity: u64,
     /// Decisions taken for the user and warnings, to be shown.
     pub notes: Vec<String>,
 }

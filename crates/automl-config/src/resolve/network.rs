@@ -1,235 +1,75 @@
-//! A network request into a study recipe.
+//! A network request into the recipe of a study, or of a plain job.
 
-use super::{StudyRecipe, datasets, metric, settings, space};
-use crate::catalog::{Catalog, ModelInfo};
-use crate::files;
-use crate::nearest::did_you_mean;
-use crate::network::{Expression, Launch, Metrics, NetworkConfig};
-use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
-use crate::recipe::{MetricRules, SpecRecipe, TrialRecipe};
+use super::inputs::Inputs;
+use super::stage::{Kind, Stage};
+use super::{JobRecipe, StudyRecipe, metric, space};
+use crate::catalog::Catalog;
+use crate::problem::{Problems, Report};
 use crate::request::NetworkRequest;
-use crate::schema::Schema;
-use crate::spec::SpecPath;
 use automl_core::{Objective, SearchSpace};
-use serde_json::Value;
 
-/// Checks a request against the network's config and schema.
+/// Checks a request for a search against the network's config and schema.
 ///
 /// # Errors
 /// Every problem found. A missing network, config or schema hides the rest.
 pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<StudyRecipe, Problems> {
     let inputs = Inputs::load(catalog, request)?;
-    let launch = inputs.launch(request)?;
-    let fidelity_key = launch.fidelity.as_ref().map(|f| f.key.as_str());
-    let mut notes = Vec::new();
-    let mut problems = inputs.warnings.clone();
-
-    let mut base = inputs.template.clone();
-    let applied = settings::apply(&request.set, &inputs.schema, &mut base, &mut problems);
-    let sources = inputs.config.data_sources(&request.action);
-    datasets::fill(sources, &request.datasets, &mut base, &mut notes, &mut problems);
-    let (params, bounds) = (request.params.as_deref(), request.bounds.as_slice());
-    let wanted = space::Wanted { params, bounds, fidelity_key, spec: &base };
-    let space = space::build(&wanted, &inputs.schema, &mut notes, &mut problems);
-    let searched = searched(space.as_ref(), &applied, &mut notes);
-    check_mandatory(&base, &searched, &mut problems);
-    let objective = objective(request, &inputs.config, &mut notes, &mut problems);
-    let full_fidelity = full_fidelity(fidelity_key, &base, &mut problems);
-    let functions = inputs.functions(&request.action, &mut problems);
-    let format = inputs.config.api_params.spec_format;
-    if format.is_none() {
-        let message = format!("specs of network `{}` cannot be written", request.network);
-        problems.push(Problem::plain("--network", "api_params.spec_backend", Code::Unsupported, message));
-    }
-
-    let (warnings, errors): (Vec<_>, Vec<_>) =
-        problems.into_iter().partition(|p| p.severity == Severity::Warning);
-    let (Some(space), Some(objective), Some(format), true) = (space, objective, format, errors.is_empty())
-    else {
-        return Err(Problems(errors.into_iter().chain(warnings).collect()));
+    let mut stage = Stage::begin(&inputs, request);
+    let fidelity_key = stage.fidelity_key().map(String::from);
+    let wanted = space::Wanted {
+        params: request.params.as_deref(),
+        bounds: &request.bounds,
+        fidelity_key: fidelity_key.as_deref(),
+        spec: &stage.draft.spec,
     };
-    notes.extend(warnings.iter().map(Problem::note));
+    let space = space::build(&wanted, &inputs.schema, &mut stage.notes, &mut stage.problems);
+    let searched = searched(space.as_ref(), &mut stage);
+    stage.check_mandatory(&searched);
+    let objective = objective(request, &inputs, &mut stage);
+    let full_fidelity = stage.full_fidelity();
     if inputs.model.automl_enabled == Some(false) {
-        notes.push(format!("{}: its authors do not mean it to be searched", request.network));
+        stage.notes.push(format!("{}: its authors do not mean it to be searched", request.network));
     }
-    let fixed = |key: &str| applied.covers(key) || searched.iter().any(|name| name == key);
-    let spec = SpecRecipe {
-        base,
-        format,
-        functions,
-        fidelity_key: fidelity_key.map(String::from),
-        stop_after_env: launch.fidelity.as_ref().and_then(|f| f.stop_after_env.clone()),
-        seed_key: launch.seed_key.clone().filter(|key| !fixed(key)),
-        gpu_count_key: inputs.model.gpu_spec_key.clone(),
-        gpu_ids_key: launch.gpu_ids_key.clone(),
-        pretrained: request.pretrained.clone(),
-        secret_keys: applied.secret_keys,
-        secrets: applied.secrets,
-    };
-    Ok(StudyRecipe {
-        trial: trial_recipe(launch, &inputs.config.metrics, spec, &objective),
-        space,
-        objective,
-        full_fidelity,
-        fidelity_unit: launch.fidelity.as_ref().map_or("run".into(), |f| f.unit.clone()),
-        resumable: launch.checkpoints.is_some(),
-        notes,
-    })
+    let fidelity_unit = stage.launch.fidelity.as_ref().map_or("run".into(), |f| f.unit.clone());
+    let resumable = stage.launch.checkpoints.is_some();
+    let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
+    let (trial, notes) = stage.finish(Kind { searched: &searched, automl: true, metric })?;
+    let space = space.expect("a space that cannot be built is a problem");
+    let objective = objective.expect("a missing objective is a problem");
+    Ok(StudyRecipe { space, objective, trial, full_fidelity, fidelity_unit, resumable, notes })
 }
 
-fn trial_recipe(launch: &Launch, metrics: &Metrics, spec: SpecRecipe, objective: &Objective) -> TrialRecipe {
-    TrialRecipe {
-        argv: launch.command.clone(),
-        environment: launch.environment.clone(),
-        workdir: launch.workdir.clone(),
-        spec: Some(spec),
-        logs: launch.logs.clone(),
-        checkpoints: launch.checkpoints.clone(),
-        error_patterns: launch.error_patterns.clone(),
-        metrics: MetricRules {
-            monitoring: objective.metric.clone(),
-            available: metrics.available.clone(),
-            patterns: metrics.patterns.clone(),
-            line_patterns: launch.line_patterns.clone(),
-        },
-    }
+/// Checks a request for a plain job: one action, no search. Parameters and bounds are not looked at.
+///
+/// # Errors
+/// Every problem found. A missing network, config or schema hides the rest.
+pub fn resolve_job(catalog: &Catalog, request: &NetworkRequest) -> Result<JobRecipe, Problems> {
+    let inputs = Inputs::load(catalog, request)?;
+    let mut stage = Stage::begin(&inputs, request);
+    stage.check_mandatory(&[]);
+    let monitored = request.metric.is_some() || inputs.metrics().monitoring.is_some();
+    let objective = monitored.then(|| objective(request, &inputs, &mut stage)).flatten();
+    let full_fidelity = stage.full_fidelity();
+    let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
+    let (trial, notes) = stage.finish(Kind { searched: &[], automl: false, metric })?;
+    Ok(JobRecipe { trial, objective, full_fidelity, notes })
 }
 
 /// Returns the names of the parameters searched, with a remark where a setting is in vain.
-fn searched(
-    space: Option<&SearchSpace>,
-    applied: &settings::Applied,
-    notes: &mut Vec<String>,
-) -> Vec<String> {
+fn searched(space: Option<&SearchSpace>, stage: &mut Stage<'_>) -> Vec<String> {
     let parameters = space.map(SearchSpace::parameters).unwrap_or_default();
     let names: Vec<String> = parameters.iter().map(|p| p.name.clone()).collect();
-    for key in names.iter().filter(|name| applied.covers(name)) {
-        notes.push(format!("{key}: is searched, so its setting has no effect"));
+    for key in names.iter().filter(|name| stage.applied.covers(name)) {
+        stage.notes.push(format!("{key}: is searched, so its setting has no effect"));
     }
     names
 }
 
-fn objective(
-    request: &NetworkRequest,
-    config: &NetworkConfig,
-    notes: &mut Vec<String>,
-    problems: &mut Vec<Problem>,
-) -> Option<Objective> {
+fn objective(request: &NetworkRequest, inputs: &Inputs, stage: &mut Stage<'_>) -> Option<Objective> {
     let flag = request.metric.as_ref().map_or("--metric".into(), |text| format!("--metric '{text}'"));
     let mut report = Report::new(flag);
-    let objective = metric::for_network(request.metric.as_deref(), &config.metrics, notes, &mut report);
-    problems.extend(report.into_problems());
+    let asked = request.metric.as_deref();
+    let objective = metric::for_network(asked, inputs.metrics(), &mut stage.notes, &mut report);
+    stage.problems.extend(report.into_problems());
     objective
-}
-
-/// The files that a request refers to, read.
-struct Inputs {
-    config: NetworkConfig,
-    schema: Schema,
-    model: ModelInfo,
-    /// Default spec.
-    template: Value,
-    warnings: Vec<Problem>,
-}
-
-impl Inputs {
-    fn load(catalog: &Catalog, request: &NetworkRequest) -> Result<Self, Problems> {
-        let (config, mut warnings) = match &request.network_config {
-            None => catalog.network(&request.network)?,
-            Some(path) => {
-                let node = files::require_tree(path)?;
-                let mut report = Report::new(path.display().to_string());
-                let config = NetworkConfig::read(&node, &mut report);
-                let warnings = report.finish()?;
-                (config.expect("a file without errors gives a config"), warnings)
-            }
-        };
-        let (schema, more) = match &request.schema {
-            None => catalog.schema(&request.network, &request.action)?,
-            Some(path) => {
-                let node = files::require_tree(path)?;
-                let mut report = Report::new(path.display().to_string());
-                let schema = Schema::read(&node, &mut report);
-                let warnings = report.finish()?;
-                (schema.expect("a file without errors gives a schema"), warnings)
-            }
-        };
-        warnings.extend(more);
-        // A schema of the user's own brings its own defaults.
-        let template = match &request.schema {
-            None => catalog.spec_template(&request.network, &request.action)?,
-            Some(_) => None,
-        };
-        let template = template.unwrap_or_else(|| schema.default.clone());
-        Ok(Inputs { config, schema, model: catalog.model_info(&request.network), template, warnings })
-    }
-
-    fn launch(&self, request: &NetworkRequest) -> Result<&Launch, Problems> {
-        self.config.launch(&request.action).ok_or_else(|| {
-            let actions = self.config.launch.iter().map(|(action, _)| action.as_str());
-            let message =
-                format!("network `{}` does not say how to launch `{}`", request.network, request.action);
-            let hint = did_you_mean(&request.action, actions);
-            Problems(vec![Problem::plain("--action", "launch", Code::UnknownName, message).with_hint(hint)])
-        })
-    }
-
-    /// A search fills the keys of `automl_spec_params`; where there are none, or the action is not the
-    /// one that is searched, those of `spec_params`.
-    fn functions(&self, action: &str, problems: &mut Vec<Problem>) -> Vec<(String, Expression)> {
-        let plain = self.config.spec_params.iter().find(|(name, _)| name == action).map(|(_, params)| params);
-        let functions = match (action, plain) {
-            ("train", _) if !self.config.automl_spec_params.is_empty() => &self.config.automl_spec_params,
-            (_, Some(params)) => params,
-            (_, None) => return Vec::new(),
-        };
-        for (key, expression) in functions {
-            if let Err(why) = key.parse::<SpecPath>() {
-                problems.push(Problem::plain("automl_spec_params", key, Code::BadValue, why));
-            }
-            if let Expression::Unsupported(name) = expression {
-                let message = format!("function `{name}` is not acted upon yet; the key is left as it is");
-                let problem = Problem::plain("spec_params", key, Code::Unsupported, message);
-                problems.push(Problem { severity: Severity::Warning, ..problem });
-            }
-        }
-        functions.clone()
-    }
-}
-
-/// `???` marks a key that has to be set.
-fn check_mandatory(spec: &Value, searched: &[String], problems: &mut Vec<Problem>) {
-    let mut open = Vec::new();
-    collect_open(spec, String::new(), &mut open);
-    for key in open.into_iter().filter(|key| !searched.contains(key)) {
-        let message = format!("`{key}` has no value");
-        let hint = format!("--set {key}=VALUE");
-        problems.push(Problem::plain("spec", &key, Code::MissingKey, message).with_hint(hint));
-    }
-}
-
-fn collect_open(value: &Value, path: String, open: &mut Vec<String>) {
-    match value {
-        Value::String(text) if text == "???" => open.push(path),
-        Value::Object(map) => {
-            map.iter().for_each(|(key, value)| collect_open(value, crate::fields::join(&path, key), open));
-        }
-        _ => {}
-    }
-}
-
-fn full_fidelity(key: Option<&str>, spec: &Value, problems: &mut Vec<Problem>) -> u64 {
-    let Some(key) = key else { return 1 };
-    let value = key.parse::<SpecPath>().ok().and_then(|path| path.get(spec).cloned()).unwrap_or_default();
-    match value.as_u64().filter(|n| *n >= 1) {
-        Some(length) => length,
-        None => {
-            let message =
-                format!("the length of a training must be a whole number of at least 1, found {value}");
-            let mut report = Report::new("spec");
-            report.error(Position::default(), key, Code::BadValue, message).hint(format!("--set {key}=10"));
-            problems.extend(report.into_problems());
-            1
-        }
-    }
 }

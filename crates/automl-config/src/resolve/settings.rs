@@ -51,6 +51,18 @@ pub(super) fn apply(
 }
 
 impl Applied {
+    /// Returns these settings and later ones together.
+    pub(super) fn and(mut self, later: Applied) -> Applied {
+        self.keys.extend(later.keys);
+        for key in later.secret_keys {
+            self.secrets.insert(&key, later.secrets.get(&key).unwrap_or_default());
+            if !self.secret_keys.contains(&key) {
+                self.secret_keys.push(key);
+            }
+        }
+        self
+    }
+
     fn take(&mut self, key: String, value: Value, spec: &mut Value) {
         if is_secret(&key) {
             self.secrets.insert(&key, value);

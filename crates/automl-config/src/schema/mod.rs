@@ -80,6 +80,11 @@ impl Schema {
         self.leaves.iter().map(|leaf| leaf.name.as_str())
     }
 
+    /// Tells whether the schema names parameters to search.
+    pub(crate) fn is_marked(&self) -> bool {
+        !self.default_parameters.is_empty() || self.leaves.iter().any(|leaf| leaf.automl == Some(true))
+    }
+
     /// Tells whether a path is a leaf, lies within one (a list's item), or contains leaves.
     pub(crate) fn knows(&self, path: &str) -> bool {
         let within = |outer: &str, inner: &str| {

@@ -64,8 +64,10 @@ const LAUNCH: Shape = Shape::Object(
         optional("fidelity", FIDELITY, "how the length of a training is set"),
         optional("resume", RESUME, "what checkpoints are called"),
         optional("logs", Shape::List(&LOG), "what is read for metrics, the most trusted first"),
+        optional("line_patterns", TEXTS, "regular expressions of printed lines, with named groups"),
         optional("seed_key", Shape::Text, "spec key that gets the seed"),
         optional("gpu_ids_key", Shape::Text, "spec key that gets the GPU numbers"),
+        optional("inherit", TEXTS, "parts of the spec that a job takes over from its parent"),
         optional("error_patterns", Shape::List(&ERROR_PATTERN), "known failures"),
     ],
     Others::Closed,
@@ -92,7 +94,7 @@ const LOG: Shape = Shape::Object(
     &[
         optional("path", Shape::Text, "file relative to the results folder"),
         optional("stream", Shape::Words(&["stdout", "stderr"]), "stream of the program"),
-        required("format", Shape::Text, "status_json, json_lines or text"),
+        required("format", Shape::Text, "status_json, json_lines, csv, tensorboard or text"),
     ],
     Others::Closed,
 );

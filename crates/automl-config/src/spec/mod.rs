@@ -2,11 +2,15 @@
 //!
 //! This module knows paths and formats. Which keys exist and what they mean is the schema's business.
 
+mod annotate;
 mod path;
+mod read;
 mod secret;
 mod write;
 
+pub use annotate::annotated_yaml;
 pub(crate) use path::SpecPath;
+pub use read::read_spec;
 pub use secret::is_secret;
 pub(crate) use secret::{Secrets, variable};
 pub(crate) use write::SpecFormat;

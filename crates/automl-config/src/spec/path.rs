@@ -86,6 +86,24 @@ impl SpecPath {
         });
         merge(target, value);
     }
+
+    /// Removes the value at the path; what is not there is removed already.
+    pub(crate) fn remove(&self, root: &mut Value) {
+        let Some((last, before)) = self.0.split_last() else { return };
+        let parent = before.iter().try_fold(root, |value, segment| match segment {
+            Segment::Key(key) => value.get_mut(key),
+            Segment::Index(index) if value.is_object() => value.get_mut(index.to_string()),
+            Segment::Index(index) => value.get_mut(index),
+        });
+        match (parent, last) {
+            (Some(Value::Object(map)), Segment::Key(key)) => drop(map.shift_remove(key)),
+            (Some(Value::Object(map)), Segment::Index(index)) => drop(map.shift_remove(&index.to_string())),
+            (Some(Value::Array(items)), Segment::Index(index)) if *index < items.len() => {
+                items.remove(*index);
+            }
+            _ => {}
+        }
+    }
 }
 
 fn object(value: &mut Value) -> &mut Map<String, Value> {
@@ -139,6 +157,15 @@ mod tests {
         assert_eq!(spec, json!({"train": {"steps": [null, 7], "lr": 0.1}}));
         assert_eq!(path("train.steps.1").get(&spec), Some(&json!(7)));
         assert_eq!(path("train.lr.x").get(&spec), None);
+    }
+
+    #[test]
+    fn removing_takes_items_and_leaves_the_rest() {
+        let mut spec = json!({"a": {"b": 1, "c": [1, 2, {"d": 3}], "e": 2}});
+        for gone in ["a.b", "a.c[2].d", "a.c.0", "a.x.y", "a.b.c"] {
+            path(gone).remove(&mut spec);
+        }
+        assert_eq!(spec, json!({"a": {"c": [2, {}], "e": 2}}));
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn typed(distribution: &Distribution, value: &ParamValue) -> ParamValue {
         (Distribution::Int { .. }, ParamValue::Float(v)) if v.fract() == 0.0 && v.abs() <= EXACT => {
             ParamValue::Int(*v as i64)
         }
-        (Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices }, value) => {
+        (Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. }, value) => {
             let same = choices.iter().find(|choice| choice.same_as(value));
             let written = || choices.iter().find(|choice| choice.to_string() == value.to_string());
             same.or_else(written).unwrap_or(value).clone()

@@ -23,7 +23,10 @@ fn related() -> SearchSpace {
         int("low", 1, 20),
         with("<= 1 - share", float("rest", 0.0, 1.0, Scale::Linear)),
         float("share", 0.0, 1.0, Scale::Linear),
-        with("<= low * 2", Parameter::new("even", Distribution::Int { low: 2, high: 40, step: 2, scale: Scale::Linear })),
+        with(
+            "<= low * 2",
+            Parameter::new("even", Distribution::Int { low: 2, high: 40, step: 2, scale: Scale::Linear }),
+        ),
         with("== floor(high / 2)", int("half", 1, 15)),
     ])
     .unwrap()
@@ -45,7 +48,8 @@ fn mixed() -> SearchSpace {
         vec![Condition { parent: "model".into(), values: vec![ParamValue::Text("tree".into())] }];
     let stepped = Distribution::Float { low: 0.0, high: 1.0, scale: Scale::Linear, step: Some(0.1) };
     let log_int = Distribution::Int { low: 1, high: 512, step: 1, scale: Scale::Log };
-    let ordinal = Distribution::Ordinal { choices: [1, 2, 4, 8].map(ParamValue::Int).to_vec(), weights: None };
+    let ordinal =
+        Distribution::Ordinal { choices: [1, 2, 4, 8].map(ParamValue::Int).to_vec(), weights: None };
     SearchSpace::new(vec![
         depth,
         choice("model", &["line", "tree", "net"]),

@@ -99,7 +99,7 @@ pub(super) fn log_int(name: &str, low: i64, high: i64) -> Parameter {
 
 pub(super) fn ordinal(name: &str, choices: &[i64]) -> Parameter {
     let choices = choices.iter().map(|choice| ParamValue::Int(*choice)).collect();
-    Parameter::new(name, Distribution::Ordinal { choices })
+    Parameter::new(name, Distribution::Ordinal { choices, weights: None })
 }
 
 pub(super) fn choice(name: &str, choices: &[&str]) -> Parameter {

@@ -124,8 +124,8 @@ fn check_fidelity(plan: &FidelityPlan, algorithm: Algorithm) -> Result<(), AskEr
     if plan.reduction_factor < 2 {
         return wrong(format!("`fidelity.eta` must be at least 2, found {}", plan.reduction_factor));
     }
-    if algorithm == Algorithm::Hyperband && plan.min == plan.max {
-        return wrong("hyperband needs `fidelity` with min below max".into());
+    if algorithm.pauses_trials() && plan.min == plan.max {
+        return wrong(format!("{algorithm} needs `fidelity` with min below max"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Turns a recorded start into files on the disk and a launch spec. Safe to repeat: every file is
 //! derived from the record and replaced whole.
 
-use crate::files::{self, LogFile, ProgramError, StudyDir, find_program};
+use crate::files::{self, FENCE, LogFile, ProgramError, StudyDir, find_program};
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
@@ -60,29 +60,20 @@ impl Launcher {
     ) -> Result<LaunchSpec, PrepareError> {
         let gpus = slot.map_or(&[][..], |slot| &slot.gpus);
         let realised = realise(recipe, &self.dir, study, trial, attempt, gpus)?;
-        let workdir = realised.workdir.clone().unwrap_or_else(|| self.workdir.clone());
-        let (program, arguments) = realised.argv.split_first().expect("a checked recipe has a command");
-        let mut argv = vec![find_program(program, &workdir)?.to_string_lossy().into_owned()];
-        argv.extend_from_slice(arguments);
-        let mut env = slot.map(Slot::env).unwrap_or_default();
-        env.extend(realised.env.clone());
-        let spec = LaunchSpec {
+        let place = Place {
             key: AttemptKey {
                 study: study.settings.tag.clone(),
                 trial: trial.id.0,
                 attempt: attempt.number.0,
             },
-            argv,
-            env,
-            workdir,
-            attempt_dir: self.dir.attempt(trial.id, attempt.number),
-            grace_ms: self.limits.grace_ms,
-            wall_limit_ms: self.limits.wall_ms,
-            silence_limit_ms: self.limits.silence_ms,
-            watch: self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path()).collect(),
+            folder: &self.dir.trial(trial.id),
+            results: &self.dir.results(trial.id),
+            attempt: &self.dir.attempt(trial.id, attempt.number),
+            workdir: &self.workdir,
+            limits: &self.limits,
         };
-        self.write_files(trial.id, &spec, &realised)?;
-        Ok(spec)
+        let watch = self.log_files(recipe, trial.id, attempt.number).into_iter().map(|f| f.path()).collect();
+        place.write(&realised, slot, watch)
     }
 
     /// Returns the logs of an attempt, the most trusted first.
@@ -92,15 +83,7 @@ impl Launcher {
         trial: TrialId,
         attempt: AttemptNumber,
     ) -> Vec<LogFile> {
-        let file = |source: &LogSource| {
-            let (folder, name) = match &source.origin {
-                LogOrigin::File(name) => (self.dir.results(trial), name.as_str()),
-                LogOrigin::Stdout => (self.dir.attempt(trial, attempt), STDOUT_LOG),
-                LogOrigin::Stderr => (self.dir.attempt(trial, attempt), STDERR_LOG),
-            };
-            LogFile { folder, name: name.into(), kind: kind(source.format) }
-        };
-        recipe.logs().iter().map(file).collect()
+        log_files(recipe, &self.dir.results(trial), &self.dir.attempt(trial, attempt))
     }
 
     /// Returns how many bytes of each log are older than the attempt that is about to start: files in
@@ -127,35 +110,82 @@ impl Launcher {
         let chosen = rule.choose(listing.iter().map(String::as_str), at.0)?;
         Some(results.join(chosen).to_string_lossy().into_owned())
     }
+}
 
-    fn write_files(
-        &self,
-        trial: TrialId,
-        spec: &LaunchSpec,
+/// Returns the logs of an attempt, the most trusted first.
+pub(crate) fn log_files(recipe: &TrialRecipe, results: &Path, attempt_dir: &Path) -> Vec<LogFile> {
+    let file = |source: &LogSource| {
+        let (folder, name) = match &source.origin {
+            LogOrigin::File(name) => (results, name.as_str()),
+            LogOrigin::Stdout => (attempt_dir, STDOUT_LOG),
+            LogOrigin::Stderr => (attempt_dir, STDERR_LOG),
+        };
+        LogFile { folder: folder.into(), name: name.into(), kind: kind(source.format) }
+    };
+    recipe.logs().iter().map(file).collect()
+}
+
+/// Where an attempt's files lie, and what bounds it.
+pub(crate) struct Place<'a> {
+    pub(crate) key: AttemptKey,
+    /// Folder of the spec; the attempt's own folder lies in it.
+    pub(crate) folder: &'a Path,
+    /// Folder that the program writes to.
+    pub(crate) results: &'a Path,
+    /// The attempt's own folder.
+    pub(crate) attempt: &'a Path,
+    /// Folder that programs start in unless their network says otherwise.
+    pub(crate) workdir: &'a Path,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Place<'_> {
+    /// Writes everything the attempt's runner needs.
+    pub(crate) fn write(
+        self,
         realised: &AttemptFiles,
-    ) -> Result<(), PrepareError> {
-        let folder = self.dir.trial(trial);
-        for path in [&spec.attempt_dir, &self.dir.results(trial)] {
-            fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.clone(), source })?;
+        slot: Option<&Slot>,
+        watch: Vec<PathBuf>,
+    ) -> Result<LaunchSpec, PrepareError> {
+        let workdir = realised.workdir.clone().unwrap_or_else(|| self.workdir.to_path_buf());
+        let (program, arguments) = realised.argv.split_first().expect("a checked recipe has a command");
+        let mut argv = vec![find_program(program, &workdir)?.to_string_lossy().into_owned()];
+        argv.extend_from_slice(arguments);
+        let mut env = slot.map(Slot::env).unwrap_or_default();
+        env.extend(realised.env.clone());
+        let spec = LaunchSpec {
+            key: self.key,
+            argv,
+            env,
+            workdir,
+            attempt_dir: self.attempt.to_path_buf(),
+            grace_ms: self.limits.grace_ms,
+            wall_limit_ms: self.limits.wall_ms,
+            silence_limit_ms: self.limits.silence_ms,
+            watch,
+        };
+        for path in [self.attempt, self.results] {
+            fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
         }
         let command = serde_json::json!({ "argv": spec.argv, "workdir": spec.workdir });
         let command = serde_json::to_string_pretty(&command).expect("plain values always serialise");
         let (params_name, params) = &realised.params_file;
         let fence = spec.key.attempt.to_string();
         let plain = [
-            (self.dir.fence(trial), &fence),
-            (folder.join("command.json"), &command),
-            (folder.join(params_name), params),
+            (self.folder.join(FENCE), &fence),
+            (self.folder.join("command.json"), &command),
+            (self.folder.join(params_name), params),
         ];
         for (path, text) in plain {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
         if let Some((name, text)) = &realised.spec {
-            let path = folder.join(name);
+            let path = self.folder.join(name);
             files::write_private(&path, text.as_bytes())
                 .map_err(|source| PrepareError::File { path, source })?;
         }
-        Ok(spec.write()?)
+        spec.write()?;
+        Ok(spec)
     }
 }
 
@@ -168,19 +198,32 @@ pub(crate) fn realise(
     attempt: &Attempt,
     gpus: &[u32],
 ) -> Result<AttemptFiles, RecipeError> {
-    recipe.realise(&AttemptContext {
+    let (folder, results) = (dir.trial(trial.id), dir.results(trial.id));
+    recipe.realise(&context(&folder, &results, study, trial, attempt, gpus))
+}
+
+/// Returns what a recipe has to know of an attempt.
+pub(crate) fn context<'a>(
+    folder: &'a Path,
+    results: &'a Path,
+    study: &'a Study,
+    trial: &'a Trial,
+    attempt: &'a Attempt,
+    gpus: &'a [u32],
+) -> AttemptContext<'a> {
+    AttemptContext {
         study: &study.settings.study,
         trial: trial.id.0,
         attempt: attempt.number.0,
         params: &trial.params,
-        trial_dir: &dir.trial(trial.id),
-        results_dir: &dir.results(trial.id),
+        trial_dir: folder,
+        results_dir: results,
         until: attempt.until.0,
         max_fidelity: study.settings.fidelity.max.0,
         resume_from: attempt.resume_from.as_deref().map(Path::new),
         seed: study.settings.seed,
         gpus,
-    })
+    }
 }
 
 fn kind(format: LogFormat) -> SourceKind {

@@ -209,6 +209,7 @@ mod tests {
             resume_from: None,
             slot: 0,
             log_offsets: vec![old.len() as u64],
+            worker: None,
             started_at: 0,
             ended_at: None,
             series: automl_core::Series::default(),

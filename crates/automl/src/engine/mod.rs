@@ -9,9 +9,9 @@
 
 mod event_log;
 pub(crate) mod history;
-mod launch;
-mod live;
-mod outcome;
+pub(crate) mod launch;
+pub(crate) mod live;
+pub(crate) mod outcome;
 
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
@@ -297,7 +297,15 @@ impl Engine {
         let known = &self.study().trials[&trial];
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
-        self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker: None })
+        self.record(Event::AttemptStarted {
+            trial,
+            attempt,
+            until,
+            resume_from,
+            slot,
+            log_offsets,
+            worker: None,
+        })
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -350,7 +358,8 @@ impl Engine {
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
-            settings: &study.settings,
+            metrics: study.settings.metrics().collect(),
+            further_objectives: study.settings.further_objectives.len(),
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,
@@ -454,7 +463,9 @@ impl Engine {
 pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
     let kind = match algorithm {
         Algorithm::Random => SamplerKind::Random,
-        Algorithm::Sobol | Algorithm::Hyperband => SamplerKind::Sobol,
+        Algorithm::Sobol | Algorithm::Hyperband | Algorithm::SuccessiveHalving | Algorithm::Asha => {
+            SamplerKind::Sobol
+        }
         Algorithm::Auto | Algorithm::Bayesian => SamplerKind::Bayesian,
     };
     kind.build()

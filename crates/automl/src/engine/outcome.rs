@@ -5,7 +5,7 @@
 //! of the objective. Anything else is recorded with its cause and the last lines of the log.
 
 use automl_config::ErrorPattern;
-use automl_core::{Attempt, FailureKind, Further, Outcome, StudySettings};
+use automl_core::{Attempt, FailureKind, Further, Outcome};
 use automl_exec::Cause;
 use automl_scrape::Notes;
 
@@ -22,8 +22,11 @@ pub(crate) struct Facts<'a> {
     pub(crate) cause: &'a Cause,
     /// The attempt with all of its readings.
     pub(crate) attempt: &'a Attempt,
-    /// What is optimised, and what a result must keep to.
-    pub(crate) settings: &'a StudySettings,
+    /// Metrics that a result needs: the objective, further ones, constraints. A plain job may do
+    /// without any.
+    pub(crate) metrics: Vec<&'a str>,
+    /// How many of the metrics are objectives beside the first.
+    pub(crate) further_objectives: usize,
     /// What the program's logs said beside metrics, in order of precedence.
     pub(crate) notes: &'a [&'a Notes],
     /// Checkpoint to carry on from.
@@ -57,16 +60,24 @@ impl Facts<'_> {
         }
     }
 
+    /// Decides the outcome of a job whose results are files, whatever it measured; `None` where it ended
+    /// well.
+    pub(crate) fn of_job(self) -> Option<Outcome> {
+        match self.cause {
+            Cause::Exit(0) => self.reported_failure(),
+            _ => Some(self.outcome()),
+        }
+    }
+
     fn ended_well(self) -> Outcome {
-        let said = |notes: &&&Notes| {
-            notes.last_status.as_deref() == Some("FAILURE") || notes.execution_status == Some(false)
-        };
-        if let Some(notes) = self.notes.iter().find(said) {
-            let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
-            return self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}"));
+        if let Some(failure) = self.reported_failure() {
+            return failure;
+        }
+        if self.metrics.is_empty() {
+            return self.without_metric("");
         }
         let mut values = Vec::new();
-        for metric in self.settings.metrics() {
+        for metric in self.metrics.clone() {
             match self.attempt.series.last(metric) {
                 None => return self.without_metric(metric),
                 Some(value) if !value.is_finite() => {
@@ -75,7 +86,7 @@ impl Facts<'_> {
                 Some(value) => values.push(value),
             }
         }
-        let constraints = values.split_off(1 + self.settings.further_objectives.len());
+        let constraints = values.split_off(1 + self.further_objectives);
         let objectives = values.split_off(1);
         Outcome::Reached {
             fidelity: self.attempt.until,
@@ -85,8 +96,23 @@ impl Facts<'_> {
         }
     }
 
+    fn metric(&self) -> Option<&str> {
+        self.metrics.first().copied()
+    }
+
+    /// Exit code 0 is not enough where the program says that it failed.
+    fn reported_failure(&self) -> Option<Outcome> {
+        let said = |notes: &&&Notes| {
+            notes.last_status.as_deref() == Some("FAILURE") || notes.execution_status == Some(false)
+        };
+        let notes = self.notes.iter().find(said)?;
+        let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
+        Some(self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}")))
+    }
+
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged = self.attempt.series.last(&self.settings.objective.metric).is_some_and(|v| !v.is_finite());
+        let diverged =
+            self.metric().and_then(|metric| self.attempt.series.last(metric)).is_some_and(|v| !v.is_finite());
         let kind = match code {
             OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
             _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
@@ -171,7 +197,9 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{Algorithm, AttemptNumber, Constraint, Direction, Fidelity, Objective, Series};
+    use automl_core::{
+        Algorithm, AttemptNumber, Constraint, Direction, Fidelity, Objective, Series, StudySettings,
+    };
 
     fn attempt(values: &[f64]) -> Attempt {
         let mut series = Series::default();
@@ -206,7 +234,8 @@ mod tests {
         let facts = Facts {
             cause: &cause,
             attempt: &attempt,
-            settings,
+            metrics: settings.metrics().collect(),
+            further_objectives: settings.further_objectives.len(),
             notes: &[notes],
             checkpoint: None,
             asked: Some("ended on request"),

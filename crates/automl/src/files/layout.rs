@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Names of the two halves of a study's log, as `automl-store` writes them.
 pub(crate) const JOURNAL: &str = "events.jsonl";
+/// Name of the fence in a trial's folder, as `automl-exec` reads it.
+pub(crate) const FENCE: &str = "fence";
 /// See [`JOURNAL`].
 pub(crate) const STORE: &str = "store";
 
@@ -64,7 +66,7 @@ impl StudyDir {
     /// The attempt number that may run; a runner with a lower one ends itself.
     #[must_use]
     pub fn fence(&self, trial: TrialId) -> PathBuf {
-        self.trial(trial).join("fence")
+        self.trial(trial).join(FENCE)
     }
 
     /// The link to the incumbent's folder.

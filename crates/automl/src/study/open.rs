@@ -112,7 +112,8 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         return Err(StudyError::TooFewTrials { asked, started });
     }
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
-        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
+        let event =
+            Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
@@ -178,7 +179,8 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics = Metrics::compile(&metric_rules(&recipe, settings))?;
+        let metrics =
+            Metrics::compile(&metric_rules(&recipe, settings.metrics().map(String::from).collect()))?;
         let (slots, note) = slots(&settings.resources)?;
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
@@ -208,7 +210,8 @@ impl Ready {
     }
 }
 
-fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+/// Returns the slots that resources give, and a remark where GPUs were looked for in vain.
+pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
@@ -224,11 +227,12 @@ fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyErro
     Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
 }
 
-fn metric_rules(recipe: &TrialRecipe, settings: &StudySettings) -> MetricRules {
+/// Returns what is read from the logs of a recipe's program; `monitoring` is what counts.
+pub(crate) fn metric_rules(recipe: &TrialRecipe, monitoring: Vec<String>) -> MetricRules {
     let rules = recipe.metric_rules();
     let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     MetricRules {
-        monitoring: settings.metrics().map(String::from).collect(),
+        monitoring,
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),

@@ -3,7 +3,9 @@
 use super::StudyError;
 use crate::clock::now_ms;
 use automl_config::StudyRecipe;
-use automl_core::{Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng};
+use automl_core::{
+    Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng,
+};
 use automl_scheduler::default_trials;
 use std::path::PathBuf;
 
@@ -99,12 +101,13 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
     if options.reduction_factor < 2 {
         return wrong(format!("--eta {} must be at least 2", options.reduction_factor));
     }
-    if options.algorithm == Algorithm::Hyperband && !recipe.resumable {
-        return wrong(
-            "hyperband pauses and resumes trials, and this program's checkpoints are not known; \
-             use `--algorithm bayesian`, or declare `fidelity` and `resume` in the network config"
-                .into(),
-        );
+    if options.algorithm.pauses_trials() && !recipe.resumable {
+        return wrong(format!(
+            "{} pauses and resumes trials, and this program's checkpoints are not known; use `--algorithm bayesian`, \
+             put {{fidelity}} and {{resume}} among a program's arguments, or declare `fidelity` and `resume` in a network \
+             config",
+            options.algorithm
+        ));
     }
     Ok(FidelityPlan {
         unit: recipe.fidelity_unit.clone(),

@@ -1,0 +1,186 @@
+//! The files that a request refers to, read, and which of them speaks for what: an action may be carried
+//! out by another network than the one that was asked for.
+
+use crate::catalog::{Catalog, ModelInfo};
+use crate::files;
+use crate::network::{DataSource, DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
+use crate::problem::{Code, Problem, Problems, Report};
+use crate::request::NetworkRequest;
+use crate::schema::Schema;
+use serde_json::Value;
+
+/// Everything read.
+pub(super) struct Inputs {
+    pub(super) config: NetworkConfig,
+    pub(super) carried_out: CarriedOut,
+    pub(super) schema: Schema,
+    pub(super) model: ModelInfo,
+    /// Default spec.
+    pub(super) template: Value,
+    /// Where the default spec is from.
+    pub(super) template_origin: &'static str,
+    pub(super) warnings: Vec<Problem>,
+    pub(super) notes: Vec<String>,
+    action: String,
+}
+
+/// Who carries an action out.
+pub(super) struct CarriedOut {
+    pub(super) network: String,
+    pub(super) action: String,
+    /// Its config where it is another network that has one.
+    config: Option<NetworkConfig>,
+}
+
+impl Inputs {
+    pub(super) fn load(catalog: &Catalog, request: &NetworkRequest) -> Result<Self, Problems> {
+        let (config, mut warnings) = load_config(catalog, request)?;
+        let carried_out = follow(catalog, request, &config)?;
+        let CarriedOut { network, action, .. } = &carried_out;
+        let mut notes = Vec::new();
+        if (network, action) != (&request.network, &request.action) {
+            notes.push(format!("{}: carried out by network {network}, action {action}", request.action));
+        }
+        let (schema, more) = match &request.schema {
+            None => {
+                catalog.schema(network, action).map_err(|problems| named(problems, request, &carried_out))?
+            }
+            Some(path) => {
+                let node = files::require_tree(path)?;
+                let mut report = Report::new(path.display().to_string());
+                let schema = Schema::read(&node, &mut report);
+                let warnings = report.finish()?;
+                (schema.expect("a file without errors gives a schema"), warnings)
+            }
+        };
+        warnings.extend(more);
+        // A schema of the user's own brings its own defaults.
+        let template = match &request.schema {
+            None => catalog.spec_template(network, action)?,
+            Some(_) => None,
+        };
+        let template_origin = if template.is_some() { "template" } else { "schema default" };
+        let template = template.unwrap_or_else(|| schema.default.clone());
+        let model = catalog.model_info(network);
+        let action = request.action.clone();
+        Ok(Inputs { config, carried_out, schema, model, template, template_origin, warnings, notes, action })
+    }
+
+    /// Returns what is said of the action by the network that was asked for, else by the one that carries
+    /// it out.
+    fn said<'a, T>(&'a self, find: impl Fn(&'a NetworkConfig, &str) -> Option<T>) -> Option<T> {
+        let other = || {
+            let CarriedOut { action, config, .. } = &self.carried_out;
+            find(config.as_ref().unwrap_or(&self.config), action)
+        };
+        find(&self.config, &self.action).or_else(other)
+    }
+
+    /// Returns how the action is launched, where a config says so.
+    pub(super) fn launch(&self) -> Option<&Launch> {
+        self.said(NetworkConfig::launch)
+    }
+
+    pub(super) fn data_sources(&self) -> &[DataSource] {
+        let sources = |config, action: &str| {
+            Some(NetworkConfig::data_sources(config, action)).filter(|sources| !sources.is_empty())
+        };
+        self.said(sources).unwrap_or_default()
+    }
+
+    /// Returns the section and the functions that fill the spec: those of `automl_spec_params` for the
+    /// training of a search, where there are any.
+    pub(super) fn functions(&self, searched: bool) -> (&'static str, &[(String, Expression)]) {
+        let filled = |config: &'_ NetworkConfig| !config.automl_spec_params.is_empty();
+        let configs = std::iter::once(&self.config).chain(&self.carried_out.config);
+        if let (Some(config), true) =
+            (configs.into_iter().find(|c| filled(c)), searched && self.action == "train")
+        {
+            return ("automl_spec_params", &config.automl_spec_params);
+        }
+        ("spec_params", self.said(NetworkConfig::spec_params).unwrap_or_default())
+    }
+
+    pub(super) fn dynamic(&self) -> &DynamicConfig {
+        let own = Some(&self.config.dynamic).filter(|rules| **rules != DynamicConfig::default());
+        own.or(self.carried_out.config.as_ref().map(|config| &config.dynamic)).unwrap_or(&self.config.dynamic)
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        let own = Some(&self.config.metrics).filter(|metrics| **metrics != Metrics::default());
+        own.or(self.carried_out.config.as_ref().map(|config| &config.metrics)).unwrap_or(&self.config.metrics)
+    }
+
+    /// Returns the name of the container image that the action runs in.
+    pub(super) fn image(&self) -> Option<&str> {
+        let own = self.config.api_params.image(&self.action);
+        let other = self.carried_out.config.as_ref();
+        other.and_then(|config| config.api_params.image(&self.carried_out.action)).or(own)
+    }
+}
+
+fn load_config(
+    catalog: &Catalog,
+    request: &NetworkRequest,
+) -> Result<(NetworkConfig, Vec<Problem>), Problems> {
+    let Some(path) = &request.network_config else { return catalog.network(&request.network) };
+    let node = files::require_tree(path)?;
+    let mut report = Report::new(path.display().to_string());
+    let config = NetworkConfig::read(&node, &mut report);
+    let warnings = report.finish()?;
+    Ok((config.expect("a file without errors gives a config"), warnings))
+}
+
+/// Follows `actions_mapping` from network to network until an action stays where it is.
+fn follow(
+    catalog: &Catalog,
+    request: &NetworkRequest,
+    config: &NetworkConfig,
+) -> Result<CarriedOut, Problems> {
+    let known = catalog.names();
+    let mut at = (request.network.clone(), request.action.clone());
+    let mut passed = vec![at.clone()];
+    let mut other: Option<NetworkConfig> = None;
+    loop {
+        let next = other.as_ref().unwrap_or(config).mapping.follow(&at.0, &at.1);
+        if next == at {
+            break;
+        }
+        let known_already = passed.contains(&next);
+        passed.push(next.clone());
+        if known_already {
+            return Err(Problems(vec![circle(&passed)]));
+        }
+        let moved = next.0 != at.0;
+        at = next;
+        if moved && !known.contains(&at.0) {
+            other = None;
+            break;
+        }
+        if moved {
+            other = Some(catalog.network(&at.0)?.0);
+        }
+    }
+    Ok(CarriedOut { network: at.0, action: at.1, config: other })
+}
+
+fn circle(passed: &[(String, String)]) -> Problem {
+    let steps: Vec<String> = passed.iter().map(|(network, action)| format!("{network} {action}")).collect();
+    let message = format!("actions lead round in a circle: {}", steps.join(" -> "));
+    Problem::plain("network configs", "actions_mapping", Code::BadValue, message)
+        .with_hint("let one of them name a network that carries the action out itself")
+}
+
+/// Says who asked for a schema that is missing.
+fn named(problems: Problems, request: &NetworkRequest, carried_out: &CarriedOut) -> Problems {
+    let CarriedOut { network, action, .. } = carried_out;
+    if (network, action) == (&request.network, &request.action) {
+        return problems;
+    }
+    let message = format!(
+        "action `{}` of `{}` is carried out by network `{network}`, action `{action}`, which has no parameter schema here",
+        request.action, request.network
+    );
+    let hint = "give one: --schema FILE, or a catalogue folder in AUTOML_CATALOG";
+    Problems(vec![Problem::plain("--action", "actions_mapping", Code::UnknownName, message).with_hint(hint)])
+}

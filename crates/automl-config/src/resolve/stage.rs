@@ -1,0 +1,314 @@
+//! What a search and a plain job have in common: from the default spec to the base of a recipe.
+//!
+//! Order: template, the parent's values, settings, rules for the parent's action, datasets. What depends
+//! on an attempt (parameters, functions, rules by action and model type) is left to the recipe.
+
+use super::draft::Draft;
+use super::inputs::Inputs;
+use super::{container, datasets, dynamic, settings};
+use crate::network::{DataSource, Expression, Launch};
+use crate::parent::ParentJob;
+use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
+use crate::recipe::{JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, TrialRecipe};
+use crate::request::NetworkRequest;
+use crate::spec::{SpecPath, is_secret};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A request being resolved.
+pub(super) struct Stage<'a> {
+    inputs: &'a Inputs,
+    request: &'a NetworkRequest,
+    pub(super) launch: Launch,
+    pub(super) draft: Draft,
+    pub(super) applied: settings::Applied,
+    rules: SpecRules,
+    pub(super) notes: Vec<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What the kinds of job differ in.
+pub(super) struct Kind<'n> {
+    /// Names of the parameters that are searched; none in a plain job.
+    pub(super) searched: &'n [String],
+    /// Whether functions are those of a search.
+    pub(super) automl: bool,
+    /// Metric that is read first; empty where none counts.
+    pub(super) metric: String,
+}
+
+impl<'a> Stage<'a> {
+    /// Builds the base of the spec.
+    pub(super) fn begin(inputs: &'a Inputs, request: &'a NetworkRequest) -> Self {
+        let mut problems = inputs.warnings.clone();
+        let mut notes = inputs.notes.clone();
+        let launch = launch(inputs, request, &mut notes);
+        let mut draft = Draft::new(inputs.template.clone(), inputs.template_origin);
+        if let Some(parent) = &request.parent {
+            inherit(parent, &launch, inputs, request, &mut draft, &mut notes);
+        }
+        let applied = apply_settings(inputs, request, &mut draft, &mut problems);
+        let metadata = dynamic::metadata(&request.datasets, &inputs.config);
+        let parent = request.parent.as_ref();
+        let configured =
+            dynamic::apply_parent(inputs.dynamic(), parent, &request.action, &metadata, &mut draft);
+        let free = |source: &&DataSource| !configured.contains(&source.key);
+        let sources: Vec<DataSource> = inputs.data_sources().iter().filter(free).cloned().collect();
+        draft.change("data_sources", |spec| {
+            datasets::fill(&sources, &request.datasets, spec, &mut notes, &mut problems);
+        });
+        let rules = dynamic::rules_for(inputs.dynamic(), &request.action);
+        let mut stage = Stage { inputs, request, launch, draft, applied, rules, notes, problems };
+        stage.note_overruled();
+        stage
+    }
+
+    /// Returns the key with the length of a full training.
+    pub(super) fn fidelity_key(&self) -> Option<&str> {
+        self.launch.fidelity.as_ref().map(|fidelity| fidelity.key.as_str())
+    }
+
+    /// Rules win over settings; whoever made the setting should know.
+    fn note_overruled(&mut self) {
+        let removed = self.rules.removed(&self.draft.spec);
+        let set: Vec<&str> = self.rules.set.iter().map(|(key, _)| key.as_str()).collect();
+        for key in &self.applied.keys {
+            if removed.contains(&key.as_str()) {
+                self.notes.push(format!("{key}: dynamic_config removes it, so its setting has no effect"));
+            } else if set.contains(&key.as_str()) {
+                self.notes.push(format!("{key}: dynamic_config sets it, so its setting has no effect"));
+            }
+        }
+    }
+
+    /// Reports mandatory keys that are still open once the rules have been applied.
+    pub(super) fn check_mandatory(&mut self, searched: &[String]) {
+        let mut spec = self.draft.spec.clone();
+        self.rules.apply(&mut spec, &mut Origins::default());
+        let mut open = Vec::new();
+        collect_open(&spec, String::new(), &mut open);
+        for key in open.into_iter().filter(|key| !searched.contains(key)) {
+            let message = format!("`{key}` has no value");
+            let hint = format!("--set {key}=VALUE");
+            self.problems.push(Problem::plain("spec", &key, Code::MissingKey, message).with_hint(hint));
+        }
+        for key in self.rules.removed(&self.draft.spec) {
+            if searched.iter().any(|name| name == key) {
+                self.notes.push(format!("{key}: dynamic_config removes it, so searching it has no effect"));
+            }
+        }
+    }
+
+    /// Returns the length of a full training.
+    pub(super) fn full_fidelity(&mut self) -> u64 {
+        let Some(key) = self.fidelity_key().map(String::from) else { return 1 };
+        let value = self.draft.get(&key).cloned().unwrap_or_default();
+        match value.as_u64().filter(|n| *n >= 1) {
+            Some(length) => length,
+            None => {
+                let message =
+                    format!("the length of a training must be a whole number of at least 1, found {value}");
+                let mut report = Report::new("spec");
+                report
+                    .error(Position::default(), &key, Code::BadValue, message)
+                    .hint(format!("--set {key}=10"));
+                self.problems.extend(report.into_problems());
+                1
+            }
+        }
+    }
+
+    /// Returns the recipe and the notes.
+    ///
+    /// # Errors
+    /// All problems found so far.
+    pub(super) fn finish(mut self, kind: Kind<'_>) -> Result<(TrialRecipe, Vec<String>), Problems> {
+        let (section, functions) = self.functions(kind.automl);
+        let format = self.inputs.config.api_params.spec_format;
+        if format.is_none() {
+            let message = format!("specs of network `{}` cannot be written", self.request.network);
+            self.problems.push(Problem::plain(
+                "--network",
+                "api_params.spec_backend",
+                Code::Unsupported,
+                message,
+            ));
+        }
+        let container = self.container();
+        let (warnings, errors): (Vec<_>, Vec<_>) =
+            self.problems.into_iter().partition(|p| p.severity == Severity::Warning);
+        let (Some(format), true) = (format, errors.is_empty()) else {
+            return Err(Problems(errors.into_iter().chain(warnings).collect()));
+        };
+        self.notes.extend(warnings.iter().map(Problem::note));
+        let (launch, applied, request) = (self.launch, self.applied, self.request);
+        let fixed = |key: &str| applied.covers(key) || kind.searched.iter().any(|name| name == key);
+        let spec = SpecRecipe {
+            base: self.draft.spec,
+            format,
+            functions,
+            fidelity_key: launch.fidelity.as_ref().map(|f| f.key.clone()),
+            stop_after_env: launch.fidelity.as_ref().and_then(|f| f.stop_after_env.clone()),
+            // A plain job keeps the seed of its spec.
+            seed_key: launch.seed_key.clone().filter(|key| kind.automl && !fixed(key)),
+            gpu_count_key: self.inputs.model.gpu_spec_key.clone(),
+            gpu_ids_key: launch.gpu_ids_key.clone(),
+            pretrained: request.pretrained.clone(),
+            parent: request.parent.as_ref().map(|parent| ParentResults {
+                action: parent.action.clone(),
+                results_dir: parent.results_dir.clone(),
+                checkpoint: parent.checkpoint.clone(),
+            }),
+            rules: self.rules,
+            section,
+            origins: self.draft.origins,
+            secret_keys: applied.secret_keys,
+            secrets: applied.secrets,
+        };
+        let metrics = self.inputs.metrics();
+        let recipe = TrialRecipe {
+            argv: launch.command,
+            environment: launch.environment,
+            workdir: launch.workdir,
+            spec: Some(spec),
+            logs: launch.logs,
+            checkpoints: launch.checkpoints,
+            error_patterns: launch.error_patterns,
+            metrics: MetricRules {
+                monitoring: kind.metric,
+                available: metrics.available.clone(),
+                patterns: metrics.patterns.clone(),
+                line_patterns: launch.line_patterns,
+            },
+            job: Some(JobName { network: request.network.clone(), action: request.action.clone() }),
+            container,
+        };
+        Ok((recipe, self.notes))
+    }
+
+    /// Returns the section and the functions that fill the spec. A setting of the user's own stands in
+    /// for what a parent would give.
+    fn functions(&mut self, automl: bool) -> (&'static str, Vec<(String, Expression)>) {
+        let (section, functions) = self.inputs.functions(automl);
+        let needs_parent = |expression: &Expression| match expression {
+            Expression::Call(function) => function.needs_parent(),
+            _ => false,
+        };
+        for (key, _) in functions {
+            if let Err(why) = key.parse::<SpecPath>() {
+                self.problems.push(Problem::plain(section, key, Code::BadValue, why));
+            }
+        }
+        let from_parent = functions.iter().filter(|(_, expression)| needs_parent(expression));
+        let keys: Vec<&String> = from_parent.map(|(key, _)| key).collect();
+        let has_checkpoint = self.request.parent.as_ref().is_some_and(|parent| parent.checkpoint.is_some());
+        let given = keys.iter().any(|key| self.applied.covers(key));
+        if let (Some(key), false, false) = (keys.first(), has_checkpoint, given) {
+            self.problems.push(self.no_checkpoint(key, section));
+        }
+        let kept = |(key, expression): &&(String, Expression)| {
+            !(needs_parent(expression) && self.applied.covers(key))
+        };
+        (section, functions.iter().filter(kept).cloned().collect())
+    }
+
+    fn no_checkpoint(&self, key: &str, section: &str) -> Problem {
+        let message = match &self.request.parent {
+            Some(parent) => format!("`{key}` needs a checkpoint, and {} has left none", parent.id),
+            None => format!("`{key}` needs a checkpoint of another job"),
+        };
+        let hint = format!("--parent STUDY[/TRIAL] or --parent FOLDER names a job, --set {key}=PATH a file");
+        Problem::plain("--parent", section, Code::MissingKey, message).with_hint(hint)
+    }
+
+    fn container(&mut self) -> Option<crate::recipe::Container> {
+        let wish = self.request.container.as_ref()?;
+        let parent = self.request.parent.iter();
+        let further = parent
+            .flat_map(|parent| std::iter::once(&parent.results_dir).chain(&parent.checkpoint).cloned())
+            .chain(self.request.pretrained.iter().map(PathBuf::from));
+        match container::resolve(wish, self.inputs.image(), &self.draft.spec, further) {
+            Ok(container) => Some(container),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+}
+
+/// Returns how the action is launched. An image knows its own command, whatever starts the program here;
+/// without any word on it, the format's authors' own command is assumed.
+fn launch(inputs: &Inputs, request: &NetworkRequest, notes: &mut Vec<String>) -> Launch {
+    let usual = || {
+        let carried_out = &inputs.carried_out;
+        let knows = |key: &str| inputs.schema.leaf(key).is_some();
+        Launch::usual(&carried_out.network, &carried_out.action, knows)
+    };
+    match (inputs.launch(), &request.container) {
+        (Some(launch), None) => launch.clone(),
+        (Some(launch), Some(_)) => Launch { command: usual().command, workdir: None, ..launch.clone() },
+        (None, container) => {
+            let launch = usual();
+            if container.is_none() {
+                notes.push(format!(
+                    "no `launch` says how {} is run; taking `{} {} -e SPEC`",
+                    request.action, inputs.carried_out.network, inputs.carried_out.action
+                ));
+            }
+            launch
+        }
+    }
+}
+
+fn apply_settings(
+    inputs: &Inputs,
+    request: &NetworkRequest,
+    draft: &mut Draft,
+    problems: &mut Vec<Problem>,
+) -> settings::Applied {
+    let (project, own) = request.set.split_at(request.set_by_project.min(request.set.len()));
+    let mut apply = |settings: &[String], origin: &str| {
+        let applied = settings::apply(settings, &inputs.schema, &mut draft.spec, problems);
+        draft.claim(&applied.keys, origin);
+        applied
+    };
+    apply(project, "automl.toml").and(apply(own, "--set"))
+}
+
+/// Takes over from the parent's spec what the launch says the two must share.
+fn inherit(
+    parent: &ParentJob,
+    launch: &Launch,
+    inputs: &Inputs,
+    request: &NetworkRequest,
+    draft: &mut Draft,
+    notes: &mut Vec<String>,
+) {
+    let networks = [&request.network, &inputs.carried_out.network];
+    if let Some(other) = parent.network.as_ref().filter(|name| !networks.contains(name)) {
+        notes.push(format!("{} is a job of network {other}; nothing of its spec is taken over", parent.id));
+        return;
+    }
+    let within = |group: &String, key: &str| {
+        key.strip_prefix(group.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let shared = |key: &&str| launch.inherit.iter().any(|group| within(group, key)) && !is_secret(key);
+    for key in inputs.schema.names().filter(shared) {
+        let value = key.parse::<SpecPath>().ok().and_then(|path| path.get(&parent.spec).cloned());
+        if let Some(value) = value.filter(|value| draft.get(key) != Some(value)) {
+            draft.set(key, value, &format!("parent {}", parent.id));
+        }
+    }
+}
+
+/// `???` marks a key that has to be set.
+fn collect_open(value: &Value, path: String, open: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text == "???" => open.push(path),
+        Value::Object(map) => {
+            map.iter().for_each(|(key, value)| collect_open(value, crate::fields::join(&path, key), open));
+        }
+        _ => {}
+    }
+}
