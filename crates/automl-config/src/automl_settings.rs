@@ -57,7 +57,7 @@ const IMPLIED: [(&str, &str); 4] = [
 ];
 
 /// Settings without a counterpart.
-const WITHOUT_COUNTERPART: [&'static str; 45] = [
+const WITHOUT_COUNTERPART: [&str; 45] = [
     "automl_delete_intermediate_ckpt",
     "automl_checkpoint_retention_strategy",
     "automl_min_top_configs",
