@@ -2,6 +2,7 @@
 
 mod support;
 
+mod action;
 mod architecture;
 mod crash;
 mod failures;

@@ -51,7 +51,8 @@ pub struct Checkpoints<'a> {
     pub rule: &'a CheckpointRule,
     /// Paths relative to the results folder, with `/` between folders.
     pub listing: &'a [String],
-    /// Epoch, as the program counts, and value of each reading of the metric.
+    /// Epoch and value of each reading of the metric. Readers say how many epochs are complete where they
+    /// know, else what the program printed; readings that begin with 0 are taken for the latter.
     pub readings: &'a [(u64, f64)],
     /// The metric's direction, where there is a metric.
     pub objective: Option<&'a Objective>,
@@ -172,8 +173,10 @@ impl<'a> Checkpoints<'a> {
     /// Returns the checkpoint of the best finite reading; of equal ones the later.
     fn best(&self, known: &[Known<'a>]) -> Option<Known<'a>> {
         let objective = self.objective?;
+        let as_printed = self.readings.iter().any(|(epoch, _)| *epoch == 0);
         let loss = |checkpoint: &Known<'a>| {
-            let of_epoch = |(epoch, _): &&(u64, f64)| Some(*epoch) == checkpoint.epoch;
+            let number = if as_printed { checkpoint.epoch } else { self.rule.completed(checkpoint.path) };
+            let of_epoch = |(epoch, _): &&(u64, f64)| Some(*epoch) == number;
             let (_, value) = self.readings.iter().rev().find(of_epoch)?;
             objective.loss(*value).map(|loss| loss.get())
         };
@@ -239,6 +242,8 @@ mod tests {
         let path = |epoch: u64| Ok(format!("train/model_epoch_{epoch:03}_step_{:05}.pth", 5 * (epoch + 1)));
         assert_eq!(choose("best", &[(0, 0.2), (1, 0.9), (2, 0.4)], &listing()), path(1));
         assert_eq!(choose("best", &[(0, 0.9), (1, f64::NAN), (2, 0.9)], &listing()), path(2));
+        // Two epochs are complete when the program writes `epoch_001`.
+        assert_eq!(choose("best", &[(1, 0.2), (2, 0.9), (3, 0.4)], &listing()), path(1));
         assert_eq!(choose("latest", &[(0, 0.9)], &listing()), path(2));
         assert_eq!(choose("epoch:0", &[], &listing()), path(0));
         assert_eq!(choose("step:10", &[], &listing()), path(1));

@@ -52,8 +52,8 @@ pub(crate) struct ActionArgs {
     /// Parameter schema to use in place of the packaged one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) schema: Option<PathBuf>,
-    /// Run in the network's container: auto, docker or none
-    #[arg(long, value_name = "MODE", value_enum, default_value_t, hide_possible_values = true)]
+    /// Run in the container that the network names; auto: only where the command is missing
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) container: ContainerMode,
     /// GPUs to use: all, none, or indices such as 0,2 [default: all]
     #[arg(long, value_name = "LIST", env = "AUTOML_GPUS", hide_env_values = true)]

@@ -20,14 +20,15 @@ pub(crate) struct DatasetArgs {
     pub(crate) calibration_dataset: Option<PathBuf>,
 }
 
-/// Whether programs run in containers.
+/// Whether programs run in containers. The values are explained in the help of their flag: explained
+/// here, they would stretch the whole help text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ContainerMode {
-    /// The command where there is one, else docker
+    // The command where there is one, else docker.
     #[default]
     Auto,
-    /// The image that the network config names
+    // The image that the network config names.
     Docker,
-    /// The command
+    // The command.
     None,
 }

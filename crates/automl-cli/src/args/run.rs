@@ -78,7 +78,7 @@ pub(crate) struct NetworkArgs {
     /// Model to start from
     #[arg(long, value_name = "PATH", requires = "network", value_hint = ValueHint::AnyPath)]
     pub(crate) pretrained: Option<String>,
-    /// Run trials in the network's container: auto, docker or none
+    /// Run trials in the container that the network names; auto: only where the command is missing
     #[arg(
         long,
         value_name = "MODE",
@@ -88,7 +88,7 @@ pub(crate) struct NetworkArgs {
         hide_possible_values = true
     )]
     pub(crate) container: ContainerMode,
-    /// Search, or run one plain training [default: on]
+    /// off: one plain training in place of a search [default: on]
     #[arg(long, value_name = "on|off", requires = "network")]
     pub(crate) automl_policy: Option<Policy>,
 }
@@ -96,9 +96,9 @@ pub(crate) struct NetworkArgs {
 /// Whether there is a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Policy {
-    /// Search
+    // Search.
     On,
-    /// One plain training
+    // One plain training.
     Off,
 }
 

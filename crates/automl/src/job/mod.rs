@@ -5,8 +5,10 @@
 //! record, so that it can be the parent of another job. Run again in the same folder, a job carries on
 //! from its last checkpoint.
 
+mod error;
 mod record;
 
+pub use error::JobError;
 pub(crate) use record::JOB_FILE;
 pub use record::{JobRecord, JobState};
 
@@ -14,7 +16,7 @@ use crate::clock::now_ms;
 use crate::engine::launch::{Place, PrepareError, log_files};
 use crate::engine::live::LiveAttempt;
 use crate::engine::{Control, EngineError, outcome};
-use crate::files::{self, LogFile, News, ProgramError, Tail, find_program};
+use crate::files::{self, LogFile, News, Tail, find_program};
 use crate::study::{StudyError, metric_rules, new_tag, slots};
 use automl_config::{
     AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogSource, Origins, RecipeError, TrialRecipe,
@@ -31,7 +33,6 @@ use automl_scrape::Metrics;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How often the logs of the job are looked at.
@@ -52,50 +53,6 @@ pub struct JobOptions {
     pub num_gpus: u32,
     /// Folder that the program starts in; absolute.
     pub workdir: PathBuf,
-}
-
-/// Why a job cannot be started.
-#[derive(Debug, Error)]
-pub enum JobError {
-    /// The folder belongs to something else.
-    #[error("{} holds {what}; choose another folder with `--results`", path.display())]
-    Occupied {
-        /// The folder.
-        path: PathBuf,
-        /// What is in it.
-        what: String,
-    },
-    /// A job is running there.
-    #[error("{what} is running in {} already", path.display())]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-        /// The job.
-        what: String,
-    },
-    /// A file or folder cannot be written.
-    #[error("cannot write {}: {source}; choose another folder with `--results`", path.display())]
-    NotWritable {
-        /// The path.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The program cannot be started.
-    #[error("the program could not be started: {0}")]
-    Refused(String),
-    /// The program is missing.
-    #[error(transparent)]
-    Program(#[from] ProgramError),
-    /// Its spec or command cannot be built.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-    /// Anything that stops a study as well: patterns, devices.
-    #[error(transparent)]
-    Study(#[from] StudyError),
-    /// Its files cannot be written, or its logs not be read.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
 }
 
 /// What a running job tells.
@@ -148,9 +105,10 @@ impl Job {
             gpus_per_trial: f64::from(options.num_gpus.max(1)),
             parallel: Some(1),
         };
-        let (slots, note) = slots(&resources)?;
+        let (slots, reason) = slots(&resources)?;
         let resume_from = last_checkpoint(&recipe.trial, &options.results);
-        let notes = note
+        let on_cpu = reason.map(|reason| format!("running on the CPU: {reason}"));
+        let notes = on_cpu
             .into_iter()
             .chain(resume_from.iter().map(|path| format!("carrying on from {}", path.display())));
         let notes = notes.collect();

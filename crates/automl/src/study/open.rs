@@ -181,7 +181,8 @@ impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
         let metrics =
             Metrics::compile(&metric_rules(&recipe, settings.metrics().map(String::from).collect()))?;
-        let (slots, note) = slots(&settings.resources)?;
+        let (slots, reason) = slots(&settings.resources)?;
+        let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
         Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes: note.into_iter().collect() })
@@ -210,7 +211,7 @@ impl Ready {
     }
 }
 
-/// Returns the slots that resources give, and a remark where GPUs were looked for in vain.
+/// Returns the slots that resources give, and the reason where GPUs were looked for in vain.
 pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
@@ -224,7 +225,7 @@ pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>)
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let slots = SlotPlan::new(request, resources.gpus_per_trial, resources.parallel, &gpus, cpus)?;
     let on_cpu = slots.iter().all(|slot| slot.gpus.is_empty());
-    Ok((slots, note.filter(|_| on_cpu).map(|note| format!("trials run on the CPU: {note}"))))
+    Ok((slots, note.filter(|_| on_cpu)))
 }
 
 /// Returns what is read from the logs of a recipe's program; `monitoring` is what counts.
