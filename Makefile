@@ -39,7 +39,7 @@ lint: torch
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench: build
-	$(CARGO) bench --locked -p automl -p automl-cli
+	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
 
 # The trainer finds libtorch beside itself in ../lib/automl.
 install: build

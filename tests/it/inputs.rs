@@ -120,7 +120,10 @@ fn specs_are_checked_against_a_network() {
     let ran = env.automl("check spec.yaml --network mal --json");
     assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
     let first: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["line"], &first["path"], &first["code"]), (&2.into(), &"train.rl".into(), &"unknown-key".into()));
+    assert_eq!(
+        (&first["line"], &first["path"], &first["code"]),
+        (&2.into(), &"train.rl".into(), &"unknown-key".into())
+    );
     assert!(first["hint"].as_str().unwrap().contains("did you mean"), "{first}");
     assert_eq!(ran.stdout.lines().count(), 2, "{}", ran.stdout);
     for (arguments, words) in [
@@ -143,7 +146,11 @@ fn a_broken_settings_file_can_be_checked_and_folders_are_walked() {
     assert_eq!(ran.code, 2);
     assert!(ran.stdout.contains("automl.toml:2:1"), "{}", ran.stdout);
     let ran = env.automl("check .");
-    assert!(ran.stdout.contains("automl.toml:2:1") && ran.stderr.contains("1 file checked"), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("automl.toml:2:1") && ran.stderr.contains("1 file checked"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -152,7 +159,10 @@ fn formats_are_printed_for_editors() {
     for format in ["network", "schema", "space", "settings", "dataset"] {
         let ran = env.automl(&format!("check --print-schema {format}"));
         let schema: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((ran.code, &schema["$schema"]), (0, &"https://json-schema.org/draft/2020-12/schema".into()));
+        assert_eq!(
+            (ran.code, &schema["$schema"]),
+            (0, &"https://json-schema.org/draft/2020-12/schema".into())
+        );
     }
 }
 

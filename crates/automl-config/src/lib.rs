@@ -33,7 +33,7 @@ mod resolve;
 mod settings;
 
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
-pub use check::check_file;
+pub use check::{check_file, check_text};
 pub use check_paths::{Checked, SpecSchema, check_paths};
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
@@ -42,7 +42,7 @@ pub use recipe::{
     PARAMS_FILE, RecipeError, TrialRecipe,
 };
 pub use request::{CommandRequest, Datasets, NetworkRequest};
-pub use resolve::{StudyRecipe, resolve_command, resolve_network};
+pub use resolve::{StudyRecipe, resolve_command, resolve_network, space_of_schema};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};
 pub use spec::is_secret;

@@ -10,6 +10,7 @@ mod space;
 
 pub use command::resolve_command;
 pub use network::resolve_network;
+pub use space::space_of_schema;
 
 use crate::recipe::TrialRecipe;
 use automl_core::{Objective, SearchSpace};
