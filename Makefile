@@ -40,7 +40,7 @@ lint: torch
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench: build
-	$(CARGO) bench --locked -p automl -p automl-cli
+	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
 
 # Other projects' samplers in a virtual environment of their own (some gigabytes, torch among them).
 bench-peers:

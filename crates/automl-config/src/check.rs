@@ -56,10 +56,16 @@ pub(crate) fn check_file_against(path: &Path, schema: Option<&Schema>) -> Vec<Pr
             return vec![Problem::plain(path.display().to_string(), "", Code::Unreadable, why)];
         }
     };
-    check_text(path, &text, schema)
+    check_text_against(path, &text, schema)
 }
 
-fn check_text(path: &Path, text: &str, schema: Option<&Schema>) -> Vec<Problem> {
+/// Checks a text as the content of a file of that name, which need not exist.
+#[must_use]
+pub fn check_text(path: &Path, text: &str) -> Vec<Problem> {
+    check_text_against(path, text, None)
+}
+
+fn check_text_against(path: &Path, text: &str, schema: Option<&Schema>) -> Vec<Problem> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut report = Report::new(path.display().to_string());
     let format = Format::of_name(&name);
@@ -301,7 +307,7 @@ mod tests {
         #[test]
         fn no_text_is_a_panic(text in any_text()) {
             for name in ["x.json", "x.yaml", "automl.toml", "x.config.json", "x.schema.json", "dataset.yaml"] {
-                for problem in check_text(Path::new(name), &text, None) {
+                for problem in check_text(Path::new(name), &text) {
                     prop_assert!(!problem.message.is_empty());
                 }
             }

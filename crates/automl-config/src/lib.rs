@@ -36,7 +36,7 @@ mod settings;
 
 pub use automl_settings::AutomlSettings;
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
-pub use check::check_file;
+pub use check::{check_file, check_text};
 pub use check_paths::{Checked, SpecSchema, check_paths};
 pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usual_results};
 pub use pattern::Pattern;
@@ -46,7 +46,7 @@ pub use recipe::{
     LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
-pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
+pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network, space_of_schema};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};
 pub use spec::{annotated_yaml, is_secret, read_spec};

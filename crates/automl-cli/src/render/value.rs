@@ -37,13 +37,13 @@ pub(crate) fn params(params: &Params) -> String {
     pairs.join(" ")
 }
 
-/// Writes what values a parameter may take: `1e-7 .. 1e-5, log`, `relu | gelu`.
+/// Writes what values a parameter may take: `1e-7 .. 1e-5, log`, `relu | gelu`, `1 .. 9, whole, > low`.
 pub(crate) fn domain(parameter: &Parameter) -> String {
     let scale = |scale: Scale| match scale {
         Scale::Linear => "",
         Scale::Log => ", log",
     };
-    match &parameter.distribution {
+    let mut text = match &parameter.distribution {
         Distribution::Float { low, high, scale: s, step } => {
             let step = step.map_or_else(String::new, |step| format!(", step {}", number(step)));
             format!("{} .. {}{}{step}", number(*low), number(*high), scale(*s))
@@ -55,7 +55,11 @@ pub(crate) fn domain(parameter: &Parameter) -> String {
         Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
             choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
         }
+    };
+    for relation in &parameter.relations {
+        text.push_str(&format!(", {relation}"));
     }
+    text
 }
 
 /// Writes a count with its noun: `1 trial`, `2 trials`.
@@ -94,7 +98,10 @@ mod tests {
         let float = Distribution::Float { low: 1e-7, high: 1e-5, scale: Scale::Log, step: None };
         assert_eq!(domain(&Parameter::new("lr", float)), "1e-7 .. 1e-5, log");
         let int = Distribution::Int { low: 1, high: 9, step: 2, scale: Scale::Linear };
-        assert_eq!(domain(&Parameter::new("n", int)), "1 .. 9, whole, step 2");
+        let mut n = Parameter::new("n", int);
+        assert_eq!(domain(&n), "1 .. 9, whole, step 2");
+        n.relations = vec!["> low".parse().unwrap()];
+        assert_eq!(domain(&n), "1 .. 9, whole, step 2, > low");
         assert_eq!(domain(&Parameter::new("b", Distribution::bool())), "false | true");
     }
 }

@@ -15,6 +15,7 @@ mod stage;
 
 pub use command::resolve_command;
 pub use network::{resolve_job, resolve_network};
+pub use space::space_of_schema;
 
 use crate::recipe::TrialRecipe;
 use automl_core::{Objective, SearchSpace};

@@ -4,7 +4,7 @@ use super::relate;
 use crate::grammar::{Domain, Range, ShortForm};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
-use crate::problem::{Code, Position, Problem, Report, Severity};
+use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::read::Format;
 use crate::schema::{
     At, Kind, Leaf, ListContext, Schema, apply_bound, is_list, list_parameters, overridden, read_overrides,
@@ -28,6 +28,20 @@ pub(super) struct Wanted<'a> {
 const EPOCH_KEYS: [&str; 3] = ["train.num_epochs", "train.epochs", "train.epoch"];
 /// Spec keys that name the backbone.
 const BACKBONE_KEYS: [&str; 3] = ["model.arch", "model.backbone.type", "model.backbone"];
+
+/// Returns the space that a schema gives by itself, over the parameters it names or marks for search.
+///
+/// # Errors
+/// Everything that is wrong with the text or with the space.
+pub fn space_of_schema(text: &str) -> Result<SearchSpace, Problems> {
+    let mut report = Report::new("schema");
+    let schema = Format::Json.read(text, &mut report).and_then(|node| Schema::read(&node, &mut report));
+    report.finish()?;
+    let schema = schema.expect("a text without errors gives a schema");
+    let wanted = Wanted { params: None, bounds: &[], fidelity_key: None, spec: &schema.default };
+    let mut problems = Vec::new();
+    build(&wanted, &schema, &mut Vec::new(), &mut problems).ok_or(Problems(problems))
+}
 
 /// Builds the space; the parameters keep the order in which they were asked for.
 pub(super) fn build(

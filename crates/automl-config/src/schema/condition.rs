@@ -28,6 +28,8 @@ pub(crate) struct Restrictions {
 
 /// Slack when telling whether a float is a multiple, relative to the factor.
 const MULTIPLE_SLACK: f64 = 1e-9;
+/// Smallest base of powers; those of a smaller one are too many to list.
+const LEAST_BASE: f64 = 1.5;
 /// Part of a parameter's name that makes a bare `depends_on` an upper limit.
 const AT_MOST_ITS_PARENT: &str = "num_select";
 
@@ -48,6 +50,9 @@ impl Restrictions {
             Some((_, name)) => (parent, name.trim()),
             None => ("", parent),
         };
+        if parent.contains('`') {
+            return Err(format!("`depends_on` cannot name `{parent}`"));
+        }
         if !own.is_empty() {
             restrictions.relations.push(own.parse()?);
         }
@@ -87,7 +92,7 @@ impl Restrictions {
         let value = value.ok_or_else(|| format!("`{sign}` needs a number, found `{number}`"))?;
         match sign {
             "!=" => self.excluded.push(value),
-            "^" if value > 1.0 => self.power_of = Some(value),
+            "^" if value >= LEAST_BASE => self.power_of = Some(value),
             "/" if value > 0.0 && parent.is_empty() => self.multiple_of = Some(value),
             "/" if value > 0.0 => {
                 let share = Expression::Quotient(

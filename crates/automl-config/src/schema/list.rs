@@ -30,8 +30,8 @@ const MAX_STAGES: i64 = 64;
 const MAX_SUBSET_OPTIONS: usize = 6;
 /// Longest list of numbers that is searched item by item.
 const MAX_ITEMS: usize = 16;
-/// Odd numbers that are still listed one by one.
-const MAX_KERNELS: usize = 1024;
+/// Widest range whose odd numbers are listed one by one.
+const MAX_KERNELS: f64 = 2048.0;
 /// Grid that sizes of images keep.
 const SIZE_GRID: i64 = 8;
 
@@ -192,10 +192,13 @@ fn rising_ranges(leaf: &Leaf, plain: &[f64], context: &ListContext<'_>) -> Vec<D
 fn repeated_ranges(leaf: &Leaf, plain: &[f64], context: &ListContext<'_>) -> Vec<Distribution> {
     let all = around(leaf, plain[0], true, context);
     let (low, high) = all.bounds().expect("a range of whole numbers has bounds");
-    let odd: Vec<ParamValue> =
-        (low as i64..=high as i64).filter(|v| v.rem_euclid(2) == 1).map(ParamValue::Int).collect();
-    let first = match plain[0].rem_euclid(2.0) == 1.0 && !odd.is_empty() && odd.len() <= MAX_KERNELS {
-        true => Distribution::Ordinal { choices: odd, weights: None },
+    let few = high - low <= MAX_KERNELS;
+    let odd = |v: &i64| v.rem_euclid(2) == 1;
+    let first = match few && plain[0].rem_euclid(2.0) == 1.0 {
+        true => {
+            let choices = (low as i64..=high as i64).filter(odd).map(ParamValue::Int).collect();
+            Distribution::Ordinal { choices, weights: None }
+        }
         false => all.clone(),
     };
     std::iter::once(first).chain(plain[1..].iter().map(|_| all.clone())).collect()

@@ -205,7 +205,7 @@ impl Distribution {
                 Some(step) => Some(float_levels(*low, *high, *step)),
                 None => None,
             },
-            Distribution::Int { low, high, step, .. } => Some(high.abs_diff(*low) / step.unsigned_abs() + 1),
+            Distribution::Int { low, high, step, .. } => Some(int_levels(*low, *high, *step)),
             Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => {
                 Some(choices.len() as u64)
             }
@@ -251,7 +251,7 @@ impl Distribution {
                 Some(match scale {
                     Scale::Log => fraction(ln(v), ln(*low as f64 - 0.5), ln(*high as f64 + 0.5)),
                     Scale::Linear => {
-                        let levels = high.abs_diff(*low) / step.unsigned_abs() + 1;
+                        let levels = int_levels(*low, *high, *step);
                         cell_centre(((v - *low as f64) / *step as f64).round(), levels)
                     }
                 })
@@ -284,8 +284,9 @@ impl Distribution {
                     (value.round() as i64).clamp(*low, *high)
                 }
                 Scale::Linear => {
-                    let levels = high.abs_diff(*low) / step.unsigned_abs() + 1;
-                    low.wrapping_add_unsigned(cell(unit, levels) * step.unsigned_abs())
+                    let levels = int_levels(*low, *high, *step);
+                    low.saturating_add_unsigned(cell(unit, levels).saturating_mul(step.unsigned_abs()))
+                        .min(*high)
                 }
             }),
             Distribution::Categorical { choices, .. } => {
@@ -401,8 +402,13 @@ fn cell_centre(index: f64, levels: u64) -> f64 {
 /// Relative slack when counting steps, so that 0..1 by 0.1 has 11 values in spite of rounding.
 const STEP_SLACK: f64 = 1e-9;
 
+/// Saturates where there are more levels than 64 bits can count.
+fn int_levels(low: i64, high: i64, step: i64) -> u64 {
+    (high.abs_diff(low) / step.unsigned_abs()).saturating_add(1)
+}
+
 fn float_levels(low: f64, high: f64, step: f64) -> u64 {
-    ((high - low) / step + STEP_SLACK).floor() as u64 + 1
+    (((high - low) / step + STEP_SLACK).floor() as u64).saturating_add(1)
 }
 
 fn on_grid(value: f64, low: f64, step: f64) -> bool {
@@ -474,6 +480,10 @@ mod tests {
         let d = Distribution::Int { low: -(1 << 52), high: 1 << 52, step: 1, scale: Scale::Linear };
         assert_eq!(d.from_unit(0.0), ParamValue::Int(-(1 << 52)));
         assert_eq!(d.from_unit(1.0), ParamValue::Int(1 << 52));
+        let whole = Distribution::Int { low: i64::MIN, high: i64::MAX, step: 1, scale: Scale::Linear };
+        assert_eq!(whole.cardinality(), Some(u64::MAX));
+        assert!(whole.contains(&whole.from_unit(1.0)) && whole.contains(&whole.from_unit(0.0)));
+        assert_eq!(float(0.0, 1.0, Scale::Linear, Some(1e-300)).cardinality(), Some(u64::MAX));
     }
 
     #[test]

@@ -74,13 +74,12 @@ impl Distribution {
     }
 }
 
-/// Returns the first of `least, least + step, …` that is not below `from`.
+/// Returns the first of `least, least + step, …` that is not below `from`; `from` itself where the steps are
+/// finer than floats.
 fn first_on_grid(least: f64, step: f64, from: f64) -> f64 {
-    let mut index = ((from - least) / step).floor();
-    while decimal(least + index * step) < from {
-        index += 1.0;
-    }
-    decimal(least + index * step)
+    let index = ((from - least) / step).floor();
+    let places = [0.0, 1.0, 2.0].map(|more| decimal(least + (index + more) * step));
+    places.into_iter().find(|place| *place >= from).unwrap_or(from)
 }
 
 /// Brings a whole float next to the range `least..=most` if it lies beyond; `None` for NaN.
