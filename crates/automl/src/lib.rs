@@ -11,6 +11,7 @@ mod dry_run;
 mod engine;
 mod files;
 mod incumbent;
+pub mod present;
 mod replay;
 mod study;
 
