@@ -8,6 +8,7 @@
 //! This crate reads files and asks whether paths are there. It does not sample, start processes,
 //! write files, or know how long a trial runs.
 
+mod assignment;
 mod nearest;
 mod node;
 mod pattern;
@@ -29,6 +30,7 @@ mod request;
 mod resolve;
 mod settings;
 
+pub use assignment::{read_assignments, read_value};
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::check_file;
 pub use pattern::Pattern;
@@ -38,6 +40,6 @@ pub use recipe::{
     PARAMS_FILE, RecipeError, TrialRecipe,
 };
 pub use request::{CommandRequest, Datasets, NetworkRequest};
-pub use resolve::{StudyRecipe, resolve_command, resolve_network};
+pub use resolve::{StudyRecipe, further_objective, resolve_command, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use spec::is_secret;

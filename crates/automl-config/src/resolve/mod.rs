@@ -8,6 +8,7 @@ mod settings;
 mod space;
 
 pub use command::resolve_command;
+pub use metric::further_objective;
 pub use network::resolve_network;
 
 use crate::recipe::TrialRecipe;

@@ -20,6 +20,8 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
+    /// Whether the user gave the trial up.
+    pub(crate) cancelled: bool,
 }
 
 struct LiveLog {
@@ -49,7 +51,7 @@ impl LiveAttempt {
             known_lines: attempt.series.last_line(source),
         };
         let logs = (0..).zip(files).map(open).collect();
-        LiveAttempt { trial, number: attempt.number, logs, asked: None }
+        LiveAttempt { trial, number: attempt.number, logs, asked: None, cancelled: false }
     }
 
     /// Reads what is new and returns it as events.

@@ -116,7 +116,10 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         log.record(now_ms(), event)?;
         log.commit()?;
     }
-    Ok(ready.open(dir, log, lock, notes, runner))
+    let mut opened = ready.open(dir, log, lock, notes, runner);
+    let told = opened.engine.settle_wishes()?;
+    opened.notes.extend(told);
+    Ok(opened)
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.
@@ -208,7 +211,8 @@ impl Ready {
     }
 }
 
-fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+/// Works out the slots that trials run in, and what people should know about them.
+pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
