@@ -2,8 +2,8 @@
 
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, Event, FailureKind,
-    Fidelity, FidelityPlan, Further, Limits, Objective, Origin, Outcome, ParamValue, Parameter, Params, Record,
-    Resources, Scale, SearchSpace, Study, StudySettings, TrialId,
+    Fidelity, FidelityPlan, Further, Limits, Objective, Origin, Outcome, ParamValue, Parameter, Params,
+    Record, Resources, Scale, SearchSpace, Study, StudySettings, TrialId,
 };
 
 /// When the study of [`study`] was created.
@@ -78,7 +78,10 @@ fn ended(trial: u64, outcome: Outcome) -> Event {
 }
 
 fn reached(trial: u64, value: f64) -> Event {
-    ended(trial, Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None, further: Further::default() })
+    ended(
+        trial,
+        Outcome::Reached { fidelity: Fidelity(3), value, checkpoint: None, further: Further::default() },
+    )
 }
 
 /// The events of the study: trial 1 is the default (0.5), 2 the best (0.25), 3 failed, 4 runs. Events are

@@ -352,10 +352,16 @@ mod tests {
     fn outcomes_survive_json() {
         let further = Further { objectives: vec![1e-300], constraints: vec![-0.5] };
         let infeasible = Outcome::Infeasible { reason: "does not fit".into() };
-        let reached =
-            Outcome::Reached { fidelity: Fidelity(9), value: 0.1 + 0.2, checkpoint: Some("c".into()), further };
+        let reached = Outcome::Reached {
+            fidelity: Fidelity(9),
+            value: 0.1 + 0.2,
+            checkpoint: Some("c".into()),
+            further,
+        };
         let failed = Outcome::Failed { kind: FailureKind::OutOfMemory, reason: "out".into() };
-        for outcome in [reached, failed, infeasible, Outcome::Interrupted { reason: "stop".into(), by_request: true }] {
+        for outcome in
+            [reached, failed, infeasible, Outcome::Interrupted { reason: "stop".into(), by_request: true }]
+        {
             let record = Record {
                 at: 1,
                 event: Event::AttemptEnded {

@@ -132,7 +132,10 @@ fn working_time_skips_the_pauses_between_engines() {
 fn a_larger_budget_reopens_the_study() {
     let ended = fresh().with(Event::StudyEnded { reason: EndReason::Budget });
     assert_eq!(ended.study().unwrap().ended, Some(EndReason::Budget));
-    let study = ended.with(Event::BudgetChanged { trials: Some(40), timeout_ms: None, parallel: None }).study().unwrap();
+    let study = ended
+        .with(Event::BudgetChanged { trials: Some(40), timeout_ms: None, parallel: None })
+        .study()
+        .unwrap();
     assert_eq!((study.ended, study.settings.trials), (None, 40));
 }
 

@@ -60,9 +60,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, RpcError> {
         let path = self.path(name);
-        let read = |value: &Value| {
-            value.as_bool().ok_or_else(|| wrong(&path, "true or false", value))
-        };
+        let read = |value: &Value| value.as_bool().ok_or_else(|| wrong(&path, "true or false", value));
         self.optional(name).map(read).transpose()
     }
 

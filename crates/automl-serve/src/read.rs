@@ -70,9 +70,7 @@ pub(crate) fn reported(fields: &mut Fields<'_>, study: &Study) -> Result<BTreeMa
     let settings = &study.settings;
     let paths = (fields.path("value"), fields.path("values"));
     match (fields.optional("value"), fields.optional("values")) {
-        (Some(value), None) => {
-            Ok([(settings.objective.metric.clone(), number(value, &paths.0)?)].into())
-        }
+        (Some(value), None) => Ok([(settings.objective.metric.clone(), number(value, &paths.0)?)].into()),
         (None, Some(Value::Object(map))) => {
             let read = |(name, value): (&String, &Value)| {
                 Ok((name.clone(), number(value, &format!("{}.{name}", paths.1))?))
@@ -106,7 +104,10 @@ fn by_name(value: &Value, path: &str, names: &[&str]) -> Result<Vec<f64>, RpcErr
     };
     if let Some(name) = map.keys().find(|name| !names.contains(&name.as_str())) {
         let path = format!("{path}.{name}");
-        return Err(RpcError::field(&path, format!("unknown field `{path}`; known are {}", names.join(", "))));
+        return Err(RpcError::field(
+            &path,
+            format!("unknown field `{path}`; known are {}", names.join(", ")),
+        ));
     }
     let read = |name: &&str| {
         let path = format!("{path}.{name}");
@@ -176,7 +177,8 @@ fn distribution(fields: &mut Fields<'_>) -> Result<Distribution, RpcError> {
         "bool" => Ok(Distribution::bool()),
         other => {
             let path = fields.path("type");
-            let message = format!("`{path}` is {other:?}; it must be float, int, categorical, ordinal or bool");
+            let message =
+                format!("`{path}` is {other:?}; it must be float, int, categorical, ordinal or bool");
             Err(RpcError::field(&path, message))
         }
     }
@@ -224,7 +226,8 @@ fn condition(value: &Value, path: &str) -> Result<Condition, RpcError> {
     let parent = fields.required_text("parent")?.to_string();
     let at = fields.path("in");
     let items = list(fields.required("in")?, &at)?;
-    let values = items.into_iter().map(|(path, value)| param_value(value, &path)).collect::<Result<_, _>>()?;
+    let values =
+        items.into_iter().map(|(path, value)| param_value(value, &path)).collect::<Result<_, _>>()?;
     fields.finish()?;
     Ok(Condition { parent, values })
 }

@@ -2,8 +2,8 @@
 
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, Direction, Distribution, EVENT_FORMAT, Event, FailureKind,
-    Fidelity, FidelityPlan, FoldError, Further, Limits, Objective, Origin, Outcome, Parameter, Params, Record,
-    Resources, Scale, SearchSpace, Study, StudySettings, TrialId, TrialState,
+    Fidelity, FidelityPlan, FoldError, Further, Limits, Objective, Origin, Outcome, Parameter, Params,
+    Record, Resources, Scale, SearchSpace, Study, StudySettings, TrialId, TrialState,
 };
 
 /// Returns settings of a small study: one parameter `lr` in [0, 1], metric `acc` maximised, ten
@@ -110,7 +110,16 @@ impl Log {
     /// Adds the end of an attempt that reached its target.
     #[must_use]
     pub fn reach(self, trial: u64, attempt: u32, fidelity: u64, value: f64) -> Self {
-        self.end(trial, attempt, Outcome::Reached { fidelity: Fidelity(fidelity), value, checkpoint: None, further: Further::default() })
+        self.end(
+            trial,
+            attempt,
+            Outcome::Reached {
+                fidelity: Fidelity(fidelity),
+                value,
+                checkpoint: None,
+                further: Further::default(),
+            },
+        )
     }
 
     /// Adds the end of an attempt that failed.

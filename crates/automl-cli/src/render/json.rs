@@ -1,7 +1,7 @@
 //! The JSON that other programs build on. Field names are a contract: more may follow, these stay.
 
-use automl::present::utc;
 use crate::facts::{self, StudyState};
+use automl::present::utc;
 pub(crate) use automl::present::{best, params, trial};
 use automl_core::{Study, Trial, TrialState};
 use serde_json::{Map, Value, json};

@@ -48,7 +48,11 @@ async fn status(State(door): State<Door>, Path(study): Path<String>) -> Response
 }
 
 async fn look(State(door): State<Door>, Path((study, method)): Path<(String, String)>) -> Response {
-    if LOOKS.contains(&method.as_str()) { call(door, method, named(study)).await } else { unknown(&method, &LOOKS) }
+    if LOOKS.contains(&method.as_str()) {
+        call(door, method, named(study)).await
+    } else {
+        unknown(&method, &LOOKS)
+    }
 }
 
 async fn act(
@@ -113,7 +117,10 @@ async fn call(door: Door, method: String, params: Map<String, Value>) -> Respons
 
 fn unknown(method: &str, known: &[&str]) -> Response {
     let message = format!("nothing is called `{method}` here; there are {}", known.join(", "));
-    json(StatusCode::NOT_FOUND, object!({"error": {"code": crate::error::NO_METHOD, "message": message}}).to_string())
+    json(
+        StatusCode::NOT_FOUND,
+        object!({"error": {"code": crate::error::NO_METHOD, "message": message}}).to_string(),
+    )
 }
 
 fn bad(message: &str) -> Response {

@@ -335,7 +335,15 @@ impl Engine {
         let known = &self.study().trials[&trial];
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
-        self.record(Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker: None })
+        self.record(Event::AttemptStarted {
+            trial,
+            attempt,
+            until,
+            resume_from,
+            slot,
+            log_offsets,
+            worker: None,
+        })
     }
 
     /// Acts on a recorded start. Safe to repeat.

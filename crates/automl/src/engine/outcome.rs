@@ -86,7 +86,8 @@ impl Facts<'_> {
     }
 
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged = self.attempt.series.last(&self.settings.objective.metric).is_some_and(|v| !v.is_finite());
+        let diverged =
+            self.attempt.series.last(&self.settings.objective.metric).is_some_and(|v| !v.is_finite());
         let kind = match code {
             OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
             _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,

@@ -35,7 +35,9 @@ pub enum StudyError {
         path: PathBuf,
     },
     /// A study whose trials are run by whoever asks for them.
-    #[error("study `{name}` has no program of its own: its trials are asked for and told through `automl serve`")]
+    #[error(
+        "study `{name}` has no program of its own: its trials are asked for and told through `automl serve`"
+    )]
     NoProgram {
         /// The name.
         name: String,

@@ -8,7 +8,7 @@ mod view;
 pub use error::StudyError;
 pub use open::{OpenStudy, create, open};
 pub(crate) use open::{begin, created, has_begun, reopen, slots};
-pub(crate) use options::{check_name, new_tag};
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
+pub(crate) use options::{check_name, new_tag};
 pub(crate) use view::whole_journal;
 pub use view::{View, exists, list, view};

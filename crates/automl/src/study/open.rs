@@ -112,7 +112,8 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         return Err(StudyError::TooFewTrials { asked, started });
     }
     if changes.trials.is_some() || changes.timeout_ms.is_some() {
-        let event = Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
+        let event =
+            Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }

@@ -3,7 +3,9 @@
 use super::StudyError;
 use crate::clock::now_ms;
 use automl_config::StudyRecipe;
-use automl_core::{Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng};
+use automl_core::{
+    Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng,
+};
 use automl_scheduler::default_trials;
 use std::path::PathBuf;
 
