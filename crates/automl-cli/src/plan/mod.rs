@@ -147,8 +147,9 @@ fn goals(
         let (objective, notes) = further_objective(text, &recipe.trial.metric_rules().available)?;
         choices.note("metric", format!("{} ({})", objective.metric, objective.direction), "--metric");
         recipe.notes.extend(notes);
-        let mut known = options.further_objectives.iter().chain([&recipe.objective]);
-        if known.any(|known| known.metric == objective.metric) {
+        let mut known = options.further_objectives.iter().chain([&recipe.objective]).map(|o| &o.metric);
+        let twice = known.any(|known| *known == objective.metric);
+        if twice {
             let message = format!("--metric '{text}': `{}` is an objective already", objective.metric);
             return Err(Failure::new(Exit::Usage, message));
         }
