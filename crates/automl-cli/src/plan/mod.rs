@@ -15,7 +15,7 @@ use crate::project::{Project, shown};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
 use automl_config::{RunSettings, StudyRecipe, further_objective};
-use automl_core::{Algorithm, Limits, Resources, StudySettings};
+use automl_core::{Algorithm, Limits, Objective, Resources, StudySettings};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -147,9 +147,8 @@ fn goals(
         let (objective, notes) = further_objective(text, &recipe.trial.metric_rules().available)?;
         choices.note("metric", format!("{} ({})", objective.metric, objective.direction), "--metric");
         recipe.notes.extend(notes);
-        let mut known = options.further_objectives.iter().chain([&recipe.objective]).map(|o| &o.metric);
-        let twice = known.any(|known| *known == objective.metric);
-        if twice {
+        let same = |known: &Objective| known.metric == objective.metric;
+        if same(&recipe.objective) || options.further_objectives.iter().any(same) {
             let message = format!("--metric '{text}': `{}` is an objective already", objective.metric);
             return Err(Failure::new(Exit::Usage, message));
         }
