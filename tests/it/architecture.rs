@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// What each crate of the product may depend on; test-only dependencies are not counted.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "automl",
         &[
@@ -17,13 +17,14 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "automl-store",
         ],
     ),
-    ("automl-cli", &["automl", "automl-config", "automl-core", "automl-exec", "automl-store"]),
+    ("automl-cli", &["automl", "automl-config", "automl-core", "automl-exec", "automl-serve", "automl-store"]),
     ("automl-config", &["automl-core"]),
     ("automl-core", &[]),
     ("automl-exec", &[]),
     ("automl-sampler", &["automl-core", "automl-surrogate"]),
     ("automl-scheduler", &["automl-core"]),
     ("automl-scrape", &["automl-core"]),
+    ("automl-serve", &["automl", "automl-core"]),
     ("automl-store", &[]),
     ("automl-surrogate", &[]),
     ("automl-testkit", &["automl-core"]),
@@ -31,8 +32,9 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only one crate may name: the asynchronous shell, the database, libtorch.
-const KEPT_IN: [(&str, &[&str]); 4] = [
-    ("tokio", &["automl", "automl-cli", "automl-exec"]),
+const KEPT_IN: [(&str, &[&str]); 5] = [
+    ("axum", &["automl-serve"]),
+    ("tokio", &["automl", "automl-cli", "automl-exec", "automl-serve"]),
     ("sled", &["automl-store"]),
     ("tch", &["automl-torch"]),
     ("nalgebra", &["automl-surrogate"]),

@@ -67,11 +67,7 @@ impl From<StudyError> for Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let exit = match &error {
-            EngineError::Log(error) => log_exit(error),
-            EngineError::TrialLog(_) | EngineError::Launch(_) | EngineError::File { .. } => Exit::Environment,
-        };
-        Failure::from_error(exit, &error)
+        Failure::from_error(engine_exit(&error), &error)
     }
 }
 
@@ -175,6 +171,14 @@ fn study_exit(error: &StudyError) -> Exit {
         },
         StudyError::Store(error) => store_exit(error),
         StudyError::Log(error) => log_exit(error),
+        StudyError::Engine(error) => engine_exit(error),
+    }
+}
+
+fn engine_exit(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Log(error) => log_exit(error),
+        EngineError::TrialLog(_) | EngineError::Launch(_) | EngineError::File { .. } => Exit::Environment,
     }
 }
 

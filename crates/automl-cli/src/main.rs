@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod configurations;
 mod exit;
 mod facts;
 #[cfg(test)]

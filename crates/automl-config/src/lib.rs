@@ -8,6 +8,7 @@
 //! This crate reads files and asks whether paths are there. It does not sample, start processes,
 //! write files, or know how long a trial runs.
 
+mod assignment;
 mod nearest;
 mod node;
 mod pattern;
@@ -34,6 +35,7 @@ mod request;
 mod resolve;
 mod settings;
 
+pub use assignment::{read_assignments, read_value};
 pub use automl_settings::AutomlSettings;
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::{check_file, check_text};
@@ -46,7 +48,9 @@ pub use recipe::{
     LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
-pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network, space_of_schema};
+pub use resolve::{
+    JobRecipe, StudyRecipe, further_objective, resolve_command, resolve_job, resolve_network, space_of_schema,
+};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};
 pub use spec::{annotated_yaml, is_secret, read_spec};

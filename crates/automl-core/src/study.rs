@@ -187,6 +187,9 @@ impl Study {
         if parallel.is_some() {
             self.settings.resources.parallel = parallel;
         }
+        if let (Some(parallel), true) = (parallel, self.slots > 0) {
+            self.slots = parallel;
+        }
         self.ended = None;
         self.consecutive_failures = 0;
     }

@@ -3,7 +3,7 @@
 use crate::engine::{EngineError, realise};
 use crate::files::{self, StudyDir};
 use automl_config::TrialRecipe;
-use automl_core::{Attempt, Study, Trial};
+use automl_core::{Attempt, AttemptNumber, Series, Study, Trial};
 use std::path::Path;
 
 /// Points `best` at the incumbent's folder and writes `best_spec`. A study without a result has
@@ -12,7 +12,10 @@ pub(crate) fn publish(dir: &StudyDir, recipe: &TrialRecipe, study: &Study) -> Re
     let Some(trial) = study.incumbent() else { return Ok(()) };
     let target = format!("trials/{:05}", trial.id.0);
     let link = dir.best_link();
-    files::link(Path::new(&target), &link).map_err(|source| EngineError::File { path: link, source })?;
+    // A trial from elsewhere has no folder here.
+    if trial.foreign.is_none() {
+        files::link(Path::new(&target), &link).map_err(|source| EngineError::File { path: link, source })?;
+    }
     let Some((name, text)) = spec_of(dir, recipe, study, trial) else { return Ok(()) };
     let extension = Path::new(&name).extension().map_or_else(|| "txt".into(), |e| e.to_string_lossy());
     let path = dir.best_spec(&extension);
@@ -28,7 +31,17 @@ pub fn spec_of(
     study: &Study,
     trial: &Trial,
 ) -> Option<(String, String)> {
-    let attempt =
-        Attempt { resume_from: None, until: study.settings.fidelity.max, ..trial.attempts.first()?.clone() };
+    let attempt = Attempt {
+        number: AttemptNumber(1),
+        until: study.settings.fidelity.max,
+        resume_from: None,
+        slot: 0,
+        log_offsets: Vec::new(),
+        worker: None,
+        started_at: 0,
+        ended_at: None,
+        series: Series::default(),
+        end: None,
+    };
     realise(recipe, dir, study, trial, &attempt, &[]).ok()?.spec
 }

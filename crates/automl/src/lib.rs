@@ -13,8 +13,11 @@ mod files;
 mod incumbent;
 mod job;
 mod parent;
+pub mod present;
 mod replay;
 mod study;
+mod warm;
+mod wishes;
 
 pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
 pub use dry_run::{FirstTrial, first_trial};
@@ -28,3 +31,5 @@ pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     view,
 };
+pub use warm::{ForeignTrial, WarmStart};
+pub use wishes::{Wish, leave_wish};

@@ -4,11 +4,15 @@ mod action;
 mod check;
 mod data;
 mod run;
+mod service;
+mod steer;
 
 pub(crate) use action::ActionArgs;
 pub(crate) use check::{CheckArgs, SkillArgs};
 pub(crate) use data::ContainerMode;
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
+pub(crate) use service::ServeArgs;
+pub(crate) use steer::{EnqueueArgs, ExportArgs, ExportForm, SetArgs, TrialArg};
 
 use crate::render::time::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -75,6 +79,31 @@ pub(crate) enum Command {
     /// Show the incumbent of a study
     #[command(after_help = "Examples:\n  automl best --json\n  automl best mal-1 --spec > spec.yaml")]
     Best(BestArgs),
+    /// Tell which model proposed a trial and why, and what happened to it
+    #[command(after_help = "Examples:\n  automl explain 7\n  automl explain mal-1/7 --json")]
+    Explain(TrialArg),
+    /// Print the trials of a study as a table for other programs
+    #[command(after_help = "Examples:\n  automl export > trials.csv\n  automl export mal-1 --to json")]
+    Export(ExportArgs),
+    /// Try configurations of your own next
+    #[command(
+        after_help = "Examples:\n  automl enqueue mal-1 'train.lr=1e-6,train.wd=0'\n  automl enqueue mal-1 mine.jsonl"
+    )]
+    Enqueue(EnqueueArgs),
+    /// Change the limits of a study, also while it runs
+    #[command(after_help = "Example:\n  automl set mal-1 trials=60 parallel=4 timeout=12h")]
+    Set(SetArgs),
+    /// Ask the engine of a study to end its running trials and itself
+    #[command(after_help = "Example:\n  automl stop mal-1")]
+    Stop(StudyArg),
+    /// Ask the engine of a study to start nothing new and to end with the running trials
+    #[command(after_help = "Example:\n  automl pause mal-1")]
+    Pause(StudyArg),
+    /// Give a trial up
+    #[command(after_help = "Examples:\n  automl cancel 7\n  automl cancel mal-1/7")]
+    Cancel(TrialArg),
+    /// Serve studies to programs of any language: ask for trials, tell results
+    Serve(ServeArgs),
     /// Show what a trial's program printed
     #[command(
         after_help = "Examples:\n  automl logs 7\n  automl logs 7 -f --study mal-1\n  automl logs 7 --attempt 1"

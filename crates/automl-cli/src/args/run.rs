@@ -5,7 +5,7 @@ use super::check::SkillArgs;
 use super::data::{ContainerMode, DatasetArgs};
 use crate::render::time::parse_duration;
 use automl_config::{LogSource, parse_log};
-use automl_core::Algorithm;
+use automl_core::{Algorithm, Constraint};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use std::fmt;
@@ -129,9 +129,18 @@ pub(crate) struct ProgramArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The search")]
 pub(crate) struct SearchArgs {
-    /// Metric to optimise: NAME, NAME:min or NAME:max [default: the network's]
+    /// Metric to optimise: NAME, NAME:min or NAME:max; repeated, several at once [default: the network's]
     #[arg(long, value_name = "METRIC")]
-    pub(crate) metric: Option<String>,
+    pub(crate) metric: Vec<String>,
+    /// What a trial must keep to: METRIC<=NUMBER or METRIC>=NUMBER (repeatable)
+    #[arg(long, value_name = "CONSTRAINT", value_parser = Constraint::parse)]
+    pub(crate) constraint: Vec<Constraint>,
+    /// Configurations to try first: name=value,name=value, a JSON object, or a file (repeatable)
+    #[arg(long, value_name = "PARAMS|FILE")]
+    pub(crate) enqueue: Vec<String>,
+    /// Learn from the trials of another study, or of a table with their results (repeatable)
+    #[arg(long, value_name = "STUDY|FILE.csv", value_hint = ValueHint::AnyPath)]
+    pub(crate) from: Vec<String>,
     /// Search algorithm [default: auto]
     #[arg(long, value_name = "NAME", env = "AUTOML_ALGORITHM", hide_env_values = true, ignore_case = true, value_parser = algorithm_parser())]
     pub(crate) algorithm: Option<Algorithm>,

@@ -6,6 +6,7 @@ use crate::args::BestArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::Project;
+use crate::render::table::{Align, Table};
 use crate::render::{json, value};
 use automl::{StudyDir, spec_of};
 use automl_config::TrialRecipe;
@@ -33,11 +34,30 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
         for (name, v) in trial.params.iter() {
             output.data(&format!("  {name} = {v}"))?;
         }
+        if !study.settings.further_objectives.is_empty() {
+            output.data("nothing beats these in every objective:")?;
+            output.table(&front(&study))?;
+        }
         if let Some(spec) = spec {
             output.data(&format!("spec: {}", spec.display()))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// The Pareto front: one row a trial, one column an objective.
+fn front(study: &Study) -> Table {
+    let metrics: Vec<&str> = study.settings.objectives().map(|o| o.metric.as_str()).collect();
+    let mut table = Table::new([("trial", Align::Right), ("values", Align::Left), ("params", Align::Left)]);
+    for trial in study.pareto_front() {
+        let further = trial.fidelity().and_then(|fidelity| trial.further.get(&fidelity));
+        let further = further.map_or(&[][..], |further| &further.objectives);
+        let values = trial.value().into_iter().chain(further.iter().copied());
+        let pairs: Vec<String> =
+            metrics.iter().zip(values).map(|(name, v)| format!("{name}={}", value::number(v))).collect();
+        table.row([trial.id.to_string(), pairs.join(" "), value::params(&trial.params)]);
+    }
+    table
 }
 
 /// Prints the spec; for programs without one, the parameters as the JSON object that they can read.

@@ -1,6 +1,6 @@
 //! `automl logs`: what a trial's program printed, on the streams it printed it to.
 
-use super::{locate, look};
+use super::{find_trial, locate, look};
 use crate::args::LogsArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
@@ -38,12 +38,7 @@ pub(super) fn run(args: &LogsArgs, project: &Project, output: Output) -> Result<
 }
 
 fn find_attempt(view: &View, trial: TrialId, wanted: Option<u32>) -> Result<AttemptNumber, Failure> {
-    let study = &view.study;
-    let Some(known) = study.trials.get(&trial) else {
-        let message =
-            format!("study {} has no trial {trial}; it has {}", study.settings.study, study.trials.len());
-        return Err(Failure::new(Exit::Usage, message));
-    };
+    let known = find_trial(&view.study, trial.0)?;
     let attempts = known.attempts.len();
     let number = wanted.unwrap_or(attempts as u32);
     if number == 0 || number as usize > attempts {

@@ -6,6 +6,8 @@ mod check;
 mod completions;
 mod doctor;
 mod dry_run;
+mod explain;
+mod export;
 mod list;
 mod logs;
 mod networks;
@@ -13,14 +15,17 @@ mod replay;
 mod resume;
 mod run;
 mod search;
+mod serve;
 mod status;
+mod steer;
 mod trials;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::{Project, shown};
-use automl::{StudyDir, View, exists, list as list_studies, view};
+use automl::{StudyDir, View, Wish, exists, list as list_studies, view};
+use automl_core::{Study, Trial, TrialId};
 use clap::ArgMatches;
 use std::path::Path;
 use std::time::SystemTime;
@@ -45,6 +50,14 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Status(args) => status::run(&args, &project()?, output),
         Command::Trials(args) => trials::run(&args, &project()?, output),
         Command::Best(args) => best::run(&args, &project()?, output),
+        Command::Explain(args) => explain::run(&args, &project()?, output),
+        Command::Export(args) => export::run(&args, &project()?, output),
+        Command::Enqueue(args) => steer::enqueue(&args, &project()?, output),
+        Command::Set(args) => steer::set(&args, &project()?, output),
+        Command::Stop(args) => steer::end(&args, &Wish::Stop, &project()?, output),
+        Command::Pause(args) => steer::end(&args, &Wish::Pause, &project()?, output),
+        Command::Cancel(args) => steer::cancel(&args, &project()?, output),
+        Command::Serve(args) => serve::run(&args, &project()?, output),
         Command::Logs(args) => logs::run(&args, &project()?, output),
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, project, output),
@@ -67,6 +80,17 @@ fn locate(project: &Project, name: Option<&str>, output: Output) -> Result<Study
             Ok(dir)
         }
     }
+}
+
+/// Finds a trial by its number.
+///
+/// # Errors
+/// If the study has no such trial.
+fn find_trial(study: &Study, number: u64) -> Result<&Trial, Failure> {
+    study.trials.get(&TrialId(number)).ok_or_else(|| {
+        let (name, count) = (&study.settings.study, study.trials.len());
+        Failure::new(Exit::Usage, format!("study {name} has no trial {number}; it has {count}"))
+    })
 }
 
 /// Looks at a study without taking it.

@@ -51,7 +51,8 @@ pub(super) fn run(
     if args.dry_run {
         return dry_run(&plan, project, output);
     }
-    let opened = create_named(&mut plan, project)?;
+    let mut opened = create_named(&mut plan, project)?;
+    opened.engine.begin_with(&plan.start)?;
     let dir = StudyDir::new(&project.root, &plan.options.name);
     header(Some(&plan), opened.engine.study(), &opened.slots, &dir, output);
     search::work(opened, &dir, output)

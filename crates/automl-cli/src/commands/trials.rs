@@ -16,7 +16,7 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
     let study = look(&locate(project, args.study.as_deref(), output)?)?.study;
     if output.json {
         for trial in study.trials.values() {
-            output.object(&json::trial(trial))?;
+            output.object(&json::trial(&study, trial))?;
         }
     } else if study.trials.is_empty() {
         output.say("no trial yet");

@@ -6,6 +6,7 @@
 mod choices;
 pub(crate) mod foreign;
 mod job;
+mod start;
 mod target;
 
 pub(crate) use choices::Choice;
@@ -16,9 +17,9 @@ use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
 use crate::exit::{Exit, Failure};
 use crate::project::{Project, shown};
 use crate::render::time;
-use automl::{StudyOptions, settings};
-use automl_config::{RunSettings, StudyRecipe};
-use automl_core::{Algorithm, Limits, Resources, StudySettings};
+use automl::{StudyOptions, WarmStart, settings};
+use automl_config::{RunSettings, StudyRecipe, further_objective};
+use automl_core::{Algorithm, Limits, Objective, Resources, StudySettings};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) name_is_given: bool,
     /// Every setting and where it comes from.
     pub(crate) choices: Vec<Choice>,
+    /// What the search begins with.
+    pub(crate) start: WarmStart,
 }
 
 impl Plan {
@@ -76,6 +79,7 @@ impl Plan {
         let mut target = target::resolve(args, project, max_fidelity, &mut choices)?;
         target.recipe.notes.splice(0..0, foreign.notes);
         let mut options = search(&args.search, file, &mut choices)?;
+        goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
         options.name = match &args.search.name {
@@ -86,12 +90,15 @@ impl Plan {
         choices.note("name", options.name.clone(), name_source);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
+        let (start, notes) = start::warm_start(&args.search, &resolved, project)?;
+        target.recipe.notes.extend(notes);
         Ok(Plan {
             recipe: target.recipe,
             options,
             title: target.title,
             name_is_given: args.search.name.is_some(),
             choices: choices.into_made(),
+            start,
         })
     }
 
@@ -138,6 +145,31 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
         workdir: current_dir()?,
     })
+}
+
+/// Adds objectives beside the first, and constraints.
+fn goals(
+    args: &SearchArgs,
+    recipe: &mut StudyRecipe,
+    options: &mut StudyOptions,
+    choices: &mut Choices<'_>,
+) -> Result<(), Failure> {
+    for text in args.metric.iter().skip(1) {
+        let (objective, notes) = further_objective(text, &recipe.trial.metric_rules().available)?;
+        choices.note("metric", format!("{} ({})", objective.metric, objective.direction), "--metric");
+        recipe.notes.extend(notes);
+        let same = |known: &Objective| known.metric == objective.metric;
+        if same(&recipe.objective) || options.further_objectives.iter().any(same) {
+            let message = format!("--metric '{text}': `{}` is an objective already", objective.metric);
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        options.further_objectives.push(objective);
+    }
+    for constraint in &args.constraint {
+        choices.note("constraint", constraint.to_string(), "--constraint");
+        options.constraints.push(constraint.clone());
+    }
+    Ok(())
 }
 
 /// Returns the folder the user is in, where programs will start.

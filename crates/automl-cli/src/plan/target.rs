@@ -58,7 +58,7 @@ fn network_target(
         let message = "`--network` and a program (`--param`, `--space`, words after `--`) exclude each other";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let mut request = network_request(network, &args.network, args.search.metric.clone());
+    let mut request = network_request(network, &args.network, args.search.metric.first().cloned());
     choices.note("network", network.into(), "--network");
     let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
     note_network(&request, &defaults, choices);
@@ -68,7 +68,7 @@ fn network_target(
         let recipe = resolve_network(&catalog, request)?;
         Ok((recipe.trial.clone(), recipe))
     })?;
-    let metric_source = match (&args.search.metric, &defaults.metric) {
+    let metric_source = match (args.search.metric.first(), &defaults.metric) {
         (Some(_), _) => choices.given_by("metric"),
         (None, Some(_)) => choices.file_of("metric"),
         (None, None) => "network config".into(),
@@ -138,7 +138,7 @@ fn program_target(
     if let Some(name) = DATASETS.iter().find(|name| choices.is_typed(name)) {
         return usage(&format!("`--{name}` needs `--network`; give a program its data as an argument"));
     }
-    let Some(metric) = args.search.metric.clone() else {
+    let Some(metric) = args.search.metric.first().cloned() else {
         return usage(
             "a program's metric is not known: name it as it is printed, for example `--metric loss:min`",
         );

@@ -1,45 +1,11 @@
 //! The JSON that other programs build on. Field names are a contract: more may follow, these stay.
 
-use super::time;
 use crate::facts::{self, StudyState};
-use automl_core::{Params, Study, Trial, TrialState, number_as_json};
+use automl::present::utc;
+pub(crate) use automl::present::{best, params, trial};
+use automl_core::{Study, Trial, TrialState};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-
-/// One trial, as `trials --json` has it.
-pub(crate) fn trial(trial: &Trial) -> Value {
-    let metrics: Map<String, Value> =
-        trial.metrics().into_iter().map(|(name, value)| (name, number_as_json(value))).collect();
-    let ended = trial.ended_at.filter(|_| trial.state != TrialState::Running);
-    json!({
-        "trial": trial.id,
-        "state": trial.state,
-        "params": params(&trial.params),
-        "value": trial.value(),
-        "fidelity": trial.fidelity(),
-        "metrics": metrics,
-        "attempts": trial.attempts.len(),
-        "reason": trial.reason,
-        "started": trial.attempts.first().map(|attempt| time::utc(attempt.started_at)),
-        "ended": ended.map(time::utc),
-        "bracket": trial.bracket,
-        "origin": {"model": trial.origin.model, "reason": trial.origin.reason},
-    })
-}
-
-/// The incumbent, as `best --json` has it.
-pub(crate) fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
-    json!({
-        "study": study.settings.study,
-        "trial": trial.id,
-        "value": trial.value(),
-        "metric": study.settings.objective.metric,
-        "direction": study.settings.objective.direction,
-        "params": params(&trial.params),
-        "spec_path": spec_path.map(Path::to_string_lossy),
-        "fidelity": trial.fidelity(),
-    })
-}
 
 /// A study's state, as `status --json` has it.
 pub(crate) fn status(study: &Study, state: &StudyState, spec_path: Option<&Path>, now: u64) -> Value {
@@ -58,12 +24,12 @@ pub(crate) fn status(study: &Study, state: &StudyState, spec_path: Option<&Path>
         "best": study.incumbent().map(|trial| best(study, trial, spec_path)),
         "slots": study.slots,
         "eta_s": eta.map(seconds),
-        "budget": study.settings.trials,
+        "budget": study.settings.budget(),
         "metric": study.settings.objective.metric,
         "direction": study.settings.objective.direction,
         "worked_s": seconds(facts::worked_ms(study, running, now)),
-        "created": time::utc(study.created_at),
-        "updated": time::utc(study.updated_at),
+        "created": utc(study.created_at),
+        "updated": utc(study.updated_at),
         "pid": pid,
         "ended": ended,
         "running": study.in_state(TrialState::Running).map(|trial| running_trial(trial, now)).collect::<Vec<_>>(),
@@ -77,19 +43,14 @@ pub(crate) fn listed(study: &Study, state: &StudyState) -> Value {
         "state": state.name(),
         "algorithm": study.settings.algorithm,
         "trials": counts(study),
-        "budget": study.settings.trials,
+        "budget": study.settings.budget(),
         "metric": study.settings.objective.metric,
         "direction": study.settings.objective.direction,
         "value": study.incumbent().and_then(Trial::value),
         "best_trial": study.incumbent().map(|trial| trial.id),
-        "created": time::utc(study.created_at),
-        "updated": time::utc(study.updated_at),
+        "created": utc(study.created_at),
+        "updated": utc(study.updated_at),
     })
-}
-
-/// Values by parameter name.
-pub(crate) fn params(params: &Params) -> Value {
-    params.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect::<Map<_, _>>().into()
 }
 
 fn counts(study: &Study) -> Value {
@@ -123,7 +84,7 @@ mod tests {
     #[test]
     fn running_trials_have_no_end() {
         let study = fixture::study();
-        let json = trial(&study.trials[&TrialId(4)]);
+        let json = trial(&study, &study.trials[&TrialId(4)]);
         assert_eq!(
             (&json["ended"], &json["value"], &json["metrics"]["loss"]),
             (&Value::Null, &Value::Null, &json!(0.4))
@@ -138,7 +99,7 @@ mod tests {
         let status =
             status(&study, &StudyState::Running { pid: 7 }, Some(Path::new("/r/best_spec.yaml")), now);
         let listed = listed(&study, &StudyState::Paused);
-        let all = json!([trial(&study.trials[&TrialId(3)]), status, listed]);
+        let all = json!([trial(&study, &study.trials[&TrialId(3)]), status, listed]);
         insta::assert_json_snapshot!(all);
     }
 }

@@ -51,11 +51,6 @@ pub(crate) fn duration(ms: u64) -> String {
     }
 }
 
-/// Writes milliseconds since 1970 as an RFC 3339 time in UTC, for programs.
-pub(crate) fn utc(ms: u64) -> String {
-    timestamp(ms).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
 /// Writes milliseconds since 1970 in the local time zone, for people.
 pub(crate) fn local(ms: u64) -> String {
     timestamp(ms).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
@@ -105,11 +100,5 @@ mod tests {
         ] {
             assert_eq!(duration(ms), text);
         }
-    }
-
-    #[test]
-    fn programs_get_utc_with_milliseconds() {
-        assert_eq!(utc(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
-        assert_eq!(utc(u64::MAX), "1970-01-01T00:00:00.000Z");
     }
 }

@@ -14,6 +14,7 @@ mod space;
 mod stage;
 
 pub use command::resolve_command;
+pub use metric::further_objective;
 pub use network::{resolve_job, resolve_network};
 pub use space::space_of_schema;
 

@@ -77,8 +77,7 @@ impl AskTell {
             let dir = crate::StudyDir::new(root, &settings.study);
             if has_begun(&dir) {
                 let mut opened = Self::open(&dir)?;
-                request::same_question(opened.study(), &settings)?;
-                opened.extend(settings.budget())?;
+                opened.carry_on(&settings)?;
                 return Ok(opened);
             }
             let (log, lock) = crate::study::begin(&dir, settings)?;
@@ -87,6 +86,21 @@ impl AskTell {
         let store = Box::new(automl_store::MemoryStore::new());
         let log = EventLog::create(store, crate::study::created(settings))?;
         Self::start(log, None, Vec::new())
+    }
+
+    /// Creates the study again that is open: the same request carries it on, with more trials where it
+    /// asks for more.
+    ///
+    /// # Errors
+    /// If the request makes no sense, or asks for something else under the same name.
+    pub fn create_again(&mut self, request: StudyRequest) -> Result<(), AskError> {
+        let settings = request.settings(&Place::Memory)?;
+        self.carry_on(&settings)
+    }
+
+    fn carry_on(&mut self, asked: &automl_core::StudySettings) -> Result<(), AskError> {
+        request::same_question(self.study(), asked)?;
+        self.extend(asked.budget())
     }
 
     /// Opens an existing study.

@@ -17,6 +17,8 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
+    /// Whether the user gave the trial up.
+    pub(crate) cancelled: bool,
 }
 
 struct LiveLog {
@@ -59,7 +61,8 @@ impl LiveAttempt {
             }
         };
         let logs = (0..).zip(files).map(open).collect();
-        LiveAttempt { trial, number: attempt.number, metrics: Arc::clone(metrics), logs, asked: None }
+        let metrics = Arc::clone(metrics);
+        LiveAttempt { trial, number: attempt.number, metrics, logs, asked: None, cancelled: false }
     }
 
     /// Reads what is new and returns it as events.

@@ -12,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+mod wishes;
 
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
@@ -21,10 +22,11 @@ pub use live::LogFileError;
 use crate::clock::now_ms;
 use crate::files::StudyDir;
 use crate::incumbent;
+use crate::warm::WarmStart;
 use automl_config::TrialRecipe;
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
-    TrialId,
+    TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
 use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
@@ -34,6 +36,7 @@ use automl_scrape::Metrics;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -58,7 +61,7 @@ pub enum EngineError {
     #[error("cannot write {}: {source}", path.display())]
     File {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
     },
@@ -113,6 +116,8 @@ pub struct Engine {
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     incumbent: Option<(TrialId, Fidelity)>,
+    /// Files of wishes whose events are recorded, to be removed when these are durable.
+    granted: Vec<PathBuf>,
 }
 
 /// What the engine is willing to do.
@@ -151,6 +156,7 @@ impl Engine {
             live: BTreeMap::new(),
             mode: Mode::Search,
             incumbent: None,
+            granted: Vec::new(),
         }
     }
 
@@ -175,6 +181,7 @@ impl Engine {
         }
         self.reconcile(observer)?;
         loop {
+            self.hear_wishes(observer)?;
             if let Some(end) = self.advance(observer)? {
                 return Ok(end);
             }
@@ -189,6 +196,37 @@ impl Engine {
                 () = tokio::time::sleep(POLL) => self.poll_logs()?,
             }
         }
+    }
+
+    /// Begins the search with what is known already: trials from elsewhere, and configurations to try
+    /// first.
+    ///
+    /// # Errors
+    /// If it cannot be made durable, or a trial from elsewhere has not ended.
+    pub fn begin_with(&mut self, start: &WarmStart) -> Result<(), EngineError> {
+        for event in start.events(self.study().next_trial()) {
+            self.record(event)?;
+        }
+        self.log.commit()?;
+        Ok(())
+    }
+
+    /// Grants the wishes that were left while nobody worked on the study; those about the engine itself
+    /// were meant for an earlier one. Returns what people should know.
+    pub(crate) fn settle_wishes(&mut self) -> Result<Vec<String>, EngineError> {
+        let (notes, _) = self.grant_wishes()?;
+        self.log.commit()?;
+        self.forget_granted()?;
+        Ok(notes)
+    }
+
+    fn hear_wishes(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
+        let (notes, controls) = self.grant_wishes()?;
+        self.commit(observer)?;
+        self.forget_granted()?;
+        notes.iter().for_each(|note| observer(Update::Note(note)));
+        controls.into_iter().for_each(|control| self.on_control(control));
+        Ok(())
     }
 
     /// Lets go of running trials without ending them.
@@ -233,7 +271,7 @@ impl Engine {
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
-            if self.log.study().in_state(automl_core::TrialState::Running).next().is_none()
+            if self.log.study().in_state(TrialState::Running).next().is_none()
                 && self.mode == Mode::Drain(None)
             {
                 return Ok(Some(RunEnd::Stopped));
@@ -367,7 +405,13 @@ impl Engine {
         };
         let outcome = facts.outcome();
         let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
-        self.record(Event::AttemptEnded { trial, attempt: number, end })
+        let cancelled = live.cancelled;
+        self.record(Event::AttemptEnded { trial, attempt: number, end })?;
+        let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
+        if cancelled && open {
+            self.record(Event::TrialStopped { trial, reason: "cancelled on request".into() })?;
+        }
+        Ok(())
     }
 
     fn on_control(&mut self, wish: Control) {

@@ -69,6 +69,12 @@ impl StudyDir {
         self.trial(trial).join(FENCE)
     }
 
+    /// What users ask of the study while it is worked on.
+    #[must_use]
+    pub fn wishes(&self) -> PathBuf {
+        self.0.join("wishes")
+    }
+
     /// The link to the incumbent's folder.
     #[must_use]
     pub fn best_link(&self) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Why a study cannot be created, opened or looked at.
 
-use crate::engine::LogError;
+use crate::engine::{EngineError, LogError};
 use crate::files::ProgramError;
 use automl_config::RecipeError;
 use automl_exec::slots::SlotError;
@@ -83,6 +83,9 @@ pub enum StudyError {
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What users wished of the study cannot be recorded.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The recipe kept in the log cannot be read.
     #[error("the study's recipe cannot be read: {0}")]
     Recipe(serde_json::Error),

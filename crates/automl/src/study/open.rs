@@ -117,7 +117,10 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         log.record(now_ms(), event)?;
         log.commit()?;
     }
-    Ok(ready.open(dir, log, lock, notes, runner))
+    let mut opened = ready.open(dir, log, lock, notes, runner);
+    let told = opened.engine.settle_wishes()?;
+    opened.notes.extend(told);
+    Ok(opened)
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.

@@ -1,0 +1,125 @@
+//! `automl enqueue`, `stop`, `pause`, `cancel` and `set`: wishes left for the engine of a study.
+
+use super::{locate, look};
+use crate::args::{EnqueueArgs, Parallel, SetArgs, StudyArg, TrialArg};
+use crate::configurations::read_configurations;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::project::{Project, study_word};
+use crate::render::time::{duration, parse_duration};
+use crate::render::value::{self, count};
+use automl::{StudyDir, View, Wish, leave_wish};
+use automl_core::TrialId;
+
+/// Puts configurations first in line.
+pub(super) fn enqueue(args: &EnqueueArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
+    let dir = locate(project, Some(&args.study), output)?;
+    let view = look(&dir)?;
+    let space = &view.study.settings.space;
+    let read = args.params.iter().map(|text| read_configurations(text, space, "enqueue"));
+    let all = read.collect::<Result<Vec<_>, _>>()?.concat();
+    for params in &all {
+        leave(&dir, &Wish::Enqueue { params: params.clone() })?;
+        output.say(&format!("enqueued {}", value::params(params)));
+    }
+    let study = &view.study;
+    let left = study.settings.budget().map(|budget| budget.saturating_sub(study.started()));
+    if left.is_some_and(|left| left < (study.queue.len() + all.len()) as u64) {
+        let word = study_word(&dir);
+        output.say(&format!(
+            "the budget has room for {}; `automl set {word} trials=N` gives it more",
+            count(left.unwrap_or(0), "more trial")
+        ));
+    }
+    say_when(&view, &dir, output);
+    Ok(Exit::Done)
+}
+
+/// Asks the engine to end: gracefully with its trials, or when they have ended.
+pub(super) fn end(args: &StudyArg, wish: &Wish, project: &Project, output: Output) -> Result<Exit, Failure> {
+    let dir = locate(project, args.study.as_deref(), output)?;
+    let Some(engine) = look(&dir)?.engine else {
+        output.say(&format!("nothing works on study {}", dir.name()));
+        return Ok(Exit::Done);
+    };
+    leave(&dir, wish)?;
+    let what = match wish {
+        Wish::Pause => "start nothing new and end with the running trials",
+        _ => "end its running trials and itself",
+    };
+    output.say(&format!("asked the engine (process {}) of study {} to {what}", engine.pid, dir.name()));
+    Ok(Exit::Done)
+}
+
+/// Gives a trial up.
+pub(super) fn cancel(args: &TrialArg, project: &Project, output: Output) -> Result<Exit, Failure> {
+    let (study, number) = args.parts().map_err(|message| Failure::new(Exit::Usage, message))?;
+    let dir = locate(project, study, output)?;
+    let view = look(&dir)?;
+    let trial = super::find_trial(&view.study, number)?;
+    if trial.state.is_final() {
+        output.say(&format!("trial {number} has ended already: {}", trial.state));
+        return Ok(Exit::Done);
+    }
+    leave(&dir, &Wish::Cancel { trial: TrialId(number) })?;
+    output.say(&format!("trial {number} of study {} is to be cancelled", dir.name()));
+    say_when(&view, &dir, output);
+    Ok(Exit::Done)
+}
+
+/// Changes limits of a study.
+pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
+    let dir = locate(project, Some(&args.study), output)?;
+    let view = look(&dir)?;
+    let (mut trials, mut timeout_ms, mut parallel) = (None, None, None);
+    for change in &args.changes {
+        let wrong = |why: String| Failure::new(Exit::Usage, format!("`{change}`: {why}"));
+        let shape = || wrong("write trials=N, timeout=DURATION or parallel=N".into());
+        let (key, value) = change.split_once('=').ok_or_else(shape)?;
+        match key {
+            "trials" => trials = Some(number_of_trials(value, &view).map_err(wrong)?),
+            "timeout" => timeout_ms = Some(parse_duration(value).map_err(wrong)?),
+            "parallel" => match value.parse::<Parallel>().map_err(wrong)?.number() {
+                Some(number) => parallel = Some(number),
+                None => {
+                    return Err(wrong("give a number; `automl resume --parallel auto` works it out".into()));
+                }
+            },
+            _ => return Err(shape()),
+        }
+    }
+    leave(&dir, &Wish::Set { trials, timeout_ms, parallel })?;
+    let changed = [
+        trials.map(|n| format!("trials {n}")),
+        timeout_ms.map(|ms| format!("timeout {}", duration(ms))),
+        parallel.map(|n| format!("parallel {n}")),
+    ];
+    let changed: Vec<String> = changed.into_iter().flatten().collect();
+    output.say(&format!("study {}: {}", dir.name(), changed.join(", ")));
+    say_when(&view, &dir, output);
+    Ok(Exit::Done)
+}
+
+fn number_of_trials(text: &str, view: &View) -> Result<u64, String> {
+    let started = view.study.started();
+    match text.parse::<u64>() {
+        Ok(0) | Err(_) => Err(format!("`{text}` is no number of trials")),
+        Ok(n) if n < started => Err(format!("{started} trials have been started already")),
+        Ok(n) => Ok(n),
+    }
+}
+
+/// Says when a wish will be heard.
+fn say_when(view: &View, dir: &StudyDir, output: Output) {
+    if view.engine.is_none() {
+        let word = study_word(dir);
+        output.say(&format!("nothing works on the study now; `automl resume {word}` takes it in"));
+    }
+}
+
+fn leave(dir: &StudyDir, wish: &Wish) -> Result<(), Failure> {
+    leave_wish(dir, wish).map_err(|error| {
+        let message = format!("cannot write {}: {error}", dir.wishes().display());
+        Failure::new(Exit::Environment, message)
+    })
+}
