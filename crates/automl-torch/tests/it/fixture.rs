@@ -41,8 +41,8 @@ impl Fixture {
 
     /// The binary on one action, with the data paths and `results_dir` set, and more arguments.
     pub(crate) fn command(&self, action: &str, results: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_automl-torch"));
-        command.args(["mal", action, "-e"]).arg(self.path("spec.yaml"));
+        let mut command = binary(&["mal", action, "-e"]);
+        command.arg(self.path("spec.yaml"));
         for (key, name) in [
             ("dataset.train_ann_path", "train/annotations.json"),
             ("dataset.train_img_dir", "train"),
@@ -52,8 +52,7 @@ impl Fixture {
         ] {
             command.arg(format!("{key}={}", self.path(name).display()));
         }
-        command.args(arguments).env("OMP_NUM_THREADS", "1").env_remove("EARLY_STOP_EPOCH");
-        command.env("CUDA_VISIBLE_DEVICES", "").stdin(Stdio::null());
+        command.args(arguments);
         command
     }
 
@@ -68,18 +67,36 @@ impl Fixture {
 
     /// Lines of a status file below the fixture's folder.
     pub(crate) fn status(&self, folder: &str) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.path(folder).join("status.json")).expect("a status file");
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+        status(&self.path(folder))
     }
 
     /// Names of the checkpoints in a folder, sorted.
     pub(crate) fn checkpoints(&self, folder: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.path(folder)).expect("a results folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-        let mut names: Vec<String> = names.filter(|name| name.starts_with("model_epoch_")).collect();
-        names.sort();
-        names
+        checkpoints(&self.path(folder))
     }
+}
+
+/// The binary with fixed surroundings: one thread, no GPU, no pause.
+pub(crate) fn binary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_automl-torch"));
+    command.args(arguments).env("OMP_NUM_THREADS", "1").env_remove("EARLY_STOP_EPOCH");
+    command.env("CUDA_VISIBLE_DEVICES", "").stdin(Stdio::null());
+    command
+}
+
+/// Lines of the status file in a folder.
+pub(crate) fn status(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("status.json")).expect("a status file");
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+}
+
+/// Names of the checkpoints in a folder, sorted.
+pub(crate) fn checkpoints(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a results folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("model_epoch_")).collect();
+    names.sort();
+    names
 }
 
 pub(crate) fn stdout(output: &Output) -> String {
