@@ -17,7 +17,7 @@ pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
 pub use incumbent::spec_of;
-pub use replay::{Difference, Replay, replay};
+pub use replay::{Difference, Replay, replay, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     view,

@@ -5,6 +5,7 @@ use crate::engine::{EventLog, LogError, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
 use automl_core::{Event, Params, Study, TrialId};
+use automl_sampler::{SuggestError, Suggestion};
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
         replay.events += 1;
         let seq = replay.events;
         if let (Some(study), Event::TrialSuggested { trial, params, .. }) = (&study, &record.event) {
-            let derived = derive(study, *trial);
+            let derived = suggest(study, *trial).ok().map(|suggestion| suggestion.params);
             if derived.as_ref() != Some(params) {
                 let recorded = params.clone();
                 replay.difference = Some(Difference { event: seq, trial: *trial, recorded, derived });
@@ -64,9 +65,12 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     Ok(replay)
 }
 
-fn derive(study: &Study, trial: TrialId) -> Option<Params> {
+/// Returns what the study's algorithm proposes as the trial of that number: a pure function of the study.
+///
+/// # Errors
+/// [`SuggestError::Exhausted`] when a finite space has no configuration left.
+pub fn suggest(study: &Study, trial: TrialId) -> Result<Suggestion, SuggestError> {
     let settings = &study.settings;
     let sampler = sampler_for(settings.algorithm);
-    let suggestion = sampler.suggest(&settings.space, &history::history(study), trial, settings.seed);
-    suggestion.ok().map(|suggestion| suggestion.params)
+    sampler.suggest(&settings.space, &history::history(study), trial, settings.seed)
 }
