@@ -2,7 +2,10 @@
 
 use crate::asker::{OWN, PEERS};
 use crate::race::Durations;
-use automl_testkit::problems::{Definition, Family, definitions};
+use crate::subject::Subject;
+use crate::training::ALGORITHMS;
+use automl_testkit::problems::{CurveDefinition, Family, curve_definitions, definitions};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
@@ -11,7 +14,7 @@ Compares samplers on synthetic objectives with known optima.
 cargo bench -p automl --bench quality -- [OPTIONS]
 
   --samplers LIST     names, `own`, `peers` or `all`                  [default: own]
-  --families LIST     families of problems                            [default: all of them]
+  --families LIST     families of problems, see --list                [default: all of them]
   --problems LIST     only problems whose name contains one of these
   --seeds N           instances of each problem                       [default: 3]
   --first-seed N      number of the first instance                    [default: 1]
@@ -19,6 +22,8 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --workers LIST      simulated workers                               [default: 1]
   --durations KIND    constant or random                              [default: constant]
   --baseline NAME     sampler that the others are paired with         [default: the first]
+  --curves            search learning curves instead: samplers are algorithms, families those of curves, and
+                      --evaluations counts full trainings, to be spent in whatever pieces
   --by-problem        also print a table of single problems
   --output FILE       write all runs as JSON
   --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
@@ -31,7 +36,8 @@ cargo bench -p automl --bench quality -- [OPTIONS]
 #[derive(Debug, PartialEq)]
 pub(crate) struct Arguments {
     pub(crate) samplers: Vec<String>,
-    pub(crate) families: Vec<Family>,
+    /// All where empty.
+    pub(crate) families: Vec<String>,
     pub(crate) problems: Vec<String>,
     pub(crate) seeds: u64,
     pub(crate) first_seed: u64,
@@ -40,6 +46,7 @@ pub(crate) struct Arguments {
     pub(crate) durations: Durations,
     pub(crate) baseline: Option<String>,
     pub(crate) by_problem: bool,
+    pub(crate) curves: bool,
     pub(crate) output: Option<PathBuf>,
     pub(crate) compare: Vec<PathBuf>,
     pub(crate) threads: usize,
@@ -57,8 +64,8 @@ pub(crate) enum Request {
 impl Default for Arguments {
     fn default() -> Self {
         Arguments {
-            samplers: own(),
-            families: Family::ALL.to_vec(),
+            samplers: vec!["own".into()],
+            families: Vec::new(),
             problems: Vec::new(),
             seeds: 3,
             first_seed: 1,
@@ -67,6 +74,7 @@ impl Default for Arguments {
             durations: Durations::Constant,
             baseline: None,
             by_problem: false,
+            curves: false,
             output: None,
             compare: Vec::new(),
             threads: 1,
@@ -88,6 +96,10 @@ impl Arguments {
                     arguments.by_problem = true;
                     continue;
                 }
+                "--curves" => {
+                    arguments.curves = true;
+                    continue;
+                }
                 flag if !flag.starts_with("--") => {
                     return Err(format!("unexpected `{flag}`; see --help"));
                 }
@@ -96,7 +108,18 @@ impl Arguments {
             let value = words.next().ok_or_else(|| format!("{word} needs a value; see --help"))?;
             arguments.set(&word, &value)?;
         }
-        if arguments.definitions().is_empty() {
+        let known_families = if arguments.curves { curve_families() } else { problem_families() };
+        for family in &arguments.families {
+            if !known_families.contains(&family.as_str()) {
+                return Err(format!("unknown family `{family}`; known are {}", known_families.join(", ")));
+            }
+        }
+        arguments.samplers = if arguments.curves {
+            resolve(&arguments.samplers, &algorithms(), &[])?
+        } else {
+            resolve(&arguments.samplers, &own(), &peers())?
+        };
+        if arguments.subjects().is_empty() {
             return Err("no problem has such a name in these families; see --list".into());
         }
         Ok(Request::Run(Box::new(arguments)))
@@ -104,8 +127,8 @@ impl Arguments {
 
     fn set(&mut self, flag: &str, value: &str) -> Result<(), String> {
         match flag {
-            "--samplers" => self.samplers = samplers(value)?,
-            "--families" => self.families = list(value).map(family).collect::<Result<_, _>>()?,
+            "--samplers" => self.samplers = list(value).map(String::from).collect(),
+            "--families" => self.families = list(value).map(String::from).collect(),
             "--problems" => self.problems = list(value).map(String::from).collect(),
             "--seeds" => self.seeds = count(flag, value)?,
             "--first-seed" => self.first_seed = count(flag, value)?,
@@ -126,11 +149,18 @@ impl Arguments {
         Ok(())
     }
 
-    /// Returns the problems chosen.
-    pub(crate) fn definitions(&self) -> Vec<Definition> {
-        let named = |name: &str| self.problems.is_empty() || self.problems.iter().any(|p| name.contains(p));
-        let wanted = |d: &Definition| self.families.contains(&d.family) && named(d.name);
-        definitions().into_iter().filter(wanted).collect()
+    /// Returns the problems or curves chosen.
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        let all: Vec<Subject> = if self.curves {
+            curve_definitions().into_iter().map(Subject::Curves).collect()
+        } else {
+            definitions().into_iter().map(Subject::Problem).collect()
+        };
+        let of_family =
+            |s: &Subject| self.families.is_empty() || self.families.iter().any(|f| f == s.family());
+        let named =
+            |s: &Subject| self.problems.is_empty() || self.problems.iter().any(|p| s.name().contains(p));
+        all.into_iter().filter(|subject| of_family(subject) && named(subject)).collect()
     }
 }
 
@@ -146,26 +176,33 @@ fn peers() -> Vec<String> {
     PEERS.iter().map(|peer| peer.name.into()).collect()
 }
 
-fn samplers(value: &str) -> Result<Vec<String>, String> {
-    let known = [own(), peers()].concat();
+fn algorithms() -> Vec<String> {
+    ALGORITHMS.iter().map(ToString::to_string).collect()
+}
+
+fn problem_families() -> Vec<&'static str> {
+    Family::ALL.map(Family::name).to_vec()
+}
+
+fn curve_families() -> Vec<&'static str> {
+    curve_definitions().iter().map(CurveDefinition::family).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Puts names in place of groups, each once.
+fn resolve(wanted: &[String], own: &[String], peers: &[String]) -> Result<Vec<String>, String> {
+    let known = [own, peers].concat();
     let mut chosen: Vec<String> = Vec::new();
-    for name in list(value) {
-        let group = match name {
-            "own" => own(),
-            "peers" => peers(),
+    for name in wanted {
+        let group = match name.as_str() {
+            "own" => own.to_vec(),
+            "peers" => peers.to_vec(),
             "all" => known.clone(),
-            _ if known.iter().any(|k| k == name) => vec![name.into()],
+            _ if known.contains(name) => vec![name.clone()],
             _ => return Err(format!("unknown sampler `{name}`; known are {}", known.join(", "))),
         };
         chosen.extend(group.into_iter().filter(|name| !chosen.contains(name)).collect::<Vec<_>>());
     }
     Ok(chosen)
-}
-
-fn family(name: &str) -> Result<Family, String> {
-    let known = Family::ALL.map(Family::name);
-    let found = Family::ALL.into_iter().find(|family| family.name() == name);
-    found.ok_or_else(|| format!("unknown family `{name}`; known are {}", known.join(", ")))
 }
 
 fn durations(name: &str) -> Result<Durations, String> {
@@ -198,7 +235,7 @@ mod tests {
         };
         assert_eq!(arguments.samplers[0], "gp");
         assert_eq!(arguments.samplers.len(), OWN.len());
-        assert_eq!(arguments.families, [Family::Mixed, Family::Noisy]);
+        assert_eq!(arguments.families, ["mixed", "noisy"]);
         assert_eq!((arguments.workers, arguments.seeds, arguments.by_problem), (vec![1, 4], 7, true));
     }
 
@@ -207,8 +244,18 @@ mod tests {
         let Ok(Request::Run(arguments)) = parse("--families numeric --problems bowl,lr") else {
             panic!("a run");
         };
-        let names: Vec<_> = arguments.definitions().iter().map(|definition| definition.name).collect();
+        let names: Vec<_> = arguments.subjects().iter().map(Subject::name).collect();
         assert_eq!(names, ["bowl-5", "bowl-20", "lr-wd-2"]);
+    }
+
+    #[test]
+    fn curves_have_families_and_samplers_of_their_own() {
+        let Ok(Request::Run(arguments)) = parse("--families inverting --curves --samplers random") else {
+            panic!("a run");
+        };
+        assert!(arguments.subjects().iter().all(|subject| subject.family() == "inverting"));
+        assert!(parse("--families inverting").unwrap_err().contains("known are numeric"));
+        assert!(parse("--curves --samplers gp").unwrap_err().contains("known are hyperband"));
     }
 
     #[test]

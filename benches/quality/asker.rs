@@ -90,7 +90,7 @@ impl Asker for Own<'_> {
 }
 
 /// Processor time of this thread: other programs on the machine do not count.
-fn thread_seconds() -> f64 {
+pub(crate) fn thread_seconds() -> f64 {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;
     let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("the kernel knows its threads");

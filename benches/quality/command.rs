@@ -2,8 +2,10 @@
 
 use crate::arguments::{Arguments, HELP, Request};
 use crate::asker::{OWN, PEERS};
+use crate::subject::Subject;
+use crate::training::ALGORITHMS;
 use crate::{jobs, report, results};
-use automl_testkit::problems::definitions;
+use automl_testkit::problems::{CurveDefinition, curve_definitions, definitions};
 
 /// Does what the words after the program's name ask for.
 pub(crate) fn run(words: impl IntoIterator<Item = String>) -> Result<(), String> {
@@ -18,11 +20,16 @@ pub(crate) fn run(words: impl IntoIterator<Item = String>) -> Result<(), String>
 fn list() {
     let own: Vec<_> = OWN.iter().map(|(name, _)| *name).collect();
     let peers: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
-    println!("own      {}\npeers    {}\n", own.join(", "), peers.join(", "));
-    for definition in definitions() {
-        let problem = definition.instance(1);
-        let count = problem.space.parameters().len();
-        println!("{:11}  {:16}  {count:2} parameters", definition.family, definition.name);
+    let algorithms = ALGORITHMS.map(|algorithm| algorithm.to_string());
+    println!("own         {}\npeers       {}", own.join(", "), peers.join(", "));
+    println!("on curves   {}\n", algorithms.join(", "));
+    let problems = definitions().into_iter().map(Subject::Problem);
+    let curves = curve_definitions().into_iter().map(Subject::Curves);
+    for (title, subjects) in [("problems", problems.collect::<Vec<_>>()), ("curves", curves.collect())] {
+        println!("{title}");
+        for subject in subjects {
+            println!("  {:13}  {:24} {:2} parameters", subject.family(), subject.name(), subject.dimension());
+        }
     }
 }
 
@@ -37,8 +44,14 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     }
     runs.extend(earlier);
     let baseline = arguments.baseline.clone().or_else(|| arguments.samplers.first().cloned());
+    let unit = if arguments.curves {
+        report::Unit::Trainings(CurveDefinition::EPOCHS)
+    } else {
+        report::Unit::Trials
+    };
     let request = report::Request {
         evaluations: arguments.evaluations,
+        unit,
         baseline: baseline.unwrap_or_default(),
         by_problem: arguments.by_problem,
     };

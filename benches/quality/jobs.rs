@@ -5,14 +5,16 @@ use crate::asker::{OWN, Own, PEERS};
 use crate::peer::Peers;
 use crate::race::{Outcome, Setup, race};
 use crate::results::Run;
-use automl_testkit::problems::{Definition, Problem};
+use crate::subject::Subject;
+use crate::training::train;
+use automl_testkit::problems::{CurveDefinition, Definition};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 struct Job {
     sampler: String,
-    definition: Definition,
+    subject: Subject,
     seed: u64,
     workers: usize,
 }
@@ -50,9 +52,9 @@ fn jobs(arguments: &Arguments) -> Vec<Job> {
     let mut jobs = Vec::new();
     for sampler in &arguments.samplers {
         for workers in &arguments.workers {
-            for definition in arguments.definitions() {
+            for subject in arguments.subjects() {
                 for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
-                    jobs.push(Job { sampler: sampler.clone(), definition, seed, workers: *workers });
+                    jobs.push(Job { sampler: sampler.clone(), subject, seed, workers: *workers });
                 }
             }
         }
@@ -61,33 +63,42 @@ fn jobs(arguments: &Arguments) -> Vec<Job> {
 }
 
 fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, String> {
-    let problem = job.definition.instance(job.seed);
     let setup = Setup {
         evaluations: arguments.evaluations,
         workers: job.workers,
         durations: arguments.durations,
         seed: job.seed,
     };
-    let outcome = outcome(job, &problem, setup, peers).map_err(|why| {
-        format!("{} on {} (instance {}): {why}", job.sampler, job.definition.name, job.seed)
-    })?;
+    let outcome = match job.subject {
+        Subject::Problem(definition) => search(&job.sampler, definition, setup, peers),
+        Subject::Curves(definition) => search_curves(&job.sampler, definition, setup),
+    };
+    let name = job.subject.name();
+    let outcome =
+        outcome.map_err(|why| format!("{} on {name} (instance {}): {why}", job.sampler, job.seed))?;
     Ok(Run {
         sampler: job.sampler.clone(),
-        problem: job.definition.name.into(),
-        family: job.definition.family.name().into(),
+        problem: name.into(),
+        family: job.subject.family().into(),
         seed: job.seed,
         workers: job.workers,
         outcome,
     })
 }
 
-fn outcome(job: &Job, problem: &Problem, setup: Setup, peers: &mut Peers) -> Result<Outcome, String> {
-    if let Some((_, kind)) = OWN.iter().find(|(name, _)| *name == job.sampler) {
-        return race(problem, &mut Own::new(*kind, &problem.space, setup.evaluations, setup.seed), setup);
+fn search(name: &str, definition: Definition, setup: Setup, peers: &mut Peers) -> Result<Outcome, String> {
+    let problem = definition.instance(setup.seed);
+    if let Some((_, kind)) = OWN.iter().find(|(own, _)| *own == name) {
+        let mut asker = Own::new(*kind, &problem.space, setup.evaluations, setup.seed);
+        return race(&problem, &mut asker, setup);
     }
-    let kind = PEERS.iter().find(|peer| peer.name == job.sampler);
-    let kind = kind.ok_or_else(|| "no such sampler".to_string())?;
-    peers.outcome(kind, problem, setup)
+    let kind = PEERS.iter().find(|peer| peer.name == name).ok_or("no such sampler")?;
+    peers.outcome(kind, &problem, setup)
+}
+
+fn search_curves(name: &str, definition: CurveDefinition, setup: Setup) -> Result<Outcome, String> {
+    let epochs = setup.evaluations * CurveDefinition::EPOCHS;
+    train(&definition.instance(setup.seed), name.parse()?, Setup { evaluations: epochs, ..setup })
 }
 
 /// A line for every twentieth of the work.
@@ -99,7 +110,7 @@ fn progress(done: usize, jobs: &[Job], index: usize) {
             "{done}/{} runs ({} on {}, {} workers)",
             jobs.len(),
             job.sampler,
-            job.definition.name,
+            job.subject.name(),
             job.workers
         );
     }

@@ -18,6 +18,8 @@ mod race;
 mod report;
 mod results;
 mod statistics;
+mod subject;
+mod training;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ pub(crate) enum Durations {
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
+    /// Trials, or epochs where learning curves are searched.
     pub(crate) evaluations: u64,
     pub(crate) workers: usize,
     pub(crate) durations: Durations,
@@ -68,7 +69,7 @@ pub(crate) fn race(problem: &Problem, asker: &mut dyn Asker, setup: Setup) -> Re
                 break;
             };
             check(problem, trial, &params)?;
-            running.push(Running { trial, params, ends: now + duration(setup, trial) });
+            running.push(Running { trial, params, ends: now + simulated_duration(setup, trial) });
         }
         let first = (0..running.len()).min_by(|a, b| {
             let (a, b) = (&running[*a], &running[*b]);
@@ -102,7 +103,8 @@ fn check(problem: &Problem, trial: TrialId, params: &Params) -> Result<(), Strin
     })
 }
 
-fn duration(setup: Setup, trial: TrialId) -> f64 {
+/// Time that one unit of a trial's work takes.
+pub(crate) fn simulated_duration(setup: Setup, trial: TrialId) -> f64 {
     match setup.durations {
         Durations::Constant => 1.0,
         Durations::Random => 4_f64.powf(rng::uniform(&[setup.seed, 9, trial.0]) - 0.5),

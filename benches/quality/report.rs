@@ -8,17 +8,53 @@ use crate::statistics::{Estimate, estimate, log_regret, mean, median, ranks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+/// After how many trials, or full trainings, regrets are shown, besides the last.
 const CHECKPOINTS: [u64; 5] = [10, 25, 50, 100, 200];
+const CHECKPOINTS_OF_TRAININGS: [u64; 5] = [2, 4, 8, 15, 30];
 /// Wins and losses by less than this share of the worse regret are ties.
 const TIE: f64 = 0.05;
 
 /// What to show.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// Trials of a run, or full trainings.
     pub(crate) evaluations: u64,
+    pub(crate) unit: Unit,
     /// The sampler that the others are paired with.
     pub(crate) baseline: String,
     pub(crate) by_problem: bool,
+}
+
+/// What the traces of runs count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    Trials,
+    /// Epochs, so many to a full training.
+    Trainings(u64),
+}
+
+impl Unit {
+    /// Returns how often the traces' unit goes into that of the table.
+    fn factor(self) -> u64 {
+        match self {
+            Unit::Trials => 1,
+            Unit::Trainings(epochs) => epochs,
+        }
+    }
+
+    fn checkpoints(self) -> [u64; 5] {
+        match self {
+            Unit::Trials => CHECKPOINTS,
+            Unit::Trainings(_) => CHECKPOINTS_OF_TRAININGS,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Unit::Trials => "trials",
+            Unit::Trainings(_) => "trainings",
+        }
+    }
 }
 
 /// An instance of a problem, met with some number of workers.
@@ -31,6 +67,7 @@ struct Table<'a> {
     /// Index of each case's problem.
     strata: Vec<usize>,
     runs: BTreeMap<(&'a str, Case), &'a Run>,
+    unit: Unit,
 }
 
 /// Renders every table.
@@ -47,20 +84,20 @@ pub(crate) fn render(runs: &[Run], request: &Request) -> Result<String, String> 
         }
         for family in &families {
             let members: Vec<&Run> = runs.iter().filter(|run| run.family == *family).copied().collect();
-            section(&mut text, &Table::new(&members), family, workers, request)?;
+            section(&mut text, &Table::new(&members, request.unit), family, workers, request)?;
         }
         if families.len() > 1 {
-            section(&mut text, &Table::new(&runs), "all families", workers, request)?;
+            section(&mut text, &Table::new(&runs, request.unit), "all families", workers, request)?;
         }
         if request.by_problem {
-            by_problem(&mut text, &Table::new(&runs), workers, request.evaluations);
+            by_problem(&mut text, &Table::new(&runs, request.unit), workers, request);
         }
     }
     Ok(text)
 }
 
 impl<'a> Table<'a> {
-    fn new(runs: &[&'a Run]) -> Self {
+    fn new(runs: &[&'a Run], unit: Unit) -> Self {
         let mut samplers: Vec<&str> = Vec::new();
         let mut order: Vec<Case> = Vec::new();
         let mut met = BTreeMap::new();
@@ -86,7 +123,7 @@ impl<'a> Table<'a> {
                 problems.push(problem);
             }
         }
-        Table { samplers, cases, strata, runs: met }
+        Table { samplers, cases, strata, runs: met, unit }
     }
 
     fn runs<'b>(&'b self, sampler: &'b str) -> impl Iterator<Item = &'a Run> + 'b {
@@ -94,7 +131,8 @@ impl<'a> Table<'a> {
     }
 
     fn regrets(&self, sampler: &str, evaluations: u64) -> Vec<f64> {
-        self.runs(sampler).map(|run| run.outcome.regret_at(evaluations)).collect()
+        let count = evaluations * self.unit.factor();
+        self.runs(sampler).map(|run| run.outcome.regret_at(count)).collect()
     }
 
     fn estimate(&self, values: &[f64], statistic: impl Fn(&[f64]) -> f64) -> Estimate {
@@ -133,17 +171,19 @@ fn section(
         table.cases.len()
     )
     .expect("a string takes all");
-    regrets(text, table, request.evaluations);
+    regrets(text, table, request);
     if table.samplers.len() > 1 && table.samplers.contains(&request.baseline.as_str()) {
         pairs(text, table, request);
     }
     Ok(())
 }
 
-fn regrets(text: &mut String, table: &Table, evaluations: u64) {
-    let mut checkpoints: Vec<u64> = CHECKPOINTS.into_iter().filter(|n| *n < evaluations).collect();
+fn regrets(text: &mut String, table: &Table, request: &Request) {
+    let (evaluations, unit) = (request.evaluations, request.unit);
+    let mut checkpoints: Vec<u64> = unit.checkpoints().into_iter().filter(|n| *n < evaluations).collect();
     checkpoints.push(evaluations);
-    let heads: Vec<String> = checkpoints.iter().map(|n| format!("median regret at {n}")).collect();
+    let heads: Vec<String> =
+        checkpoints.iter().map(|n| format!("median regret at {n} {}", unit.word())).collect();
     let rule = "---|".repeat(heads.len());
     line(text, &format!("| sampler | {} | log10 | mean rank | ms/suggestion |", heads.join(" | ")));
     line(text, &format!("|---|{rule}---|---|---|"));
@@ -196,8 +236,10 @@ fn pairs(text: &mut String, table: &Table, request: &Request) {
     }
 }
 
-fn by_problem(text: &mut String, table: &Table, workers: usize, evaluations: u64) {
-    line(text, &format!("\n### median regret at {evaluations} by problem, {workers} worker(s)\n"));
+fn by_problem(text: &mut String, table: &Table, workers: usize, request: &Request) {
+    let evaluations = request.evaluations;
+    let word = request.unit.word();
+    line(text, &format!("\n### median regret at {evaluations} {word} by problem, {workers} worker(s)\n"));
     line(text, &format!("| problem | {} |", table.samplers.join(" | ")));
     line(text, &format!("|---|{}", "---|".repeat(table.samplers.len())));
     let problems: Vec<usize> = table.strata.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -244,7 +286,7 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request { evaluations: 20, baseline: "good".into(), by_problem: true }
+        Request { evaluations: 20, unit: Unit::Trials, baseline: "good".into(), by_problem: true }
     }
 
     #[test]
@@ -259,7 +301,7 @@ mod tests {
         let text = render(&runs, &request()).unwrap();
         for expected in [
             "### numeric, 1 worker (2 problems, 6 instances)",
-            "| sampler | median regret at 10 | median regret at 20 | log10 | mean rank | ms/suggestion |",
+            "| sampler | median regret at 10 trials | median regret at 20 trials | log10 | mean rank | ms/suggestion |",
             "| good | 0.010 [0.010, 0.010] | 0.010 [0.010, 0.010] | -2.00 | 1.00 [1.00, 1.00] | 1.00 |",
             "| bad | +1.00 [+1.00, +1.00] | 0 | 0 | 6 |",
             "| q | 0.010 | 0.10 |",

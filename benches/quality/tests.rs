@@ -17,3 +17,5 @@ mod race;
 mod report;
 mod results;
 mod statistics;
+mod subject;
+mod training;

@@ -26,7 +26,7 @@ pub use files::{ProgramError, StudyDir, find_program};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
-pub use replay::{Difference, Replay, replay};
+pub use replay::{Difference, Replay, replay, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     view,

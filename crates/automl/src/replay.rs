@@ -5,6 +5,7 @@ use crate::engine::{EventLog, LogError, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
 use automl_core::{Event, Params, Study, TrialId};
+use automl_sampler::{SuggestError, Suggestion};
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,8 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
         replay.events += 1;
         let seq = replay.events;
         if let (Some(study), Event::TrialSuggested { trial, params, .. }) = (&study, &record.event) {
-            let derived = derive(study, *trial);
+            let next = study.next_trial() == *trial;
+            let derived = suggest(study).ok().filter(|_| next).map(|suggestion| suggestion.params);
             if derived.as_ref() != Some(params) {
                 let recorded = params.clone();
                 replay.difference = Some(Difference { event: seq, trial: *trial, recorded, derived });
@@ -64,8 +66,11 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     Ok(replay)
 }
 
-fn derive(study: &Study, trial: TrialId) -> Option<Params> {
-    let sampler = sampler_for(study.settings.algorithm);
-    let next = study.next_trial() == trial;
-    history::suggest(study, &*sampler).ok().filter(|_| next).map(|suggestion| suggestion.params)
+/// Returns what is tried as the study's next trial: what the user enqueued, then what its algorithm
+/// proposes. A pure function of the study.
+///
+/// # Errors
+/// [`SuggestError::Exhausted`] when a finite space has no configuration left.
+pub fn suggest(study: &Study) -> Result<Suggestion, SuggestError> {
+    history::suggest(study, &*sampler_for(study.settings.algorithm))
 }

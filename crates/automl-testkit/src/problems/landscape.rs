@@ -22,8 +22,17 @@ pub(super) const PLAIN: Style = Style { interactions: 0.3, category_cost: 1.0, r
 
 /// Cost of one column's value on its own.
 enum Single {
-    Number { weight: f64, ripple: f64 },
+    Number { weight: f64, ripple: f64, form: Form },
     Category { costs: Vec<f64> },
+}
+
+/// How the cost of a number grows with its distance from the best; half of them are not smooth or not even.
+#[derive(Clone, Copy)]
+enum Form {
+    Square,
+    Kink,
+    Saturating,
+    Lopsided { steep: f64 },
 }
 
 /// Cost of two columns' values together.
@@ -59,6 +68,7 @@ pub(super) fn landscape(draws: &mut Draws, space: SearchSpace, style: Style) -> 
             }
         }
     }
+    let saturation = draws.uniform();
     let encoder = space.clone();
     let gap: Gap = Box::new(move |params| {
         let row = encoder.encode(params);
@@ -66,7 +76,8 @@ pub(super) fn landscape(draws: &mut Draws, space: SearchSpace, style: Style) -> 
         let active: Vec<bool> = parameters.iter().map(|p| params.get(&p.name).is_some()).collect();
         let columns = singles.iter().zip(&row).zip(&reference).zip(&active).filter(|(_, active)| **active);
         let own: f64 = columns.map(|(((single, x), at), _)| single.cost(*x, *at)).sum();
-        Some(own + pairs.iter().map(|pair| pair.cost(&row, &reference, &active)).sum::<f64>())
+        let cost = own + pairs.iter().map(|pair| pair.cost(&row, &reference, &active)).sum::<f64>();
+        Some(cost / (1.0 + saturation * cost))
     });
     Shape { space, optimum, gap, noise: 0.0 }
 }
@@ -82,7 +93,14 @@ fn single(draws: &mut Draws, encoding: Encoding, at: f64, style: Style) -> Singl
         }
         // Importance is uneven: a few parameters carry most of the cost.
         Encoding::Constant | Encoding::Continuous | Encoding::Grid { .. } => {
-            Single::Number { weight: 2.0 * draws.uniform().powi(3) + 0.05, ripple: style.ripple }
+            let weight = 2.0 * draws.uniform().powi(3) + 0.05;
+            let form = match draws.index(6) {
+                0..3 => Form::Square,
+                3 => Form::Kink,
+                4 => Form::Saturating,
+                _ => Form::Lopsided { steep: draws.sign() },
+            };
+            Single::Number { weight, ripple: style.ripple, form }
         }
     }
 }
@@ -125,11 +143,23 @@ fn pair(
 impl Single {
     fn cost(&self, x: f64, at: f64) -> f64 {
         match self {
-            Single::Number { weight, ripple } => {
+            Single::Number { weight, ripple, form } => {
                 let z = x - at;
-                weight * (z * z + ripple * (1.0 - (8.0 * std::f64::consts::PI * z).cos()))
+                weight * (form.cost(z) + ripple * (1.0 - (8.0 * std::f64::consts::PI * z).cos()))
             }
             Single::Category { costs } => costs[x as usize],
+        }
+    }
+}
+
+impl Form {
+    fn cost(self, z: f64) -> f64 {
+        match self {
+            Form::Square => z * z,
+            Form::Kink => 0.4 * z.abs(),
+            Form::Saturating => 0.3 * z * z / (z * z + 0.03),
+            Form::Lopsided { steep } if steep * z > 0.0 => 5.0 * z * z,
+            Form::Lopsided { .. } => 0.7 * z * z,
         }
     }
 }

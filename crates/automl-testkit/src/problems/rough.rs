@@ -5,6 +5,7 @@ use super::conditional::{learners, schedule};
 use super::mixed::network;
 use super::numeric::{bowl, distance_square, training, wells};
 use super::{Definition, Family, Gap, Shape};
+use automl_core::{Encoding, SearchSpace};
 
 pub(super) const DEFINITIONS: [Definition; 13] = [
     of(Family::Noisy, "noisy-bowl-5", |draws| noisy(bowl(draws, 5, 30.0), 0.1)),
@@ -97,16 +98,16 @@ fn corner(shape: Shape, draws: &mut Draws) -> Shape {
     Shape { space, optimum, gap, noise }
 }
 
-/// A row with category codes halved in distance: all different categories are half a unit apart.
-fn scaled(space: &automl_core::SearchSpace, row: Vec<f64>) -> Vec<f64> {
+/// A row in which different categories are half a unit apart, whichever they are.
+fn scaled(space: &SearchSpace, row: Vec<f64>) -> Vec<f64> {
     let mut columns = Vec::new();
     for (encoding, x) in space.encodings().iter().zip(row) {
         match encoding {
-            automl_core::Encoding::Categorical { choices } => {
+            Encoding::Categorical { choices } => {
                 let one_hot = |choice: u32| if f64::from(choice) == x { 0.5_f64.sqrt() / 2.0 } else { 0.0 };
                 columns.extend((0..*choices).map(one_hot));
             }
-            _ => columns.push(x),
+            Encoding::Constant | Encoding::Continuous | Encoding::Grid { .. } => columns.push(x),
         }
     }
     columns
