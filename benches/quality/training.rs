@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
             Decision::Start { bracket, until } => {
                 let trial = self.study.next_trial();
                 let before = thread_seconds();
-                let suggestion = suggest(&self.study, trial);
+                let suggestion = suggest(&self.study);
                 self.outcome.seconds += thread_seconds() - before;
                 match suggestion {
                     Ok(suggestion) => {

@@ -64,7 +64,7 @@ impl Table {
 
 fn choices(distribution: &Distribution) -> &[automl_core::ParamValue] {
     match distribution {
-        Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices } => choices,
+        Distribution::Categorical { choices, .. } | Distribution::Ordinal { choices, .. } => choices,
         Distribution::Float { .. } | Distribution::Int { .. } => panic!("a table's grid lists its points"),
     }
 }
