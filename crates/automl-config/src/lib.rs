@@ -15,6 +15,7 @@ mod problem;
 
 mod fields;
 mod files;
+mod glob;
 mod grammar;
 mod read;
 mod schema;
@@ -34,10 +35,10 @@ pub use check::check_file;
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules,
-    PARAMS_FILE, RecipeError, TrialRecipe,
+    AttemptContext, AttemptFiles, CheckpointRule, Download, ErrorPattern, LogFormat, LogOrigin, LogSource,
+    MetricRules, PARAMS_FILE, RecipeError, Selection, TrialRecipe, UploadRules, UploadStrategy,
 };
 pub use request::{CommandRequest, Datasets, NetworkRequest};
-pub use resolve::{StudyRecipe, resolve_command, resolve_network};
+pub use resolve::{DatasetCheck, StudyRecipe, archives, check_dataset, resolve_command, resolve_network};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use spec::is_secret;

@@ -1,6 +1,8 @@
 //! What a caller asks for: the raw form of flags and settings, not yet checked.
 
 use crate::recipe::{LogFormat, LogOrigin, LogSource};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A search (or a plain job) over a network of the catalogue.
@@ -26,6 +28,8 @@ pub struct NetworkRequest {
     pub metric: Option<String>,
     /// Path or URI of the model to start from.
     pub pretrained: Option<String>,
+    /// Spec of the job that this one carries on from.
+    pub parent_spec: Option<Value>,
 }
 
 impl NetworkRequest {
@@ -42,11 +46,12 @@ impl NetworkRequest {
             datasets: Datasets::default(),
             metric: None,
             pretrained: None,
+            parent_spec: None,
         }
     }
 }
 
-/// Dataset folders.
+/// Datasets: folders, archives, or URIs that are passed on as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Datasets {
     /// Training data, possibly several.
@@ -57,6 +62,10 @@ pub struct Datasets {
     pub inference: Option<PathBuf>,
     /// Data to calibrate a quantised model with.
     pub calibration: Option<PathBuf>,
+    /// The dataset that the action itself works on, for example to convert it.
+    pub own: Option<PathBuf>,
+    /// Folders that archives were unpacked to, by the archive's absolute path.
+    pub unpacked: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// A search over any program.

@@ -15,6 +15,9 @@ pub(crate) struct SpecRecipe {
     /// Defaults, the user's settings and dataset paths; without secrets.
     pub(crate) base: Value,
     pub(crate) format: SpecFormat,
+    /// Keys whose values hold `{job_id}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) job_keys: Vec<String>,
     /// Config functions in file order.
     pub(crate) functions: Vec<(String, Expression)>,
     /// Key with the length of a full training.
@@ -37,6 +40,7 @@ impl SpecRecipe {
     /// Builds the spec of an attempt.
     pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
         let mut spec = self.base.clone();
+        self.name_job(&mut spec, context)?;
         for (name, value) in context.params.iter() {
             set(&mut spec, name, value.to_json());
         }
@@ -52,6 +56,19 @@ impl SpecRecipe {
             set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?);
         }
         Ok(spec)
+    }
+
+    /// A trial is what the format calls a job, and `/results/<job>` is where it writes.
+    fn name_job(&self, spec: &mut Value, context: &AttemptContext<'_>) -> Result<(), RecipeError> {
+        let results = path_text(context.results_dir)?;
+        let job = format!("{}-{}", context.study, context.trial);
+        for key in &self.job_keys {
+            if let Some(text) = get(spec, key).and_then(Value::as_str) {
+                let text = text.replace("/results/{job_id}", &results).replace("{job_id}", &job);
+                set(spec, key, text.into());
+            }
+        }
+        Ok(())
     }
 
     /// The full training's length stays in the spec even if the attempt ends earlier, so that

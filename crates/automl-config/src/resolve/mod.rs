@@ -1,14 +1,14 @@
 //! From a request to a checked [`StudyRecipe`], with all problems at once.
 
 mod command;
-mod datasets;
+mod data;
 mod metric;
 mod network;
 mod settings;
 mod space;
 
 pub use command::resolve_command;
-pub use network::resolve_network;
+pub use network::{DatasetCheck, archives, check_dataset, resolve_network};
 
 use crate::recipe::TrialRecipe;
 use automl_core::{Objective, SearchSpace};

@@ -1,17 +1,18 @@
 //! A network request into a study recipe.
 
-use super::{StudyRecipe, datasets, metric, settings, space};
+use super::{StudyRecipe, data, metric, settings, space};
 use crate::catalog::{Catalog, ModelInfo};
 use crate::files;
 use crate::nearest::did_you_mean;
 use crate::network::{Expression, Launch, Metrics, NetworkConfig};
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
-use crate::recipe::{MetricRules, SpecRecipe, TrialRecipe};
+use crate::recipe::{MetricRules, SpecRecipe, TrialRecipe, UploadRules};
 use crate::request::NetworkRequest;
 use crate::schema::Schema;
 use crate::spec::SpecPath;
 use automl_core::{Objective, SearchSpace};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Checks a request against the network's config and schema.
 ///
@@ -26,8 +27,9 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
 
     let mut base = inputs.template.clone();
     let applied = settings::apply(&request.set, &inputs.schema, &mut base, &mut problems);
-    let sources = inputs.config.data_sources(&request.action);
-    datasets::fill(sources, &request.datasets, &mut base, &mut notes, &mut problems);
+    let filled = data::fill(inputs.data(request), &mut base);
+    notes.extend(filled.notes);
+    problems.extend(filled.problems);
     let wanted = space::Wanted { params: request.params.as_deref(), bounds: &request.bounds, fidelity_key };
     let space = space::build(&wanted, &inputs.schema, &mut notes, &mut problems);
     let searched = searched(space.as_ref(), &applied, &mut notes);
@@ -55,6 +57,7 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let spec = SpecRecipe {
         base,
         format,
+        job_keys: filled.job_keys,
         functions,
         fidelity_key: fidelity_key.map(String::from),
         stop_after_env: launch.fidelity.as_ref().and_then(|f| f.stop_after_env.clone()),
@@ -65,8 +68,13 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
         secret_keys: applied.secret_keys,
         secrets: applied.secrets,
     };
+    let trial = TrialRecipe {
+        downloads: filled.downloads,
+        upload_rules: inputs.config.uploads.of(&request.action),
+        ..trial_recipe(launch, &inputs.config.metrics, spec, &objective)
+    };
     Ok(StudyRecipe {
-        trial: trial_recipe(launch, &inputs.config.metrics, spec, &objective),
+        trial,
         space,
         objective,
         full_fidelity,
@@ -90,6 +98,57 @@ fn trial_recipe(launch: &Launch, metrics: &Metrics, spec: SpecRecipe, objective:
             available: metrics.available.clone(),
             patterns: metrics.patterns.clone(),
         },
+        downloads: Vec::new(),
+        upload_rules: UploadRules::default(),
+        upload_to: None,
+    }
+}
+
+/// Returns the archives among a request's datasets, and within them, that no caller has unpacked yet.
+/// Unpacking one may bring others to light, so ask again with their folders in
+/// [`Datasets::unpacked`](crate::Datasets) until there is none.
+///
+/// # Errors
+/// A network, config or schema that is missing or broken. What is wrong with the datasets is told when
+/// the request is resolved.
+pub fn archives(catalog: &Catalog, request: &NetworkRequest) -> Result<Vec<PathBuf>, Problems> {
+    let inputs = Inputs::load(catalog, request)?;
+    let mut base = inputs.template.clone();
+    settings::apply(&request.set, &inputs.schema, &mut base, &mut Vec::new());
+    let known = |archive: &PathBuf| request.datasets.unpacked.contains_key(archive);
+    let archives = data::fill(inputs.data(request), &mut base).archives;
+    Ok(archives.into_iter().filter(|archive| !known(archive)).collect())
+}
+
+/// Checks a request's datasets against the network's rules; nothing else of the request counts.
+/// An empty result means that every dataset has what the network needs.
+///
+/// # Errors
+/// A network or config that is missing or broken.
+pub fn check_dataset(catalog: &Catalog, request: &NetworkRequest) -> Result<DatasetCheck, Problems> {
+    let (config, _) = Inputs::config(catalog, request)?;
+    let filled = data::check(context(&config, request));
+    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes: filled.notes })
+}
+
+/// What came of checking datasets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetCheck {
+    /// What the datasets lack.
+    pub problems: Vec<Problem>,
+    /// Archives that have to be unpacked before they can be checked.
+    pub archives: Vec<PathBuf>,
+    /// What was not checked, and why.
+    pub notes: Vec<String>,
+}
+
+fn context<'a>(config: &'a NetworkConfig, request: &'a NetworkRequest) -> data::Context<'a> {
+    data::Context {
+        config,
+        action: &request.action,
+        datasets: &request.datasets,
+        parent_spec: request.parent_spec.as_ref(),
+        configured: &[],
     }
 }
 
@@ -132,16 +191,7 @@ struct Inputs {
 
 impl Inputs {
     fn load(catalog: &Catalog, request: &NetworkRequest) -> Result<Self, Problems> {
-        let (config, mut warnings) = match &request.network_config {
-            None => catalog.network(&request.network)?,
-            Some(path) => {
-                let node = files::require_tree(path)?;
-                let mut report = Report::new(path.display().to_string());
-                let config = NetworkConfig::read(&node, &mut report);
-                let warnings = report.finish()?;
-                (config.expect("a file without errors gives a config"), warnings)
-            }
-        };
+        let (config, mut warnings) = Inputs::config(catalog, request)?;
         let (schema, more) = match &request.schema {
             None => catalog.schema(&request.network, &request.action)?,
             Some(path) => {
@@ -162,14 +212,42 @@ impl Inputs {
         Ok(Inputs { config, schema, model: catalog.model_info(&request.network), template, warnings })
     }
 
+    /// Reads the network's config.
+    fn config(
+        catalog: &Catalog,
+        request: &NetworkRequest,
+    ) -> Result<(NetworkConfig, Vec<Problem>), Problems> {
+        let Some(path) = &request.network_config else { return catalog.network(&request.network) };
+        let node = files::require_tree(path)?;
+        let mut report = Report::new(path.display().to_string());
+        let config = NetworkConfig::read(&node, &mut report);
+        let warnings = report.finish()?;
+        Ok((config.expect("a file without errors gives a config"), warnings))
+    }
+
+    fn data<'a>(&'a self, request: &'a NetworkRequest) -> data::Context<'a> {
+        context(&self.config, request)
+    }
+
     fn launch(&self, request: &NetworkRequest) -> Result<&Launch, Problems> {
         self.config.launch(&request.action).ok_or_else(|| {
             let actions = self.config.launch.iter().map(|(action, _)| action.as_str());
             let message =
                 format!("network `{}` does not say how to launch `{}`", request.network, request.action);
-            let hint = did_you_mean(&request.action, actions);
+            let hint = match self.config.api_params.actions.contains(&request.action) {
+                true => self.launch_advice(&request.action),
+                false => did_you_mean(&request.action, actions),
+            };
             Problems(vec![Problem::plain("--action", "launch", Code::UnknownName, message).with_hint(hint)])
         })
+    }
+
+    /// An action that the network has and that nothing here knows how to start.
+    fn launch_advice(&self, action: &str) -> String {
+        let api = &self.config.api_params;
+        let image = api.image(action).map(|image| format!("; image `{image}` has it")).unwrap_or_default();
+        let pipe = api.pipe(action);
+        format!("add a section `launch` with a command that runs `{pipe}`{image}")
     }
 
     /// A search fills the keys of `automl_spec_params`; where there are none, or the action is not the
