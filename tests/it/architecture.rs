@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// What each crate of the product may depend on; test-only dependencies are not counted.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "automl",
         &[
@@ -15,9 +15,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "automl-scheduler",
             "automl-scrape",
             "automl-store",
+            "automl-transfer",
         ],
     ),
-    ("automl-cli", &["automl", "automl-config", "automl-core", "automl-exec", "automl-store"]),
+    (
+        "automl-cli",
+        &["automl", "automl-config", "automl-core", "automl-exec", "automl-store", "automl-transfer"],
+    ),
     ("automl-config", &["automl-core"]),
     ("automl-core", &[]),
     ("automl-exec", &[]),
@@ -28,11 +32,13 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("automl-surrogate", &[]),
     ("automl-testkit", &["automl-core"]),
     ("automl-torch", &[]),
+    ("automl-transfer", &[]),
 ];
 
 /// Crates that only one crate may name: the asynchronous shell, the database, libtorch.
-const KEPT_IN: [(&str, &[&str]); 4] = [
-    ("tokio", &["automl", "automl-cli", "automl-exec"]),
+const KEPT_IN: [(&str, &[&str]); 5] = [
+    ("tokio", &["automl", "automl-cli", "automl-exec", "automl-transfer"]),
+    ("object_store", &["automl-transfer"]),
     ("sled", &["automl-store"]),
     ("tch", &["automl-torch"]),
     ("nalgebra", &["automl-surrogate"]),

@@ -15,6 +15,7 @@ mod problem;
 
 mod fields;
 mod files;
+mod glob;
 mod grammar;
 mod read;
 mod schema;
@@ -38,10 +39,14 @@ pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usua
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, ErrorPattern, JobName, LogFormat, LogOrigin,
-    LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
+    LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
+    UploadRules, UploadStrategy,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
-pub use resolve::{JobRecipe, StudyRecipe, resolve_command, resolve_job, resolve_network};
+pub use resolve::{
+    DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, resolve_command, resolve_job,
+    resolve_network,
+};
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use spec::{annotated_yaml, is_secret, read_spec};

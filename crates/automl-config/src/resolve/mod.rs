@@ -2,7 +2,7 @@
 
 mod command;
 mod container;
-mod datasets;
+mod data;
 mod draft;
 mod dynamic;
 mod inputs;
@@ -13,7 +13,7 @@ mod space;
 mod stage;
 
 pub use command::resolve_command;
-pub use network::{resolve_job, resolve_network};
+pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
 
 use crate::recipe::TrialRecipe;
 use automl_core::{Objective, SearchSpace};
