@@ -4,6 +4,7 @@
 use super::data;
 use crate::catalog::{Catalog, ModelInfo};
 use crate::files;
+use crate::nearest::did_you_mean;
 use crate::network::{DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
 use crate::problem::{Code, Problem, Problems, Report};
 use crate::recipe::UploadRules;
@@ -76,6 +77,18 @@ impl Inputs {
             find(config.as_ref().unwrap_or(&self.config), action)
         };
         find(&self.config, &self.action).or_else(other)
+    }
+
+    /// Returns the problem with an action that no config names: a misspelt one would be started all the same.
+    pub(super) fn unknown_action(&self) -> Option<Problem> {
+        let actions = &self.config.api_params.actions;
+        if actions.contains(&self.action) || self.launch().is_some() || self.carried_out.action != self.action
+        {
+            return None;
+        }
+        let message = format!("`{}` is not among the network's actions", self.action);
+        let hint = did_you_mean(&self.action, actions.iter().map(String::as_str));
+        Some(Problem::plain("--action", "api_params.actions", Code::UnknownName, message).with_hint(hint))
     }
 
     /// Returns how the action is launched, where a config says so.

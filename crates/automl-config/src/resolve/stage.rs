@@ -46,6 +46,7 @@ impl<'a> Stage<'a> {
     pub(super) fn begin(inputs: &'a Inputs, request: &'a NetworkRequest) -> Self {
         let mut problems = inputs.warnings.clone();
         let mut notes = inputs.notes.clone();
+        problems.extend(inputs.unknown_action());
         let launch = launch(inputs, request, &mut notes);
         let mut draft = Draft::new(inputs.template.clone(), inputs.template_origin);
         if let Some(parent) = &request.parent {

@@ -100,6 +100,17 @@ fn circles_are_named_step_by_step() {
 }
 
 #[test]
+fn misspelt_actions_are_not_started() {
+    let world = World::new().network("a", "{}").spec("a", "trian", json!({"x": 1}));
+    assert_eq!(
+        world.problems(&action("a", "trian")),
+        [
+            "--action: error: api_params.actions: `trian` is not among the network's actions (did you mean `train`?)"
+        ]
+    );
+}
+
+#[test]
 fn missing_targets_are_named_with_the_mapping() {
     let world = World::new().network("a", r#"{"actions_mapping": {"augment": {"network": "nowhere"}}}"#);
     let problems = world.problems(&action("a", "augment"));

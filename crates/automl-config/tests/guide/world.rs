@@ -25,8 +25,17 @@ impl World {
     /// Adds a network with sections of its config; what an example leaves out is filled in.
     pub(crate) fn network(self, name: &str, sections: &str) -> Self {
         let mut config: Value = serde_json::from_str(sections).unwrap_or_else(|e| panic!("{e}: {sections}"));
-        let actions =
-            ["train", "evaluate", "inference", "export", "distill", "prune", "retrain", "gen_trt_engine"];
+        let actions = [
+            "train",
+            "evaluate",
+            "inference",
+            "export",
+            "distill",
+            "prune",
+            "retrain",
+            "gen_trt_engine",
+            "dataset_convert",
+        ];
         let api_params = json!({"actions": actions, "formats": ["coco"], "spec_backend": "yaml"});
         config.as_object_mut().unwrap().entry("api_params").or_insert(api_params);
         self.write(&format!("network_configs/{name}.config.json"), &config.to_string())
