@@ -15,11 +15,20 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "automl-scheduler",
             "automl-scrape",
             "automl-store",
+            "automl-transfer",
         ],
     ),
     (
         "automl-cli",
-        &["automl", "automl-config", "automl-core", "automl-exec", "automl-serve", "automl-store"],
+        &[
+            "automl",
+            "automl-config",
+            "automl-core",
+            "automl-exec",
+            "automl-serve",
+            "automl-store",
+            "automl-transfer",
+        ],
     ),
     ("automl-config", &["automl-core"]),
     ("automl-core", &[]),
@@ -32,12 +41,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("automl-surrogate", &[]),
     ("automl-testkit", &["automl-core"]),
     ("automl-torch", &[]),
+    ("automl-transfer", &[]),
 ];
 
 /// Crates that only one crate may name: the asynchronous shell, the database, libtorch.
-const KEPT_IN: [(&str, &[&str]); 5] = [
+const KEPT_IN: [(&str, &[&str]); 6] = [
     ("axum", &["automl-serve"]),
-    ("tokio", &["automl", "automl-cli", "automl-exec", "automl-serve"]),
+    ("object_store", &["automl-transfer"]),
+    ("tokio", &["automl", "automl-cli", "automl-exec", "automl-serve", "automl-transfer"]),
     ("sled", &["automl-store"]),
     ("tch", &["automl-torch"]),
     ("nalgebra", &["automl-surrogate"]),

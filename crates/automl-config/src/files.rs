@@ -72,3 +72,37 @@ pub(crate) fn list(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
+
+pub(crate) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Files and folders looked at in a listing; a pattern that none of so many matches is not there.
+const LISTED_MAX: usize = 200_000;
+/// Deepest folder listed; a link that leads back up ends there.
+const DEPTH_MAX: usize = 16;
+
+/// Returns the files below a folder as relative paths with `/`; none where it cannot be read. Links are
+/// followed, since data is often linked into place.
+pub(crate) fn list_below(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = LISTED_MAX;
+    walk(folder, "", 0, &mut found, &mut left);
+    found
+}
+
+fn walk(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<String>, left: &mut usize) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if !entry.path().is_dir() {
+            found.push(name);
+        } else if depth < DEPTH_MAX {
+            walk(&entry.path(), &format!("{name}/"), depth + 1, found, left);
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod problem;
 
 mod fields;
 mod files;
+mod glob;
 mod grammar;
 mod read;
 mod schema;
@@ -44,12 +45,14 @@ pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usua
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, ErrorPattern, JobName, LogFormat, LogOrigin,
-    LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, TrialRecipe, parse_log,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
+    LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
+    UploadRules, UploadStrategy, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{
-    JobRecipe, StudyRecipe, further_objective, resolve_command, resolve_job, resolve_network, space_of_schema,
+    DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, further_objective, resolve_command,
+    resolve_job, resolve_network, space_of_schema,
 };
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};

@@ -2,6 +2,7 @@
 
 use crate::parent::ParentJob;
 use crate::recipe::{LogFormat, LogOrigin, LogSource};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A search (or a plain job) over a network of the catalogue.
@@ -65,7 +66,7 @@ impl NetworkRequest {
     }
 }
 
-/// Dataset folders.
+/// Datasets: folders, archives, or URIs that are passed on as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Datasets {
     /// Training data, possibly several.
@@ -76,6 +77,10 @@ pub struct Datasets {
     pub inference: Option<PathBuf>,
     /// Data to calibrate a quantised model with.
     pub calibration: Option<PathBuf>,
+    /// The dataset that the action itself works on, for example to convert it.
+    pub own: Option<PathBuf>,
+    /// Folders that archives were unpacked to, by the archive's absolute path.
+    pub unpacked: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// A search over any program.

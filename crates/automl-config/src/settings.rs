@@ -183,7 +183,7 @@ impl NetworkSettings {
         };
         or(&mut request.network_config, &self.config);
         or(&mut request.schema, &self.schema);
-        let Datasets { train, eval, inference, calibration } = &mut request.datasets;
+        let Datasets { train, eval, inference, calibration, .. } = &mut request.datasets;
         if train.is_empty() {
             train.clone_from(&self.train_dataset);
         }
@@ -227,7 +227,7 @@ impl NetworkSettings {
             schema: path(&mut fields, "schema", folder, report),
             train_dataset: one_or_more(&mut fields, "train_dataset", report)
                 .iter()
-                .map(|p| folder.join(p))
+                .map(|text| PathBuf::from(located(text, folder)))
                 .collect(),
             eval_dataset: path(&mut fields, "eval_dataset", folder, report),
             inference_dataset: path(&mut fields, "inference_dataset", folder, report),
@@ -253,7 +253,7 @@ fn located(text: &str, folder: &Path) -> String {
 }
 
 fn path(fields: &mut Fields<'_>, key: &'static str, folder: &Path, report: &mut Report) -> Option<PathBuf> {
-    fields.string(key, report).map(|text| folder.join(text))
+    fields.string(key, report).map(|text| PathBuf::from(located(&text, folder)))
 }
 
 /// A text, or a list of texts.

@@ -71,6 +71,7 @@ fn request(args: &ActionArgs, parent: Option<ParentJob>, project: &Project) -> N
             eval: data.eval_dataset.clone(),
             inference: data.inference_dataset.clone(),
             calibration: data.calibration_dataset.clone(),
+            ..Datasets::default()
         },
         metric: args.metric.clone(),
         pretrained: args.pretrained.clone(),

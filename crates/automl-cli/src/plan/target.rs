@@ -92,6 +92,7 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
             eval: args.data.eval_dataset.clone(),
             inference: args.data.inference_dataset.clone(),
             calibration: args.data.calibration_dataset.clone(),
+            ..Datasets::default()
         },
         metric,
         pretrained: args.pretrained.clone(),

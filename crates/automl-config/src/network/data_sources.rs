@@ -1,96 +1,142 @@
-//! Section `data_sources`: which files of a dataset fill which spec keys.
+//! Section `data_sources`: which files and facts of a dataset fill which spec keys.
 //!
-//! Read here: `path`, `mapping`, `value`, `multiple_sources`, `optional` and `transform`. Rules that
-//! depend on a dataset's metadata or on conversion jobs are recognised and reported as not acted upon.
+//! An entry may hold several rules; the resolver tries them in a fixed order. Here they are only read.
 
-use crate::fields::{Fields, join, string, strings};
+use super::source_parts::{
+    Condition, ConvertPath, SourceName, one_or_more, read_cases, read_condition, read_convert_path,
+    read_source,
+};
+use crate::fields::{Fields, join, wrong_type};
 use crate::nearest::did_you_mean;
-use crate::node::{Data, Node};
+use crate::node::{Data, Entry, Node};
 use crate::problem::{Code, Report};
+use serde_json::Value;
+
+/// Source that is no dataset: the spec of the job before this one.
+const PARENT_SPECS: &str = "parent_job_specs";
 
 /// One spec key and where its value comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DataSource {
     /// Dotted path of the spec key.
     pub(crate) key: String,
+    pub(crate) origin: Origin,
+}
+
+/// Where the value of a key comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// Datasets of the user.
+    Datasets(Box<DatasetRules>),
+    /// Whether the parent job's spec has a key.
+    ParentSpecHas(String),
+}
+
+/// What is taken from the datasets of a source, in the order in which rules are tried.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DatasetRules {
     pub(crate) source: SourceName,
     /// One value for each dataset, as a list.
     pub(crate) multiple: bool,
-    pub(crate) rule: PathRule,
-    /// `[path]` in place of `path`.
-    pub(crate) wrap_in_list: bool,
     /// Leave the key alone where the dataset or the file is not there.
     pub(crate) optional: bool,
-}
-
-/// A group of datasets that the user gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SourceName {
-    Train,
-    Eval,
-    Inference,
-    Calibration,
-}
-
-/// What is taken from a dataset.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum PathRule {
+    pub(crate) condition: Option<Condition>,
+    pub(crate) metadata: Option<MetadataValue>,
+    pub(crate) convert: Option<ConvertPath>,
+    /// Paths that depend on a fact, in the order in which they are tried.
+    pub(crate) choices: Vec<PathChoice>,
+    pub(crate) value: Option<Value>,
+    pub(crate) mapping: Option<Vec<(String, MappingValue)>>,
     /// A file or folder, relative to the dataset; empty for the dataset itself.
-    Path(String),
-    /// An object of files and folders.
-    Mapping(Vec<(String, String)>),
-    /// A fixed text or truth value.
-    Value(serde_json::Value),
-    /// A rule that this version does not act upon, by its key.
-    Unsupported(String),
+    pub(crate) path: String,
+    pub(crate) transforms: Vec<Transform>,
 }
 
-impl SourceName {
-    const ALL: [(&'static str, SourceName); 4] = [
-        ("train_datasets", SourceName::Train),
-        ("eval_dataset", SourceName::Eval),
-        ("inference_dataset", SourceName::Inference),
-        ("calibration_dataset", SourceName::Calibration),
+/// A value by a field of the dataset's metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MetadataValue {
+    pub(crate) key: String,
+    pub(crate) cases: Vec<(String, Value)>,
+    pub(crate) default: Option<Value>,
+}
+
+/// Paths by a fact; the first that exists is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PathChoice {
+    pub(crate) by: By,
+    pub(crate) cases: Vec<(String, Vec<String>)>,
+}
+
+/// The fact that a path depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Type,
+    Format,
+    Intent,
+    Source,
+    ModelType,
+}
+
+/// One value of an object that is built from a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum MappingValue {
+    Path {
+        path: String,
+        transforms: Vec<Transform>,
+        optional: bool,
+    },
+    Group(Vec<(String, MappingValue)>),
+    /// A field of the dataset's metadata.
+    Metadata(String),
+}
+
+/// A change to a value after it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transform {
+    WrapInList,
+    TarPath,
+    ConvertJob,
+    /// Known to the format and without effect.
+    DataServices,
+}
+
+impl By {
+    /// Every fact with its key, in the order in which they are tried.
+    const ALL: [(&'static str, By); 5] = [
+        ("path_from_type", By::Type),
+        ("path_from_format", By::Format),
+        ("path_from_intent", By::Intent),
+        ("path_from_source", By::Source),
+        ("path_from_model_type", By::ModelType),
     ];
 
-    /// Returns the flag that supplies these datasets.
-    pub(crate) fn flag(self) -> &'static str {
+    /// Returns the fact in words.
+    pub(crate) fn words(self) -> &'static str {
         match self {
-            SourceName::Train => "--train-dataset",
-            SourceName::Eval => "--eval-dataset",
-            SourceName::Inference => "--inference-dataset",
-            SourceName::Calibration => "--calibration-dataset",
+            By::Type => "type",
+            By::Format => "format",
+            By::Intent => "intent",
+            By::Source => "source",
+            By::ModelType => "model type",
         }
     }
 }
 
-/// Rules of the format that need a dataset's metadata or other jobs.
-const UNSUPPORTED_RULES: [&str; 8] = [
-    "value_from_metadata",
-    "path_from_convert_job_spec",
-    "path_from_type",
-    "path_from_format",
-    "path_from_intent",
-    "path_from_source",
-    "path_from_model_type",
-    "check_key_exists",
-];
-
-/// Sources that exist in the format but are no datasets of the user.
-const OTHER_SOURCES: [&str; 2] = ["id", "parent_job_specs"];
-
-/// The transforms that are acted upon. The last two change nothing for local folders: an archive gives
-/// way to its unpacked folder in any case.
-const TRANSFORMS: [&str; 3] = ["wrap_in_list", "handle_tar_path", "data_services_as_parent_possible"];
+impl Transform {
+    const ALL: [(&'static str, Transform); 4] = [
+        ("wrap_in_list", Transform::WrapInList),
+        ("handle_tar_path", Transform::TarPath),
+        ("use_dataset_convert_job", Transform::ConvertJob),
+        ("data_services_as_parent_possible", Transform::DataServices),
+    ];
+}
 
 pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, Vec<DataSource>)> {
     let Some(section) = section else { return Vec::new() };
-    let Some(actions) = section.entries() else {
-        return crate::fields::wrong_type(section, "data_sources", "an object", report).unwrap_or_default();
-    };
-    let read_action = |action: &crate::node::Entry| {
+    let actions = entries_of(section, "data_sources", report);
+    let read_action = |action: &Entry| {
         let path = join("data_sources", &action.key);
-        let entries = action.value.entries().unwrap_or_default();
+        let entries = entries_of(&action.value, &path, report);
         let sources =
             entries.iter().filter_map(|e| DataSource::read(&e.key, &e.value, &join(&path, &e.key), report));
         (action.key.clone(), sources.collect())
@@ -98,96 +144,108 @@ pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, 
     actions.iter().map(read_action).collect()
 }
 
+fn entries_of<'n>(node: &'n Node, path: &str, report: &mut Report) -> &'n [Entry] {
+    node.entries().or_else(|| wrong_type(node, path, "an object", report)).unwrap_or_default()
+}
+
 impl DataSource {
     fn read(key: &str, node: &Node, path: &str, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, path, report)?;
-        let source = read_source(&mut fields, report);
-        let data_source = DataSource {
-            key: key.into(),
+        let source = read_source(&mut fields, Some(PARENT_SPECS), report);
+        let rules = DatasetRules {
+            source: source.unwrap_or(SourceName::Own),
             multiple: fields.bool("multiple_sources", report).unwrap_or(false),
-            rule: read_rule(&mut fields, report),
-            wrap_in_list: wraps_in_list(&mut fields, report),
             optional: fields.bool("optional", report).unwrap_or(false),
-            source: source.unwrap_or(SourceName::Train),
+            condition: read_condition(&mut fields, report),
+            metadata: read_metadata(&mut fields, report),
+            convert: read_convert_path(&mut fields, report),
+            choices: read_choices(&mut fields, report),
+            value: fields.node("value").and_then(Node::to_json),
+            mapping: read_mapping(&mut fields, report),
+            path: fields.string("path", report).unwrap_or_default(),
+            transforms: read_transforms(&mut fields, report),
         };
-        if let Some(node) = fields.node("conditional") {
-            let path = fields.path_of("conditional");
-            report.warning(
-                node.at,
-                &path,
-                Code::Unsupported,
-                "conditions on datasets are not acted upon yet",
-            );
-        }
+        let checked = fields.string("check_key_exists", report);
+        let at = fields.at();
         fields.close_leniently(report);
-        source.map(|_| data_source)
+        let names_parent = node.get("source").and_then(Node::as_str) == Some(PARENT_SPECS);
+        let origin = match (source, checked) {
+            (Some(_), None) => Origin::Datasets(Box::new(rules)),
+            (None, Some(key)) if names_parent => Origin::ParentSpecHas(key),
+            (None, None) if !names_parent => return None,
+            _ => {
+                let message = format!("`{PARENT_SPECS}` and `check_key_exists` go together");
+                report.error(at, path, Code::BadValue, message);
+                return None;
+            }
+        };
+        Some(DataSource { key: key.into(), origin })
     }
 }
 
-fn read_source(fields: &mut Fields<'_>, report: &mut Report) -> Option<SourceName> {
-    let node = fields.required("source", report)?;
-    let path = fields.path_of("source");
-    let name = string(node, &path, report)?;
-    if let Some((_, source)) = SourceName::ALL.iter().find(|(known, _)| *known == name) {
-        return Some(*source);
-    }
-    if OTHER_SOURCES.contains(&name.as_str()) {
-        report.warning(node.at, &path, Code::Unsupported, format!("source `{name}` is not acted upon yet"));
-    } else {
-        let hint = did_you_mean(&name, SourceName::ALL.iter().map(|(known, _)| *known));
-        report.error(node.at, &path, Code::UnknownName, format!("unknown source `{name}`")).hint(hint);
-    }
-    None
+fn read_metadata(fields: &mut Fields<'_>, report: &mut Report) -> Option<MetadataValue> {
+    let path = fields.path_of("value_from_metadata");
+    let mut inner = Fields::open(fields.node("value_from_metadata")?, &path, report)?;
+    let key = inner.required_string("key", report);
+    let default = inner.node("default").and_then(Node::to_json);
+    let place = inner.path_of("mapping");
+    let json = |node: &Node, place: &str, report: &mut Report| {
+        node.to_json().or_else(|| wrong_type(node, place, "a finite value", report))
+    };
+    let cases = inner.node("mapping").map(|node| read_cases(node, &place, report, json));
+    inner.close_leniently(report);
+    Some(MetadataValue { key: key?, cases: cases.unwrap_or_default(), default })
 }
 
-/// A fixed value wins over a mapping, a mapping over a path; an absent path is the dataset itself.
-fn read_rule(fields: &mut Fields<'_>, report: &mut Report) -> PathRule {
-    let unsupported: Vec<&str> =
-        UNSUPPORTED_RULES.into_iter().filter(|rule| fields.node(rule).is_some()).collect();
-    let value = fields.node("value").and_then(Node::to_json);
-    let mapping_path = fields.path_of("mapping");
-    let mapping = fields.node("mapping").map(|node| read_mapping(node, &mapping_path, report));
-    let path = fields.string("path", report);
-    match (unsupported.first(), value, mapping) {
-        (Some(rule), ..) => {
-            let at = fields.at();
-            let message = format!("rule `{rule}` is not acted upon yet");
-            report.warning(at, &fields.path_of(rule), Code::Unsupported, message);
-            PathRule::Unsupported((*rule).into())
+fn read_choices(fields: &mut Fields<'_>, report: &mut Report) -> Vec<PathChoice> {
+    let mut choices = Vec::new();
+    for (key, by) in By::ALL {
+        let path = fields.path_of(key);
+        if let Some(node) = fields.node(key) {
+            choices.push(PathChoice { by, cases: read_cases(node, &path, report, one_or_more) });
         }
-        (None, Some(value), _) => PathRule::Value(value),
-        (None, None, Some(mapping)) => PathRule::Mapping(mapping),
-        (None, None, None) => PathRule::Path(path.unwrap_or_default()),
     }
+    choices
 }
 
-/// Each entry is an object with a `path`; other shapes need metadata and are reported.
-fn read_mapping(node: &Node, path: &str, report: &mut Report) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    for entry in node.entries().unwrap_or_default() {
-        let path = join(path, &entry.key);
-        match entry.value.get("path").and_then(Node::as_str) {
-            Some(file) => pairs.push((entry.key.clone(), file.into())),
+fn read_mapping(fields: &mut Fields<'_>, report: &mut Report) -> Option<Vec<(String, MappingValue)>> {
+    let path = fields.path_of("mapping");
+    fields.node("mapping").map(|node| read_cases(node, &path, report, read_mapping_value))
+}
+
+/// An object whose values are all objects is a group, any other object a path.
+fn read_mapping_value(node: &Node, path: &str, report: &mut Report) -> Option<MappingValue> {
+    if let Data::Str(field) = &node.data {
+        return Some(MappingValue::Metadata(field.clone()));
+    }
+    let mut fields = Fields::open(node, path, report)?;
+    let entries = node.entries().unwrap_or_default();
+    if !entries.is_empty() && entries.iter().all(|e| e.value.entries().is_some()) {
+        return Some(MappingValue::Group(read_cases(node, path, report, read_mapping_value)));
+    }
+    let value = MappingValue::Path {
+        path: fields.string("path", report).unwrap_or_default(),
+        transforms: read_transforms(&mut fields, report),
+        optional: fields.bool("optional", report).unwrap_or(false),
+    };
+    fields.close_leniently(report);
+    Some(value)
+}
+
+/// Reads `transform`: one name or several. Unknown ones are ignored, as the format has it.
+fn read_transforms(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Transform> {
+    let path = fields.path_of("transform");
+    let Some(node) = fields.node("transform") else { return Vec::new() };
+    let mut transforms = Vec::new();
+    for name in one_or_more(node, &path, report).unwrap_or_default() {
+        match Transform::ALL.iter().find(|(known, _)| *known == name) {
+            Some((_, transform)) => transforms.push(*transform),
             None => {
-                let message = "a mapping without `path` is not acted upon yet";
-                report.warning(entry.value.at, &path, Code::Unsupported, message);
+                let hint = did_you_mean(&name, Transform::ALL.iter().map(|(known, _)| *known));
+                let message = format!("unknown transform `{name}` is ignored");
+                report.warning(node.at, &path, Code::UnknownName, message).hint(hint);
             }
         }
     }
-    pairs
-}
-
-/// Reads `transform`: one name or several.
-fn wraps_in_list(fields: &mut Fields<'_>, report: &mut Report) -> bool {
-    let path = fields.path_of("transform");
-    let Some(node) = fields.node("transform") else { return false };
-    let names = match &node.data {
-        Data::Str(name) => vec![name.clone()],
-        _ => strings(node, &path, report),
-    };
-    for name in names.iter().filter(|name| !TRANSFORMS.contains(&name.as_str())) {
-        let message = format!("transform `{name}` is not acted upon yet");
-        report.warning(node.at, &path, Code::Unsupported, message);
-    }
-    names.iter().any(|name| name == "wrap_in_list")
+    transforms
 }

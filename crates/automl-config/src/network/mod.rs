@@ -6,36 +6,38 @@
 //! any list of sections says.
 
 mod actions_mapping;
+mod additional_download;
 mod api_params;
 mod data_sources;
+mod dataset_validation;
 mod dynamic_config;
 mod launch;
 mod metrics;
+mod source_parts;
 mod spec_params;
+mod upload;
 
 pub(crate) use actions_mapping::ActionsMapping;
+pub(crate) use additional_download::ExtraFile;
 pub(crate) use api_params::ApiParams;
-pub(crate) use data_sources::{DataSource, PathRule, SourceName};
-pub(crate) use dynamic_config::{Condition, DynamicConfig, ParentRule, SpecTransform, Subject};
+pub(crate) use data_sources::{By, DataSource, DatasetRules, MappingValue, MetadataValue, Origin, Transform};
+pub(crate) use dataset_validation::{Check, DatasetValidation, Rule};
+pub(crate) use dynamic_config::{
+    Condition as RuleCondition, DynamicConfig, ParentRule, SpecTransform, Subject,
+};
 pub(crate) use launch::Launch;
 pub(crate) use metrics::Metrics;
+pub(crate) use source_parts::{Condition, ConvertPath, SourceName, case_of, pick};
 pub(crate) use spec_params::{Expression, Function};
+pub(crate) use upload::Uploads;
 
 use crate::fields::Fields;
 use crate::node::Node;
-use crate::problem::{Code, Report};
+use crate::problem::{Code, Position, Report};
 
 /// Sections of the format that are read by nobody yet; their presence is remarked upon.
-const LATER_SECTIONS: [&str; 8] = [
-    "dataset_validation",
-    "cloud_upload",
-    "additional_download",
-    "upload_strategy",
-    "preserve_source_path_params",
-    "companion_onnx_bin_download",
-    "checkpoint",
-    "cli_params",
-];
+const LATER_SECTIONS: [&str; 4] =
+    ["preserve_source_path_params", "companion_onnx_bin_download", "checkpoint", "cli_params"];
 
 /// A read network config.
 #[derive(Clone, Debug)]
@@ -43,6 +45,12 @@ pub(crate) struct NetworkConfig {
     pub(crate) api_params: ApiParams,
     /// Spec keys filled from datasets, by action, in file order.
     pub(crate) data_sources: Vec<(String, Vec<DataSource>)>,
+    pub(crate) dataset_validation: DatasetValidation,
+    /// Further files to have in place, by action.
+    pub(crate) additional_download: Vec<(String, Vec<ExtraFile>)>,
+    pub(crate) uploads: Uploads,
+    /// Spec key that tells the model's type.
+    pub(crate) model_type_key: Option<String>,
     /// Spec keys filled for a plain job, by action, in file order.
     pub(crate) spec_params: Vec<(String, Vec<(String, Expression)>)>,
     /// Spec keys filled for each trial of a search, in file order, which has meaning.
@@ -65,6 +73,13 @@ impl NetworkConfig {
         let config = NetworkConfig {
             api_params: api_params.and_then(|n| ApiParams::read(n, report)).unwrap_or_default(),
             data_sources: data_sources::read(fields.node("data_sources"), report),
+            dataset_validation: fields
+                .node("dataset_validation")
+                .and_then(|n| DatasetValidation::read(n, report))
+                .unwrap_or_default(),
+            additional_download: additional_download::read(fields.node("additional_download"), report),
+            uploads: Uploads::read(fields.node("cloud_upload"), fields.node("upload_strategy"), report),
+            model_type_key: model_type_key(root),
             spec_params: spec_params::read_by_action(fields.node("spec_params"), report),
             automl_spec_params: spec_params::read(
                 fields.node("automl_spec_params"),
@@ -84,6 +99,7 @@ impl NetworkConfig {
         }
         fields.close_leniently(report);
         config.check_actions(root, report);
+        config.warn_of_oddities(root, report);
         Some(config)
     }
 
@@ -102,6 +118,48 @@ impl NetworkConfig {
         self.data_sources.iter().find(|(name, _)| name == action).map_or(&[], |(_, sources)| sources)
     }
 
+    /// Returns the further files of an action.
+    pub(crate) fn extra_files(&self, action: &str) -> &[ExtraFile] {
+        self.additional_download.iter().find(|(name, _)| name == action).map_or(&[], |(_, files)| files)
+    }
+
+    /// Legal contents that do nothing, or not what they seem to: known from real configs, never mended.
+    fn warn_of_oddities(&self, root: &Node, report: &mut Report) {
+        let at = |path: [&str; 2]| root.get(path[0]).and_then(|n| n.get(path[1])).map_or(root.at, |n| n.at);
+        for (action, sources) in &self.data_sources {
+            if !self.api_params.actions.contains(action) {
+                let message = format!("`{action}` is not among api_params.actions");
+                report.warning(at(["data_sources", action]), "data_sources", Code::UnknownName, message);
+            }
+            for source in sources {
+                self.warn_of_condition(action, source, at(["data_sources", action]), report);
+            }
+        }
+        let formats = &self.api_params.formats;
+        let section = root.get("dataset_validation").and_then(|n| n.get("required_files"));
+        for format in self.dataset_validation.formats().filter(|f| !["default", "*"].contains(f)) {
+            if !formats.iter().any(|known| known == format) {
+                let at = section.and_then(|n| n.get(format)).map_or(root.at, |n| n.at);
+                let message = format!("format `{format}` is not among api_params.formats");
+                report.warning(at, "dataset_validation", Code::UnknownName, message);
+            }
+        }
+    }
+
+    /// A condition that compares a dataset's type with the name of a format never holds.
+    fn warn_of_condition(&self, action: &str, source: &DataSource, at: Position, report: &mut Report) {
+        let Origin::Datasets(rules) = &source.origin else { return };
+        let Some(condition) = rules.condition.as_ref().filter(|c| c.key == "type") else { return };
+        let wanted = case_of(&condition.value);
+        let other_type = self.api_params.dataset_type.as_ref().is_some_and(|kind| *kind != wanted);
+        if other_type && self.api_params.formats.contains(&wanted) {
+            let path = format!("data_sources.{action}.{}", source.key);
+            let message =
+                format!("compares the dataset's type with the format `{wanted}`, which never holds");
+            report.warning(at, &path, Code::BadValue, message).hint("was `metadata_key: format` meant?");
+        }
+    }
+
     /// A launch of an action that the network does not have is a slip of the pen.
     fn check_actions(&self, root: &Node, report: &mut Report) {
         for (action, _) in &self.launch {
@@ -112,6 +170,11 @@ impl NetworkConfig {
             }
         }
     }
+}
+
+/// Returns the spec key with the model's type, which section `dynamic_config` names.
+fn model_type_key(root: &Node) -> Option<String> {
+    root.get("dynamic_config")?.get("model_type_key")?.as_str().map(String::from)
 }
 
 #[cfg(test)]
@@ -129,12 +192,12 @@ mod tests {
     #[test]
     fn foreign_sections_are_warnings() {
         let text = r#"{"api_params": {"actions": [], "image": "X", "spec_backend": "yaml"},
-            "cloud_upload": {}, "novelty": {}}"#;
+            "cli_params": {}, "novelty": {}}"#;
         assert_eq!(
             problems(text),
             [
-                "n.json:2:29: warning: cloud_upload: section `cloud_upload` is not acted upon yet",
-                "n.json:2:33: warning: unknown key `novelty` is ignored",
+                "n.json:2:27: warning: cli_params: section `cli_params` is not acted upon yet",
+                "n.json:2:31: warning: unknown key `novelty` is ignored",
             ]
         );
     }
@@ -150,7 +213,7 @@ mod tests {
             problems(text),
             [
                 "n.json:1:55: warning: api_params.spec_backend: specs cannot be written as `xml` (known: `yaml`, `json`, `toml`)",
-                "n.json:2:54: error: data_sources.train.a.source: unknown source `trainn` (known: `train_datasets`, `eval_dataset`, `inference_dataset`, `calibration_dataset`)",
+                "n.json:2:54: error: data_sources.train.a.source: unknown source `trainn` (known: `train_datasets`, `eval_dataset`, `inference_dataset`, `calibration_dataset`, `id`)",
                 "n.json:2:72: error: data_sources.train.a.path: expected a text, found the whole number 1",
                 "n.json:2:81: error: data_sources.train.b: key `source` is missing",
                 "n.json:3:39: error: automl_spec_params.a: expected the name of a function, or a finite value, found the number inf",

@@ -13,6 +13,7 @@ mod rules;
 mod source;
 mod spec;
 mod template;
+mod transfer;
 
 pub use checkpoint::CheckpointRule;
 pub use container::Container;
@@ -22,6 +23,7 @@ pub(crate) use rules::{ModelTypeRules, SpecRules};
 pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::{ParentResults, SpecRecipe};
 pub(crate) use template::{Placeholder, Segment, Template};
+pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -44,6 +46,14 @@ pub struct TrialRecipe {
     /// How the command runs in a container, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<Container>,
+    /// Files to fetch before the first trial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) downloads: Vec<Download>,
+    #[serde(default, skip_serializing_if = "UploadRules::are_plain")]
+    pub(crate) upload_rules: UploadRules,
+    /// Folder or URL that results are uploaded to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upload_to: Option<String>,
 }
 
 /// An action of a network.
@@ -98,6 +108,29 @@ impl TrialRecipe {
     #[must_use]
     pub fn checkpoints(&self) -> Option<&CheckpointRule> {
         self.checkpoints.as_ref()
+    }
+
+    /// Returns the files to have in place before the first trial.
+    #[must_use]
+    pub fn downloads(&self) -> &[Download] {
+        &self.downloads
+    }
+
+    /// Returns what of a trial's results is uploaded.
+    #[must_use]
+    pub fn upload_rules(&self) -> &UploadRules {
+        &self.upload_rules
+    }
+
+    /// Returns the folder or URL that results are uploaded to, where anything is uploaded.
+    #[must_use]
+    pub fn upload_to(&self) -> Option<&str> {
+        self.upload_to.as_deref()
+    }
+
+    /// Has results uploaded to a folder or URL.
+    pub fn set_upload_to(&mut self, destination: Option<String>) {
+        self.upload_to = destination;
     }
 
     /// Returns the known failures to look for in logs.

@@ -18,6 +18,9 @@ pub(crate) struct SpecRecipe {
     /// Defaults, the user's settings and dataset paths; without secrets.
     pub(crate) base: Value,
     pub(crate) format: SpecFormat,
+    /// Keys whose values hold `{job_id}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) job_keys: Vec<String>,
     /// Config functions in file order.
     pub(crate) functions: Vec<(String, Expression)>,
     /// Key with the length of a full training.
@@ -76,6 +79,7 @@ impl SpecRecipe {
     ) -> Result<Value, RecipeError> {
         let mut spec = self.base.clone();
         origins.clone_from(&self.origins);
+        self.name_job(&mut spec, context, origins)?;
         for (name, value) in context.params.iter() {
             set(&mut spec, name, value.to_json(), "sampler", origins);
         }
@@ -93,6 +97,24 @@ impl SpecRecipe {
             set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?, "--set (secret)", origins);
         }
         Ok(spec)
+    }
+
+    /// A trial is what the format calls a job, and `/results/<job>` is where it writes.
+    fn name_job(
+        &self,
+        spec: &mut Value,
+        context: &AttemptContext<'_>,
+        origins: &mut Origins,
+    ) -> Result<(), RecipeError> {
+        let results = path_text(context.results_dir)?;
+        let job = format!("{}-{}", context.study, context.trial);
+        for key in &self.job_keys {
+            if let Some(text) = get(spec, key).and_then(Value::as_str) {
+                let text = text.replace("/results/{job_id}", &results).replace("{job_id}", &job);
+                set(spec, key, text.into(), "data_sources", origins);
+            }
+        }
+        Ok(())
     }
 
     /// The full training's length stays in the spec even if the attempt ends earlier, so that

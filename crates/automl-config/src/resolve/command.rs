@@ -5,7 +5,9 @@ use crate::files;
 use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
-use crate::recipe::{CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, env_name};
+use crate::recipe::{
+    CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, UploadRules, env_name,
+};
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
 use crate::spec::is_secret;
@@ -77,6 +79,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             metrics,
             job: None,
             container: None,
+            downloads: Vec::new(),
+            upload_rules: UploadRules::default(),
+            upload_to: None,
         },
     })
 }

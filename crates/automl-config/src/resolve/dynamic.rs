@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use crate::files;
-use crate::network::{Condition, DynamicConfig, NetworkConfig, ParentRule, SpecTransform, Subject};
+use crate::network::{DynamicConfig, NetworkConfig, ParentRule, RuleCondition, SpecTransform, Subject};
 use crate::parent::ParentJob;
 use crate::recipe::{ModelTypeRules, SpecRules};
 use crate::request::Datasets;
@@ -23,8 +23,8 @@ pub(super) fn metadata(datasets: &Datasets, config: &NetworkConfig) -> Map<Strin
     let api_params = &config.api_params;
     let assumed = [("format", api_params.formats.first()), ("type", api_params.dataset_type.as_ref())];
     metadata.extend(assumed.into_iter().filter_map(|(key, value)| Some((key.into(), value?.clone().into()))));
-    let Datasets { train, eval, inference, calibration } = datasets;
-    let first = train.iter().chain(eval).chain(inference).chain(calibration).next();
+    let Datasets { train, eval, inference, calibration, own, .. } = datasets;
+    let first = train.iter().chain(eval).chain(inference).chain(calibration).chain(own).next();
     if let Some(Value::Object(own)) = first.and_then(|folder| read_dataset(folder)) {
         metadata.extend(own);
     }
@@ -73,7 +73,7 @@ fn matched<'r>(rule: &'r ParentRule, parent: &ParentJob) -> &'r [(String, Value)
     if check.expected.iter().any(says) { &check.set_value } else { &[] }
 }
 
-fn holds(condition: &Condition, metadata: &Map<String, Value>, draft: &Draft) -> bool {
+fn holds(condition: &RuleCondition, metadata: &Map<String, Value>, draft: &Draft) -> bool {
     let found = match &condition.subject {
         Subject::Metadata(key) => metadata.get(key),
         Subject::Spec(key) => draft.get(key),

@@ -1,11 +1,13 @@
 //! The files that a request refers to, read, and which of them speaks for what: an action may be carried
 //! out by another network than the one that was asked for.
 
+use super::data;
 use crate::catalog::{Catalog, ModelInfo};
 use crate::files;
 use crate::nearest::did_you_mean;
-use crate::network::{DataSource, DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
+use crate::network::{DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
 use crate::problem::{Code, Problem, Problems, Report};
+use crate::recipe::UploadRules;
 use crate::request::NetworkRequest;
 use crate::schema::Schema;
 use serde_json::Value;
@@ -94,11 +96,30 @@ impl Inputs {
         self.said(NetworkConfig::launch)
     }
 
-    pub(super) fn data_sources(&self) -> &[DataSource] {
-        let sources = |config, action: &str| {
-            Some(NetworkConfig::data_sources(config, action)).filter(|sources| !sources.is_empty())
-        };
-        self.said(sources).unwrap_or_default()
+    /// Returns the config that says which data the action needs, and the action's name in it.
+    fn of_data(&self) -> (&NetworkConfig, &str) {
+        match &self.carried_out.config {
+            Some(other) if self.config.data_sources(&self.action).is_empty() => {
+                (other, &self.carried_out.action)
+            }
+            _ => (&self.config, &self.action),
+        }
+    }
+
+    /// Returns what datasets are turned into spec keys with.
+    pub(super) fn data<'a>(
+        &'a self,
+        request: &'a NetworkRequest,
+        configured: &'a [String],
+    ) -> data::Context<'a> {
+        let (config, action) = self.of_data();
+        let parent_spec = request.parent.as_ref().map(|parent| &parent.spec);
+        data::Context { config, action, datasets: &request.datasets, parent_spec, configured }
+    }
+
+    /// Returns how the action's results are uploaded.
+    pub(super) fn upload_rules(&self) -> UploadRules {
+        self.config.uploads.of(&self.action)
     }
 
     /// Returns the section and the functions that fill the spec: those of `automl_spec_params` for the
@@ -132,7 +153,8 @@ impl Inputs {
     }
 }
 
-fn load_config(
+/// Reads the config of a request's network.
+pub(super) fn load_config(
     catalog: &Catalog,
     request: &NetworkRequest,
 ) -> Result<(NetworkConfig, Vec<Problem>), Problems> {

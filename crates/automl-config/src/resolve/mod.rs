@@ -2,7 +2,7 @@
 
 mod command;
 mod container;
-mod datasets;
+mod data;
 mod draft;
 mod dynamic;
 mod inputs;
@@ -15,7 +15,7 @@ mod stage;
 
 pub use command::resolve_command;
 pub use metric::further_objective;
-pub use network::{resolve_job, resolve_network};
+pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
 pub use space::space_of_schema;
 
 use crate::recipe::TrialRecipe;

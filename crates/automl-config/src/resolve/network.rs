@@ -1,12 +1,13 @@
 //! A network request into the recipe of a study, or of a plain job.
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, load_config};
 use super::stage::{Kind, Stage};
-use super::{JobRecipe, StudyRecipe, metric, space};
+use super::{JobRecipe, StudyRecipe, data, metric, settings, space};
 use crate::catalog::Catalog;
-use crate::problem::{Problems, Report};
+use crate::problem::{Problem, Problems, Report};
 use crate::request::NetworkRequest;
 use automl_core::{Objective, SearchSpace};
+use std::path::PathBuf;
 
 /// Checks a request for a search against the network's config and schema.
 ///
@@ -53,6 +54,50 @@ pub fn resolve_job(catalog: &Catalog, request: &NetworkRequest) -> Result<JobRec
     let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
     let (trial, notes) = stage.finish(Kind { searched: &[], automl: false, metric })?;
     Ok(JobRecipe { trial, objective, full_fidelity, notes })
+}
+
+/// Returns the archives among a request's datasets, and within them, that no caller has unpacked yet.
+/// Unpacking one may bring others to light, so ask again with their folders in
+/// [`Datasets::unpacked`](crate::Datasets) until there is none.
+///
+/// # Errors
+/// A network, config or schema that is missing or broken. What is wrong with the datasets is told when
+/// the request is resolved.
+pub fn archives(catalog: &Catalog, request: &NetworkRequest) -> Result<Vec<PathBuf>, Problems> {
+    let inputs = Inputs::load(catalog, request)?;
+    let mut base = inputs.template.clone();
+    settings::apply(&request.set, &inputs.schema, &mut base, &mut Vec::new());
+    let known = |archive: &PathBuf| request.datasets.unpacked.contains_key(archive);
+    let archives = data::fill(inputs.data(request, &[]), &mut base).archives;
+    Ok(archives.into_iter().filter(|archive| !known(archive)).collect())
+}
+
+/// Checks a request's datasets against the network's rules; nothing else of the request counts.
+/// An empty result means that every dataset has what the network needs.
+///
+/// # Errors
+/// A network or config that is missing or broken.
+pub fn check_dataset(catalog: &Catalog, request: &NetworkRequest) -> Result<DatasetCheck, Problems> {
+    let (config, _) = load_config(catalog, request)?;
+    let filled = data::check(data::Context {
+        config: &config,
+        action: &request.action,
+        datasets: &request.datasets,
+        parent_spec: None,
+        configured: &[],
+    });
+    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes: filled.notes })
+}
+
+/// What came of checking datasets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetCheck {
+    /// What the datasets lack.
+    pub problems: Vec<Problem>,
+    /// Archives that have to be unpacked before they can be checked.
+    pub archives: Vec<PathBuf>,
+    /// What was not checked, and why.
+    pub notes: Vec<String>,
 }
 
 /// Returns the names of the parameters searched, with a remark where a setting is in vain.

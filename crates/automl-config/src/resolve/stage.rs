@@ -5,11 +5,13 @@
 
 use super::draft::Draft;
 use super::inputs::Inputs;
-use super::{container, datasets, dynamic, settings};
-use crate::network::{DataSource, Expression, Launch};
+use super::{container, data, dynamic, settings};
+use crate::network::{Expression, Launch};
 use crate::parent::ParentJob;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
-use crate::recipe::{JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, TrialRecipe};
+use crate::recipe::{
+    Download, JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, TrialRecipe,
+};
 use crate::request::NetworkRequest;
 use crate::spec::{SpecPath, is_secret};
 use serde_json::Value;
@@ -23,6 +25,8 @@ pub(super) struct Stage<'a> {
     pub(super) draft: Draft,
     pub(super) applied: settings::Applied,
     rules: SpecRules,
+    downloads: Vec<Download>,
+    job_keys: Vec<String>,
     pub(super) notes: Vec<String>,
     pub(super) problems: Vec<Problem>,
 }
@@ -53,13 +57,14 @@ impl<'a> Stage<'a> {
         let parent = request.parent.as_ref();
         let configured =
             dynamic::apply_parent(inputs.dynamic(), parent, &request.action, &metadata, &mut draft);
-        let free = |source: &&DataSource| !configured.contains(&source.key);
-        let sources: Vec<DataSource> = inputs.data_sources().iter().filter(free).cloned().collect();
-        draft.change("data_sources", |spec| {
-            datasets::fill(&sources, &request.datasets, spec, &mut notes, &mut problems);
-        });
+        let data = inputs.data(request, &configured);
+        let filled = draft.change("data_sources", |spec| data::fill(data, spec));
+        notes.extend(filled.notes);
+        problems.extend(filled.problems);
+        let (downloads, job_keys) = (filled.downloads, filled.job_keys);
         let rules = dynamic::rules_for(inputs.dynamic(), &request.action);
-        let mut stage = Stage { inputs, request, launch, draft, applied, rules, notes, problems };
+        let mut stage =
+            Stage { inputs, request, launch, draft, applied, rules, downloads, job_keys, notes, problems };
         stage.note_overruled();
         stage
     }
@@ -147,6 +152,7 @@ impl<'a> Stage<'a> {
         let spec = SpecRecipe {
             base: self.draft.spec,
             format,
+            job_keys: self.job_keys,
             functions,
             fidelity_key: launch.fidelity.as_ref().map(|f| f.key.clone()),
             stop_after_env: launch.fidelity.as_ref().and_then(|f| f.stop_after_env.clone()),
@@ -183,6 +189,9 @@ impl<'a> Stage<'a> {
             },
             job: Some(JobName { network: request.network.clone(), action: request.action.clone() }),
             container,
+            downloads: self.downloads,
+            upload_rules: self.inputs.upload_rules(),
+            upload_to: None,
         };
         Ok((recipe, self.notes))
     }
