@@ -8,8 +8,8 @@ use crate::asker::thread_seconds;
 use crate::race::{Outcome, Setup, simulated_duration};
 use automl::suggest;
 use automl_core::{
-    Algorithm, AttemptEnd, Direction, Event, Fidelity, FidelityPlan, Objective, Outcome as AttemptOutcome,
-    Study, TrialId,
+    Algorithm, AttemptEnd, Direction, Event, Fidelity, FidelityPlan, Further, Objective,
+    Outcome as AttemptOutcome, Study, TrialId,
 };
 use automl_sampler::SuggestError;
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
@@ -18,7 +18,8 @@ use automl_testkit::{Log, settings};
 use std::collections::BTreeMap;
 
 /// Algorithms that are compared on curves. A new one is one line.
-pub(crate) const ALGORITHMS: [Algorithm; 3] = [Algorithm::Hyperband, Algorithm::Bayesian, Algorithm::Random];
+pub(crate) const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::Asha, Algorithm::Hyperband, Algorithm::Bayesian, Algorithm::Random];
 
 /// Factor between one rung and the next.
 const REDUCTION_FACTOR: u64 = 3;
@@ -63,11 +64,10 @@ impl<'a> Search<'a> {
         settings.objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
         settings.seed = setup.seed;
         // More trials than any rule can start within the epochs; those that train fully know their number.
-        settings.trials = match algorithm {
-            Algorithm::Hyperband => setup.evaluations,
-            Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => {
-                (setup.evaluations / CurveDefinition::EPOCHS).max(1)
-            }
+        settings.trials = if algorithm.pauses_trials() {
+            setup.evaluations
+        } else {
+            (setup.evaluations / CurveDefinition::EPOCHS).max(1)
         };
         settings.fidelity = FidelityPlan {
             unit: "epoch".into(),
@@ -119,6 +119,7 @@ impl<'a> Search<'a> {
             resume_from,
             slot,
             log_offsets: Vec::new(),
+            worker: None,
         })?;
         let duration = simulated_duration(self.setup, trial) * epochs as f64;
         self.ends.insert(trial, (self.now + duration, epochs));
@@ -139,7 +140,7 @@ impl<'a> Search<'a> {
         let (attempt, fidelity) = (attempt.number, attempt.until);
         let value = self.curves.observe(&known.params, fidelity.0, trial.0);
         let checkpoint = Some(format!("{trial}@{fidelity}"));
-        let outcome = AttemptOutcome::Reached { fidelity, value, checkpoint };
+        let outcome = AttemptOutcome::Reached { fidelity, value, checkpoint, further: Further::default() };
         let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
         self.apply(Event::AttemptEnded { trial, attempt, end }).expect("a running attempt may end");
         self.outcome.finished += 1;

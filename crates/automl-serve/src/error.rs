@@ -101,6 +101,7 @@ fn name_of(problem: &ParamProblem) -> &str {
         ParamProblem::Unknown { name }
         | ParamProblem::Missing { name }
         | ParamProblem::Inactive { name }
+        | ParamProblem::Unrelated { name, .. }
         | ParamProblem::Outside { name, .. } => name,
     }
 }

@@ -165,15 +165,13 @@ fn distribution(fields: &mut Fields<'_>) -> Result<Distribution, RpcError> {
             Ok(Distribution::Int { low, high, step, scale: scale(fields)? })
         }
         "categorical" => {
-            let at = fields.path("weights");
-            let read = |value: &Value| {
-                list(value, &at)?.into_iter().map(|(path, weight)| finite(weight, &path)).collect()
-            };
-            let choices = choices(fields)?;
-            let weights = fields.optional("weights").map(read).transpose()?;
+            let (choices, weights) = (choices(fields)?, weights(fields)?);
             Ok(Distribution::Categorical { choices, weights })
         }
-        "ordinal" => Ok(Distribution::Ordinal { choices: choices(fields)? }),
+        "ordinal" => {
+            let (choices, weights) = (choices(fields)?, weights(fields)?);
+            Ok(Distribution::Ordinal { choices, weights })
+        }
         "bool" => Ok(Distribution::bool()),
         other => {
             let path = fields.path("type");
@@ -182,6 +180,13 @@ fn distribution(fields: &mut Fields<'_>) -> Result<Distribution, RpcError> {
             Err(RpcError::field(&path, message))
         }
     }
+}
+
+fn weights(fields: &mut Fields<'_>) -> Result<Option<Vec<f64>>, RpcError> {
+    let at = fields.path("weights");
+    let read =
+        |value: &Value| list(value, &at)?.into_iter().map(|(path, weight)| finite(weight, &path)).collect();
+    fields.optional("weights").map(read).transpose()
 }
 
 fn bound(fields: &mut Fields<'_>, name: &'static str) -> Result<f64, RpcError> {

@@ -116,7 +116,7 @@ pub(crate) fn plain_training(args: &RunArgs, project: &Project) -> Result<Action
         set: given.set.clone(),
         data: given.data.clone(),
         pretrained: given.pretrained.clone(),
-        metric: args.search.metric.clone(),
+        metric: args.search.metric.first().cloned(),
         network_config: given.network_config.clone(),
         schema: given.schema.clone(),
         container: given.container,
