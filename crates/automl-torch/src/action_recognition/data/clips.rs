@@ -52,6 +52,8 @@ pub(crate) enum Plane {
     V,
 }
 
+const PLANES: [Plane; 3] = [Plane::Rgb, Plane::U, Plane::V];
+
 impl Plane {
     fn folder(self) -> &'static str {
         match self {
@@ -86,13 +88,18 @@ impl ClipSet {
         Self::open(dir, key, folders, sampling)
     }
 
-    /// Clips directly in `dir`.
+    /// Clips directly in `dir`, or one folder further down, as in a labelled set.
     ///
     /// # Errors
     ///
     /// As [`Self::labelled`].
     pub(crate) fn unlabelled(dir: &Path, key: &'static str, sampling: &Sampling) -> Result<Self, ClipError> {
-        let folders = subfolders(dir, key)?.into_iter().map(|clip| (clip, None)).collect();
+        let mut folders = Vec::new();
+        for folder in subfolders(dir, key)? {
+            let is_clip = PLANES.iter().any(|plane| folder.join(plane.folder()).is_dir());
+            let clips = if is_clip { vec![folder] } else { subfolders(&folder, key)? };
+            folders.extend(clips.into_iter().map(|clip| (clip, None)));
+        }
         Self::open(dir, key, folders, sampling)
     }
 
@@ -243,6 +250,18 @@ mod tests {
         assert_eq!(set.picture(2, Plane::Rgb, 3).unwrap().get_pixel(0, 0).0[0], 3);
         let joint = ClipSet::labelled(dir.path(), "k", &classes(), &sampling(Some(2), Some(3))).unwrap();
         assert_eq!(joint.clips[0].frames, 3, "as long as its shortest stream");
+    }
+
+    #[test]
+    fn unlabelled_clips_may_lie_in_folders_of_classes() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path(), &["rise/b", "rise/a", "fall/c"]);
+        let count = |path: &Path| {
+            let set = ClipSet::unlabelled(path, "k", &sampling(Some(2), None)).unwrap();
+            assert!(set.clips.iter().all(|clip| clip.class.is_none()));
+            set.clips.len()
+        };
+        assert_eq!((count(dir.path()), count(&dir.path().join("rise"))), (3, 2));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) enum ClipError {
         key: &'static str,
     },
     /// The set is empty.
-    #[error("no clips: {}: {key} must name a folder of <class>/<clip>/rgb|u|v/<frame>.png (inference: of <clip>/…)", path.display())]
+    #[error("no clips: {}: {key} must name a folder of <class>/<clip>/rgb|u|v/<frame>.png", path.display())]
     NoClips {
         /// The folder.
         path: PathBuf,

@@ -3,15 +3,20 @@
 //! Key names, types and defaults follow the packaged schema, so that a spec written for the container
 //! works here. Nothing here opens a data file or touches a device.
 
+mod train;
+mod video;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::data::augment::{Augmentation, TestCrop, TrainCrop};
-use super::data::sampling::{Lengths, Strategy, Windows};
+use super::data::sampling::{Lengths, Strategy};
 use super::net::{Backbone, Dimensions, Head, Modality, NetworkShape};
 use crate::cli::Action;
-use crate::optim::SgdSettings;
-use crate::spec::{Course, Devices, Range, SpecError, SpecReader, choice, count};
+use crate::spec::{Devices, Range, SpecError, SpecReader, choice, count};
+pub(crate) use train::{Monitor, SchedulerSpec, TrainSpec};
+use video::VideoKeys;
+pub(crate) use video::{ExportSpec, VideoSpec};
 
 /// Everything one run needs to know.
 #[derive(Debug, Clone)]
@@ -75,81 +80,6 @@ pub(crate) struct StreamWeights {
     pub(crate) path: PathBuf,
     /// The file was trained for other classes, so its classifier is left out.
     pub(crate) fresh_classifier: bool,
-}
-
-/// How to train.
-#[derive(Debug, Clone)]
-pub(crate) struct TrainSpec {
-    /// Length, intervals and seed.
-    pub(crate) course: Course,
-    /// Where to compute; the devices' joint batch makes one optimizer step.
-    pub(crate) devices: Devices,
-    /// Constants of the optimizer.
-    pub(crate) optimizer: SgdSettings,
-    /// Learning rate at the start.
-    pub(crate) lr: f64,
-    /// How the learning rate falls.
-    pub(crate) scheduler: SchedulerSpec,
-}
-
-/// How the learning rate falls.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum SchedulerSpec {
-    /// By a factor after so many epochs.
-    MultiStep {
-        /// Completed epochs at which the rate falls.
-        steps: Vec<u64>,
-        /// The factor.
-        decay: f64,
-    },
-    /// By a factor when a loss no longer falls.
-    AutoReduce {
-        /// Which loss.
-        monitor: Monitor,
-        /// Epochs without progress that are tolerated.
-        patience: u64,
-        /// Lower limit of the rate.
-        min_lr: f64,
-        /// The factor.
-        decay: f64,
-    },
-}
-
-/// Loss that the learning rate follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Monitor {
-    /// Mean training loss of the epoch.
-    TrainLoss,
-    /// Validation loss, where an epoch is validated.
-    ValLoss,
-}
-
-/// Classification of whole clips by a checkpoint.
-#[derive(Debug, Clone)]
-pub(crate) struct VideoSpec {
-    /// Checkpoint to use.
-    pub(crate) checkpoint: Option<PathBuf>,
-    /// Folder of the clips.
-    pub(crate) dir: Option<PathBuf>,
-    /// Samples in a batch.
-    pub(crate) batch_size: usize,
-    /// Which parts of a clip are looked at; their probabilities are averaged.
-    pub(crate) windows: Windows,
-    /// Where to compute.
-    pub(crate) devices: Devices,
-}
-
-/// Writing the network for other programs.
-#[derive(Debug, Clone)]
-pub(crate) struct ExportSpec {
-    /// Checkpoint to export.
-    pub(crate) checkpoint: Option<PathBuf>,
-    /// File to write; its extension chooses the format.
-    pub(crate) file: Option<PathBuf>,
-    /// Batch size of the traced example.
-    pub(crate) batch_size: i64,
-    /// Where to compute.
-    pub(crate) devices: Devices,
 }
 
 impl ActionSpec {
@@ -336,96 +266,9 @@ pub(crate) fn pretrained_key(modality: Modality) -> &'static str {
     }
 }
 
-impl TrainSpec {
-    fn read(spec: &SpecReader) -> Result<Self, SpecError> {
-        let optimizer = SgdSettings {
-            momentum: spec.float("train.optim.momentum", 0.9, Range::UNIT)?,
-            weight_decay: spec.float("train.optim.weight_decay", 5e-4, Range::NOT_NEGATIVE)?,
-            clip_norm: spec.float("train.clip_grad_norm", 0.0, Range::NOT_NEGATIVE)?,
-        };
-        Ok(Self {
-            course: Course::read(spec)?,
-            devices: Devices::read(spec, "train")?,
-            optimizer,
-            lr: spec.float("train.optim.lr", 5e-4, Range::NOT_NEGATIVE)?,
-            scheduler: SchedulerSpec::read(spec)?,
-        })
-    }
-}
-
-impl SchedulerSpec {
-    fn read(spec: &SpecReader) -> Result<Self, SpecError> {
-        let decay = spec.float("train.optim.lr_decay", 0.1, Range::UNIT)?;
-        let steps = spec.floats("train.optim.lr_steps", &[15.0, 25.0], Range::NOT_NEGATIVE)?;
-        let monitors = ["val_loss", "train_loss"];
-        let monitor = match choice(spec, "train.optim.lr_monitor", monitors[0], &monitors)?.as_str() {
-            "val_loss" => Monitor::ValLoss,
-            _ => Monitor::TrainLoss,
-        };
-        let patience = spec.integer("train.optim.patience", 1, Range::NOT_NEGATIVE)? as u64;
-        let min_lr = spec.float("train.optim.min_lr", 1e-4, Range::NOT_NEGATIVE)?;
-        let kinds = ["MultiStep", "AutoReduce"];
-        Ok(match choice(spec, "train.optim.lr_scheduler", kinds[0], &kinds)?.as_str() {
-            "MultiStep" => {
-                Self::MultiStep { steps: steps.into_iter().map(|step| step as u64).collect(), decay }
-            }
-            _ => Self::AutoReduce { monitor, patience, min_lr, decay },
-        })
-    }
-}
-
-/// Where the keys of one action that looks at whole clips differ from those of the other.
-struct VideoKeys {
-    section: &'static str,
-    dir: &'static str,
-    mode: &'static str,
-    segments: i64,
-}
-
-impl VideoKeys {
-    const EVALUATE: Self =
-        Self { section: "evaluate", dir: "test_dataset_dir", mode: "video_eval_mode", segments: 10 };
-    const INFERENCE: Self =
-        Self { section: "inference", dir: "inference_dataset_dir", mode: "video_inf_mode", segments: 1 };
-}
-
-impl VideoSpec {
-    fn read(spec: &SpecReader, keys: &VideoKeys) -> Result<Self, SpecError> {
-        let key = |name: &str| format!("{}.{name}", keys.section);
-        let segments =
-            spec.integer(&key("video_num_segments"), keys.segments, Range::between(1.0, 1000.0))?;
-        let modes = ["center", "conv", "all"];
-        Ok(Self {
-            checkpoint: spec.path(&key("checkpoint"))?,
-            dir: spec.path(&key(keys.dir))?,
-            batch_size: count(spec, &key("batch_size"), 1)? as usize,
-            windows: match choice(spec, &key(keys.mode), modes[0], &modes)?.as_str() {
-                "center" => Windows::Centre,
-                "conv" => Windows::Even(segments as usize),
-                _ => Windows::All,
-            },
-            devices: Devices::read(spec, keys.section)?,
-        })
-    }
-}
-
-impl ExportSpec {
-    fn read(spec: &SpecReader) -> Result<Self, SpecError> {
-        Ok(Self {
-            checkpoint: spec.path("export.checkpoint")?,
-            file: spec.path("export.onnx_file")?,
-            batch_size: count(spec, "export.batch_size", 1)? as i64,
-            devices: Devices {
-                num_gpus: 1,
-                gpu_id: spec.integer("export.gpu_id", 0, Range::NOT_NEGATIVE)?,
-                cudnn_benchmark: false,
-            },
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::data::sampling::Windows;
     use super::*;
 
     fn read(text: &str) -> Result<ActionSpec, SpecError> {
