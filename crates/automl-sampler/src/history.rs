@@ -1,5 +1,6 @@
 //! What a sampler may know about the trials so far.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use automl_core::{Fidelity, Loss, Params, TrialId};
@@ -25,6 +26,19 @@ impl Observation {
     /// A result of a study with one objective and no constraints.
     pub fn single(trial: TrialId, params: Params, loss: Loss, fidelity: Fidelity) -> Self {
         Self { trial, params, loss, fidelity, others: Vec::new(), violations: Vec::new() }
+    }
+
+    /// Orders results that meet their constraints by loss, then the others by how far they miss them;
+    /// ties by trial.
+    pub(crate) fn rank(&self, other: &Self) -> Ordering {
+        let excess = self.excess().total_cmp(&other.excess());
+        excess.then(self.loss.cmp(&other.loss)).then(self.trial.cmp(&other.trial))
+    }
+
+    /// Sum of what exceeds 0 in the constraints; NaN counts as infinite.
+    fn excess(&self) -> f64 {
+        let above = |&violation: &f64| if violation.is_nan() { f64::INFINITY } else { violation.max(0.0) };
+        self.violations.iter().map(above).fold(0.0, |sum, above| sum + above)
     }
 
     /// Whether every constraint holds; NaN counts as violated.

@@ -35,12 +35,13 @@ impl Split {
     /// Splits what belongs to the space; `None` with fewer results than a model needs, or when nothing
     /// tells good from bad.
     pub(crate) fn new(axes: &Axes, history: &History) -> Option<Self> {
-        let fidelity = modelled_fidelity(history, axes.axes().len())?;
+        let fidelity = modelled_fidelity(&history.observations, axes.axes().len())?;
         let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
         let mut results: Vec<&Observation> = at_fidelity.collect();
-        results.sort_unstable_by_key(|o| (o.loss, o.trial));
+        results.sort_unstable_by(|a, b| a.rank(b));
         let observations = results.len();
-        let flat = results.first()?.loss == results.last()?.loss;
+        let (first, last) = (results.first()?, results.last()?);
+        let flat = first.loss == last.loss && first.is_feasible() == last.is_feasible();
         if observations < RESULTS_MIN || (flat && history.failed.is_empty()) {
             return None;
         }

@@ -9,8 +9,14 @@ use automl_core::{
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
 
-const KINDS: [SamplerKind; 4] =
-    [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian, SamplerKind::Tpe];
+const KINDS: [SamplerKind; 6] = [
+    SamplerKind::Random,
+    SamplerKind::Sobol,
+    SamplerKind::Bayesian,
+    SamplerKind::Tpe,
+    SamplerKind::CmaEs,
+    SamplerKind::Auto,
+];
 
 /// Every kind of parameter, with a condition.
 fn mixed() -> SearchSpace {
