@@ -4,8 +4,14 @@ use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
 use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
 
 /// Our samplers by name. A new one is one line.
-pub(crate) const OWN: [(&str, SamplerKind); 3] =
-    [("gp", SamplerKind::Bayesian), ("sobol", SamplerKind::Sobol), ("random", SamplerKind::Random)];
+pub(crate) const OWN: [(&str, SamplerKind); 6] = [
+    ("auto", SamplerKind::Auto),
+    ("gp", SamplerKind::Bayesian),
+    ("tpe", SamplerKind::Tpe),
+    ("cma-es", SamplerKind::CmaEs),
+    ("sobol", SamplerKind::Sobol),
+    ("random", SamplerKind::Random),
+];
 
 /// A sampler of another project.
 #[derive(Debug)]
@@ -77,7 +83,7 @@ impl Asker for Own<'_> {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
         match value.and_then(|value| objective.loss(value)) {
             Some(loss) => {
-                self.history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(1) });
+                self.history.observations.push(Observation::single(trial, params, loss, Fidelity(1)));
             }
             None => self.history.failed.push((trial, params)),
         }

@@ -43,6 +43,7 @@ impl Sampler for Bayesian {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let trials = history.trials() as u64;
         if let Some(params) = space.defaults().filter(|_| trials == 0) {
             let reason = "the default configuration, tried first".into();

@@ -78,6 +78,16 @@ pub enum SamplerKind {
 }
 
 impl SamplerKind {
+    /// All kinds.
+    pub const ALL: [SamplerKind; 6] = [
+        SamplerKind::Random,
+        SamplerKind::Sobol,
+        SamplerKind::Bayesian,
+        SamplerKind::Tpe,
+        SamplerKind::CmaEs,
+        SamplerKind::Auto,
+    ];
+
     /// Makes the sampler.
     pub fn build(self) -> Box<dyn Sampler> {
         match self {
