@@ -38,6 +38,7 @@ impl Sampler for Auto {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let axes = Axes::new(space);
         let (results, dimension) = (history.observations.len(), axes.axes().len());
         match choose(space, &axes, history, trial) {

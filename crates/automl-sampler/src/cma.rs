@@ -48,6 +48,7 @@ impl Sampler for Cma {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let axes = Axes::new(space);
         if let Some(first) = opening(space, history, trial, seed, axes.axes().len()) {
             return first;
@@ -206,7 +207,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// What has ended at the modelled fidelity and belongs to the space, in the order of the trials.
+/// What has ended at the modelled fidelity, in the order of the trials.
 fn ended<'a>(axes: &Axes, history: &'a History) -> Option<Vec<Ended<'a>>> {
     let fidelity = modelled_fidelity(&history.observations, axes.axes().len())?;
     let results = history.observations.iter().filter(|o| o.fidelity == fidelity);

@@ -81,7 +81,7 @@ impl History {
     /// their results where they were not measured.
     pub(crate) fn within(&self, space: &SearchSpace) -> Cow<'_, Self> {
         let axes = Axes::new(space);
-        let belongs = |params: &Params| axes.row(params).is_some();
+        let belongs = |params: &Params| axes.holds(params);
         let listed = |trials: &[(TrialId, Params)]| trials.iter().all(|(_, params)| belongs(params));
         let all = self.observations.iter().all(|observation| belongs(&observation.params));
         if all && listed(&self.pending) && listed(&self.failed) {

@@ -76,7 +76,7 @@ pub fn importance(space: &SearchSpace, observations: &[Observation]) -> Vec<Impo
 fn ranked<'a>(space: &SearchSpace, observations: &'a [Observation]) -> Vec<&'a Observation> {
     let axes = Axes::new(space);
     let Some(fidelity) = modelled_fidelity(observations, axes.axes().len()) else { return Vec::new() };
-    let belongs = |o: &&Observation| o.fidelity == fidelity && axes.row(&o.params).is_some();
+    let belongs = |o: &&Observation| o.fidelity == fidelity && axes.holds(&o.params);
     let mut results: Vec<&Observation> = observations.iter().filter(belongs).collect();
     results.sort_by_key(|o| (o.loss, o.trial));
     results
