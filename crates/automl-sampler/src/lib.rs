@@ -10,12 +10,14 @@
 //! [`SamplerKind`] is the recipe that settings hold; [`SamplerKind::build`] makes the sampler.
 
 mod bayes;
+mod constraints;
 mod design;
 mod fresh;
 mod history;
 mod pareto;
 mod quasi;
 mod random;
+mod scalarise;
 mod sobol;
 mod sobol_table;
 mod training;
@@ -113,4 +115,6 @@ pub(crate) mod stream {
     pub(crate) const CANDIDATES: u64 = 3;
     /// Perturbations of good configurations.
     pub(crate) const PERTURBATIONS: u64 = 4;
+    /// Weights of several objectives.
+    pub(crate) const WEIGHTS: u64 = 20;
 }

@@ -21,6 +21,12 @@ const SIGNAL_BOUNDS: (f64, f64) = (1e-3, 50.0);
 /// Bounds of the noise above [`NOISE_FLOOR`].
 const NOISE_BOUNDS: (f64, f64) = (1e-7, 2.0);
 
+/// Variance of the constant mean, in squared standardised units. With a mean of 0 whatever is far from all
+/// rows would be as good as their average, which rises as a search gathers its rows around the optimum:
+/// half of the suggestions then went to corners of the cube. A wide mean is estimated instead, and rows of
+/// one cluster count little in it.
+const MEAN_VARIANCE: f64 = 1.0;
+
 /// The fixed start is tried again whenever the number of rows is a multiple of this: often while few rows
 /// leave several optima, rarely later, when it costs more.
 const COLD_START_PERIOD_EARLY: usize = 5;
@@ -111,16 +117,19 @@ fn approach(data: &TrainingSet, space: Logs, warm: Option<&[f64]>) -> Approach {
 
 fn cold_start(columns: usize) -> Hyperparameters {
     let lengthscale = if columns > WIDE { (columns as f64).sqrt() / 10.0 } else { 0.5 };
-    Hyperparameters {
-        lengthscales: vec![lengthscale.max(0.5); columns],
-        signal_variance: 1.0,
-        noise_variance: 1e-2,
-    }
+    Hyperparameters::with_unknown_mean(vec![lengthscale.max(0.5); columns], 1.0, 1e-2)
 }
 
 /// Mode of the prior with so much noise that the matrix can be factored.
 fn fallback(columns: usize) -> Hyperparameters {
-    Hyperparameters { lengthscales: vec![1.0; columns], signal_variance: 1.0, noise_variance: 0.1 }
+    Hyperparameters::with_unknown_mean(vec![1.0; columns], 1.0, 0.1)
+}
+
+impl Hyperparameters {
+    /// Completes fitted parameters by the variance of the mean that [`fit`] assumes.
+    pub fn with_unknown_mean(lengthscales: Vec<f64>, signal_variance: f64, noise_variance: f64) -> Self {
+        Self { lengthscales, signal_variance, noise_variance, mean_variance: MEAN_VARIANCE }
+    }
 }
 
 /// What is minimised, as a function of the logarithms.
@@ -196,11 +205,11 @@ impl Logs {
 
     fn decode(self, logs: &[f64]) -> Hyperparameters {
         let above_floor = if self.deterministic { 0.0 } else { libm::exp(logs[self.columns + 1]) };
-        Hyperparameters {
-            lengthscales: logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
-            signal_variance: libm::exp(logs[self.columns]),
-            noise_variance: NOISE_FLOOR + above_floor,
-        }
+        Hyperparameters::with_unknown_mean(
+            logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
+            libm::exp(logs[self.columns]),
+            NOISE_FLOOR + above_floor,
+        )
     }
 }
 
@@ -256,7 +265,12 @@ mod tests {
     #[test]
     fn bad_warm_start_is_left_behind() {
         let draws = Draws::new(3);
-        let noise = Hyperparameters { lengthscales: vec![1.5; 3], signal_variance: 0.1, noise_variance: 1.0 };
+        let noise = Hyperparameters {
+            lengthscales: vec![1.5; 3],
+            signal_variance: 0.1,
+            noise_variance: 1.0,
+            mean_variance: MEAN_VARIANCE,
+        };
         let refit = |frequency: f64, n: u64| {
             let rows: Vec<Vec<f64>> = (0..n).map(|i| (0..3).map(|j| draws.uniform(i, j)).collect()).collect();
             let targets: Vec<f64> = rows.iter().map(|row| 1.4 * libm::sin(frequency * row[0])).collect();
@@ -264,8 +278,8 @@ mod tests {
             let options = FitOptions { warm_start: Some(noise.clone()), deterministic: false };
             fit(data, &options).unwrap().hyperparameters().noise_variance
         };
-        assert!(refit(24.0, 101) > 0.1 && refit(14.0, 101) > 0.1, "all is noise to the warm start alone");
-        assert!(refit(24.0, 100) < 1e-2, "half of the rows have both optima");
+        assert!(refit(30.0, 101) > 0.1 && refit(14.0, 101) > 0.1, "all is noise to the warm start alone");
+        assert!(refit(30.0, 100) < 1e-2, "half of the rows have both optima");
         assert!(refit(14.0, 100) < 1e-2, "half of the rows have one optimum, all have two");
     }
 

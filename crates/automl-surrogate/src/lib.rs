@@ -9,7 +9,7 @@
 //! logarithms come from a software library, so that equal inputs give equal bits.
 //!
 //! Reading order: [`column`](Column), kernel, linear algebra, prior, likelihood, fit, process,
-//! acquisition, search.
+//! acquisition, preference, surface, search.
 
 mod acquisition;
 mod column;
@@ -22,6 +22,7 @@ mod linalg;
 mod loops;
 mod optimize;
 mod pairs;
+mod preference;
 mod prior;
 mod process;
 mod subset;
@@ -29,7 +30,7 @@ mod surface;
 mod training;
 mod warp;
 
-pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
+pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative, log_normal_distribution};
 pub use column::Column;
 pub use draws::{Draws, derive, unit_interval};
 pub use fit::{FitOptions, fit};
@@ -38,8 +39,9 @@ pub use lbfgs::{Minimum, StopRule, minimize};
 pub use likelihood::{Likelihood, LikelihoodGradient};
 pub use linalg::{Cholesky, CholeskyError};
 pub use optimize::{Candidate, SearchProblem, maximize};
+pub use preference::{Belief, Preference};
 pub use prior::{LogPrior, log_prior};
 pub use process::{GaussianProcess, Prediction, PredictionGradient};
-pub use surface::Surface;
+pub use surface::{LOG_SUCCESS_MIN, Requirement, Surface};
 pub use training::TrainingSet;
-pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets};
+pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets, warp_targets_about};

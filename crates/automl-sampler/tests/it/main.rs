@@ -2,6 +2,7 @@
 
 mod common;
 mod convergence;
+mod goals;
 mod pareto;
 mod properties;
 mod recorded;
