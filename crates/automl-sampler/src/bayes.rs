@@ -26,9 +26,11 @@ const STARTUP_LOW_DIMENSION: u64 = 6;
 /// A study of known length spends at most a quarter of it on startup, but at least three trials.
 const STARTUP_MIN: u64 = 3;
 /// Sobol points among which the acquisition search starts.
-const CANDIDATES: u64 = 1024;
-/// The user's weights and defaults count this share of the budget over the number of results.
+const CANDIDATES: u64 = 640;
+/// The user's weights and defaults count this share of the budget over the number of results, or this many
+/// results over it in a short study.
 const PREFERENCE_SHARE: f64 = 0.1;
+const PREFERENCE_MIN: f64 = 5.0;
 /// Number of trials assumed where the study does not say.
 const BUDGET_USUAL: u64 = 100;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
@@ -195,7 +197,7 @@ fn requirements(design: &Design, training: &Training) -> Result<Vec<Requirement>
 /// The user's weights and defaults, which lose their weight as results come in.
 fn preference(design: &Design, history: &History, observations: usize) -> Option<Preference> {
     let budget = history.budget.unwrap_or(BUDGET_USUAL) as f64;
-    let strength = PREFERENCE_SHARE * budget / observations.max(1) as f64;
+    let strength = (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64;
     design.beliefs().map(|beliefs| Preference::new(design.columns(), beliefs, strength))
 }
 

@@ -25,7 +25,7 @@ pub(crate) const RESULTS_MIN: usize = 4;
 /// First results, those of the evenly spread startup, whose median the output warp uses.
 const REFERENCE_ROWS: usize = 10;
 /// Rows that a model is conditioned on: the best ones and the latest ones, half each.
-const ROWS_MAX: usize = 1000;
+const ROWS_MAX: usize = 800;
 
 /// Data of one modelled fidelity.
 pub(crate) struct Training {
@@ -166,7 +166,7 @@ mod tests {
         let kept = select(&results);
         assert_eq!(kept.len(), ROWS_MAX);
         assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(kept[999], 1499);
+        assert_eq!(kept[ROWS_MAX - 1], 1499);
         assert!(!kept.contains(&40), "the worst is left out");
     }
 }

@@ -3,7 +3,7 @@
 //! The search runs over natural logarithms inside a box, from the previous optimum and, regularly, from
 //! a fixed start, so that a bad optimum cannot be inherited for ever. The fixed start is far from any
 //! optimum; with many rows its way is first searched on a part of them. It is stateless: what was found
-//! last time is an argument. With more than 300 rows only a subset takes part.
+//! last time is an argument. With more than 180 rows only a subset takes part.
 
 use crate::kernel::Hyperparameters;
 use crate::lbfgs::{Minimum, StopRule, minimize};
@@ -11,7 +11,7 @@ use crate::likelihood::Likelihood;
 use crate::linalg::CholeskyError;
 use crate::prior::log_prior;
 use crate::process::GaussianProcess;
-use crate::subset::fit_rows;
+use crate::subset::representatives;
 use crate::training::TrainingSet;
 
 /// Noise that is always there, in squared standardised units; keeps the covariance factorable.
@@ -26,6 +26,9 @@ const NOISE_BOUNDS: (f64, f64) = (1e-7, 2.0);
 /// half of the suggestions then went to corners of the cube. A wide mean is estimated instead, and rows of
 /// one cluster count little in it.
 const MEAN_VARIANCE: f64 = 1.0;
+
+/// Largest number of rows in a fit; an evaluation costs the cube of it.
+const FIT_ROWS_MAX: usize = 180;
 
 /// The fixed start is tried again whenever the number of rows is a multiple of this: often while few rows
 /// leave several optima, rarely later, when it costs more.
@@ -74,7 +77,7 @@ pub fn fit(data: TrainingSet, options: &FitOptions) -> Result<GaussianProcess, C
 /// Best of the starts, or `None` when the likelihood could be evaluated at none of them.
 fn optimum(data: &TrainingSet, options: &FitOptions) -> Option<Hyperparameters> {
     let space = Logs { columns: data.columns().len(), deterministic: options.deterministic };
-    let subset = data.select(&fit_rows(data));
+    let subset = data.select(&representatives(data, FIT_ROWS_MAX));
     let mut posterior = Posterior::new(&subset, space);
     let warm_start = options.warm_start.as_ref().map(|start| space.encode(start));
     let warm = warm_start.as_ref().map(|start| posterior.minimize(start));

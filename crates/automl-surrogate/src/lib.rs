@@ -25,6 +25,7 @@ mod pairs;
 mod preference;
 mod prior;
 mod process;
+mod reduced;
 mod subset;
 mod surface;
 mod training;

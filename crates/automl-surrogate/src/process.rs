@@ -109,17 +109,58 @@ impl GaussianProcess {
         predictions
     }
 
+    /// Returns the posterior means at many rows; much cheaper than [`GaussianProcess::predict`].
+    pub(crate) fn predict_means(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        let mut means = Vec::with_capacity(rows.len());
+        vectorised(
+            #[inline(always)]
+            || {
+                for chunk in rows.chunks(LANES) {
+                    let columns = self.transposed(chunk);
+                    let mut sums = [0.0; LANES];
+                    for (j, alpha) in self.alpha.iter().enumerate() {
+                        for (sum, covariance) in sums.iter_mut().zip(self.covariances(&columns, j)) {
+                            *sum += covariance * alpha;
+                        }
+                    }
+                    means.extend(&sums[..chunk.len()]);
+                }
+            },
+        );
+        means
+    }
+
+    /// Conditions a process with the same parameters on some of the rows, appended ones included.
+    ///
+    /// # Errors
+    /// As [`GaussianProcess::condition`].
+    pub(crate) fn restricted(&self, rows: &[usize]) -> Result<Self, CholeskyError> {
+        Self::condition(self.data.select(rows), self.hyperparameters.clone())
+    }
+
+    /// One column a coordinate, one row a lane.
+    #[inline(always)]
+    fn transposed(&self, rows: &[Vec<f64>]) -> Vec<[f64; LANES]> {
+        (0..self.data.columns().len())
+            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
+            .collect()
+    }
+
+    /// Covariances of several rows with row `j` of the data.
+    #[inline(always)]
+    fn covariances(&self, columns: &[[f64; LANES]], j: usize) -> [f64; LANES] {
+        let correlations = matern52_lanes(self.squared_distances(columns, self.data.row(j))).values;
+        correlations
+            .map(|correlation| self.kernel.mean_variance() + self.kernel.signal_variance() * correlation)
+    }
+
     /// Predicts up to [`LANES`] rows at once, one a lane.
     #[inline(always)]
     fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]], found: &mut Vec<Prediction>) {
-        let columns: Vec<[f64; LANES]> = (0..self.data.columns().len())
-            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
-            .collect();
+        let columns = self.transposed(rows);
         let mut means = [0.0; LANES];
         for (j, covariances) in cross.iter_mut().enumerate() {
-            let correlations = matern52_lanes(self.squared_distances(&columns, self.data.row(j))).values;
-            *covariances = correlations
-                .map(|correlation| self.kernel.mean_variance() + self.kernel.signal_variance() * correlation);
+            *covariances = self.covariances(&columns, j);
             for (mean, covariance) in means.iter_mut().zip(covariances) {
                 *mean += *covariance * self.alpha[j];
             }

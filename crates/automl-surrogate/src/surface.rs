@@ -42,19 +42,26 @@ pub struct Surface<'a> {
 impl Surface<'_> {
     /// Evaluates many rows.
     pub fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
-        let predictions = self.model.predict(rows).into_iter();
-        let mut values: Vec<f64> = predictions.map(|found| self.acquisition.value(found)).collect();
-        for requirement in self.requirements {
-            for (value, found) in values.iter_mut().zip(requirement.model.predict(rows)) {
-                *value += requirement.log_probability(found).value;
-            }
+        let requirements: Vec<Vec<Prediction>> =
+            self.requirements.iter().map(|requirement| requirement.model.predict(rows)).collect();
+        let value = |(i, (row, found)): (usize, (&Vec<f64>, Prediction))| {
+            self.value_of(row, found, requirements.iter().map(|predictions| predictions[i]))
+        };
+        rows.iter().zip(self.model.predict(rows)).enumerate().map(value).collect()
+    }
+
+    /// The value of a row whose predictions are known, one for the model and one for each requirement.
+    pub(crate) fn value_of(
+        &self,
+        row: &[f64],
+        found: Prediction,
+        required: impl Iterator<Item = Prediction>,
+    ) -> f64 {
+        let mut value = self.acquisition.value(found);
+        for (requirement, found) in self.requirements.iter().zip(required) {
+            value += requirement.log_probability(found).value;
         }
-        if let Some(preference) = self.preference {
-            for (value, row) in values.iter_mut().zip(rows) {
-                *value += preference.log_density(row);
-            }
-        }
-        values
+        value + self.preference.map_or(0.0, |preference| preference.log_density(row))
     }
 
     /// Evaluates one row, and writes the derivatives by its coordinates to `gradient`.
