@@ -13,6 +13,7 @@ mod auto;
 mod axes;
 mod bayes;
 mod cma;
+mod constraints;
 mod design;
 mod fresh;
 mod history;
@@ -20,6 +21,7 @@ mod importance;
 mod pareto;
 mod quasi;
 mod random;
+mod scalarise;
 mod sobol;
 mod sobol_table;
 mod split;
@@ -149,4 +151,6 @@ pub(crate) mod stream {
     pub(crate) const NORMALS: u64 = 6;
     /// Centres after a restart.
     pub(crate) const RESTARTS: u64 = 7;
+    /// Weights of several objectives.
+    pub(crate) const WEIGHTS: u64 = 20;
 }

@@ -4,6 +4,7 @@ mod common;
 mod conformance;
 mod convergence;
 mod importance;
+mod goals;
 mod pareto;
 mod properties;
 mod recorded;
