@@ -3,8 +3,8 @@
 mod common;
 mod conformance;
 mod convergence;
-mod importance;
 mod goals;
+mod importance;
 mod pareto;
 mod properties;
 mod recorded;
