@@ -32,7 +32,7 @@ fn ask(c: &mut Criterion) {
     let sampler = SamplerKind::Bayesian.build();
     let mut group = c.benchmark_group("ask/gp/d10");
     group.sample_size(10);
-    for n in [20_u64, 50, 100, 200] {
+    for n in [20_u64, 50, 100, 200, 500, 1000, 10_000] {
         let observations = (1..n).map(|trial| observation(&space, trial)).collect();
         let mut history = History { observations, ..History::default() };
         // The state a running study is in: the previous suggestion's fit is known, one result is new.

@@ -4,8 +4,14 @@ use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
 use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
 
 /// Our samplers by name. A new one is one line.
-pub(crate) const OWN: [(&str, SamplerKind); 3] =
-    [("gp", SamplerKind::Bayesian), ("sobol", SamplerKind::Sobol), ("random", SamplerKind::Random)];
+pub(crate) const OWN: [(&str, SamplerKind); 6] = [
+    ("auto", SamplerKind::Auto),
+    ("gp", SamplerKind::Bayesian),
+    ("tpe", SamplerKind::Tpe),
+    ("cma-es", SamplerKind::CmaEs),
+    ("sobol", SamplerKind::Sobol),
+    ("random", SamplerKind::Random),
+];
 
 /// A sampler of another project.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! or made before bounds were changed) has no row. It is never moved into the bounds, which would put its
 //! result where it was not measured.
 
-use automl_core::{Condition, Distribution, Encoding, Params, Scale, SearchSpace};
+use automl_core::{Condition, Distribution, Encoding, ParamValue, Params, Scale, SearchSpace};
 use automl_surrogate::{Axis, Group, Parzen};
 
 /// Values up to which a numeric parameter is a row of cells; more are as good as a continuum.
@@ -46,23 +46,40 @@ impl<'a> Axes<'a> {
     /// to the space.
     pub(crate) fn row(&self, params: &Params) -> Option<Vec<f64>> {
         let mut row = vec![f64::NAN; self.axes.len()];
+        let belong = self.walk(params, |coordinate, distribution, value| {
+            if let (Some(j), Some(unit)) = (coordinate, distribution.to_unit(value)) {
+                row[j] = unit;
+            }
+        });
+        belong.then_some(row)
+    }
+
+    /// Tells whether some values are exactly the active parameters of the space, each within its bounds.
+    pub(crate) fn holds(&self, params: &Params) -> bool {
+        self.walk(params, |_, _, _| ())
+    }
+
+    /// Visits values with their coordinates; returns whether they belong to the space.
+    fn walk(
+        &self,
+        params: &Params,
+        mut visit: impl FnMut(Option<usize>, &Distribution, &ParamValue),
+    ) -> bool {
         let mut values = params.iter().peekable();
         for &(i, coordinate) in &self.by_name {
             let parameter = &self.space.parameters()[i];
             let value = values.next_if(|(name, _)| *name == parameter.name);
             if value.is_some() != parameter.is_active(params) {
-                return None;
+                return false;
             }
             if let Some((_, value)) = value {
                 if !parameter.distribution.contains(value) {
-                    return None;
+                    return false;
                 }
-                if let Some(j) = coordinate {
-                    row[j] = parameter.distribution.to_unit(value)?;
-                }
+                visit(coordinate, &parameter.distribution, value);
             }
         }
-        values.next().is_none().then_some(row)
+        values.next().is_none()
     }
 
     /// Returns the values that a row stands for.
@@ -172,7 +189,7 @@ fn depth(space: &SearchSpace, conditions: &[Condition]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{ParamValue, Parameter};
+    use automl_core::Parameter;
 
     fn int(name: &str, low: i64, high: i64, scale: Scale) -> Parameter {
         Parameter::new(name, Distribution::Int { low, high, step: 1, scale })

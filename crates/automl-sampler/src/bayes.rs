@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
-    Acquisition, Candidate, CholeskyError, FitOptions, GaussianProcess, Hyperparameters, SearchProblem,
-    Surface, TrainingSet, fit, maximize,
+    Acquisition, Candidate, CholeskyError, FitOptions, GaussianProcess, Hyperparameters, LOG_SUCCESS_MIN,
+    Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
 };
 
 use crate::design::Design;
@@ -26,7 +26,13 @@ const STARTUP_LOW_DIMENSION: u64 = 6;
 /// A study of known length spends at most a quarter of it on startup, but at least three trials.
 const STARTUP_MIN: u64 = 3;
 /// Sobol points among which the acquisition search starts.
-const CANDIDATES: u64 = 1024;
+const CANDIDATES: u64 = 640;
+/// The user's weights and defaults count this share of the budget over the number of results, or this many
+/// results over it in a short study.
+const PREFERENCE_SHARE: f64 = 0.1;
+const PREFERENCE_MIN: f64 = 5.0;
+/// Number of trials assumed where the study does not say.
+const BUDGET_USUAL: u64 = 100;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
 const FITTED_ALWAYS: usize = 100;
 const FIT_SHARE: usize = 20;
@@ -43,6 +49,7 @@ impl Sampler for Bayesian {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let trials = history.trials() as u64;
         if let Some(params) = space.defaults().filter(|_| trials == 0) {
             let reason = "the default configuration, tried first".into();
@@ -55,7 +62,9 @@ impl Sampler for Bayesian {
             return suggest_point(space, history, trial, seed, &why);
         }
         let results_min = RESULTS_MIN.min(startup as usize);
-        let training = Training::new(&design, history, results_min).filter(|training| !training.is_flat());
+        let training =
+            Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
+                .filter(|training| !training.is_flat());
         let why = match training.map(|training| Model::new(&design, history, training)) {
             Some(Ok(model)) => return model.suggest(space, history, trial, seed),
             Some(Err(error)) => format!("the model failed: {error}"),
@@ -75,23 +84,28 @@ struct Model<'a> {
     design: &'a Design<'a>,
     training: Training,
     process: GaussianProcess,
-    feasibility: Option<GaussianProcess>,
-    /// The value to be exceeded, believed results included.
-    incumbent: f64,
+    requirements: Vec<Requirement>,
+    preference: Option<Preference>,
+    acquisition: Acquisition,
 }
 
 impl<'a> Model<'a> {
     fn new(design: &'a Design, history: &History, training: Training) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let mut process = condition(data, from_theta(&history.theta, design.columns().len()))?;
-        let labelled = |labels: &Vec<f64>| TrainingSet::new(design.columns(), &training.rows, labels);
-        let fit_labels = |labels| fit(labelled(labels), &FitOptions::default());
-        let feasibility = training.labels.as_ref().map(fit_labels).transpose()?;
-        let mut incumbent = process.incumbent().expect("a model has results");
+        let requirements = requirements(design, &training)?;
+        let mut incumbent = incumbent(&process, &training);
         for params in in_trial_order(&history.pending) {
-            incumbent = incumbent.max(process.believe(&design.row(params)));
+            let believed = process.believe(&design.row(params));
+            // Where there are constraints, nobody knows whether a pending trial keeps them.
+            if training.constraints.is_empty() {
+                incumbent = incumbent.map(|incumbent| incumbent.max(believed));
+            }
         }
-        Ok(Self { design, training, process, feasibility, incumbent })
+        let acquisition = incumbent
+            .map_or(Acquisition::Indifferent, |incumbent| Acquisition::LogExpectedImprovement { incumbent });
+        let preference = preference(design, history, training.observations);
+        Ok(Self { design, training, process, requirements, preference, acquisition })
     }
 
     fn suggest(
@@ -113,8 +127,12 @@ impl<'a> Model<'a> {
 
     /// Candidates in descending order of expected improvement.
     fn rank(&self, space: &SearchSpace, trial: TrialId, seed: u64) -> Vec<Candidate> {
-        let acquisition = Acquisition::LogExpectedImprovement { incumbent: self.incumbent };
-        let surface = Surface { model: &self.process, acquisition, feasibility: self.feasibility.as_ref() };
+        let surface = Surface {
+            model: &self.process,
+            acquisition: self.acquisition,
+            requirements: &self.requirements,
+            preference: self.preference.as_ref(),
+        };
         let canonicalise = |row: &mut [f64], active: &mut [bool]| self.design.canonicalise(row, active);
         let problem = SearchProblem { columns: self.design.columns(), canonicalise: &canonicalise };
         let key = derive(&[seed, stream::PERTURBATIONS, trial.0]);
@@ -131,6 +149,16 @@ impl<'a> Model<'a> {
         (first..first + CANDIDATES).map(|index| self.design.row_from_units(&sobol.point(index))).collect()
     }
 
+    fn reason(&self) -> String {
+        let Training { observations, fidelity, objectives, .. } = self.training;
+        let goal = match (self.acquisition, objectives) {
+            (Acquisition::Indifferent, _) => "largest probability to keep the constraints".into(),
+            (_, 1) => "largest expected improvement".into(),
+            (_, count) => format!("largest expected improvement of a random weighting of {count} objectives"),
+        };
+        format!("{goal} over {observations} results at fidelity {fidelity}")
+    }
+
     fn untried(&self, candidate: Candidate, tried: &BTreeSet<String>) -> Option<Suggestion> {
         let params = self.design.params(&candidate.point);
         if tried.contains(&params.key()) {
@@ -138,16 +166,40 @@ impl<'a> Model<'a> {
         }
         let origin = Origin {
             model: "gp-logei".into(),
-            reason: format!(
-                "largest expected improvement over {} results at fidelity {}",
-                self.training.observations, self.training.fidelity
-            ),
+            reason: self.reason(),
             observations: self.training.observations as u64,
             acquisition: Some(candidate.value),
             theta: to_theta(self.process.hyperparameters()),
         };
         Some(Suggestion { params, origin })
     }
+}
+
+/// The value that an improvement must exceed; `None` where no result keeps the constraints.
+fn incumbent(process: &GaussianProcess, training: &Training) -> Option<f64> {
+    if training.constraints.is_empty() {
+        return process.incumbent();
+    }
+    let rows: Vec<Vec<f64>> = training.feasible.iter().map(|&row| training.rows[row].clone()).collect();
+    process.predict(&rows).into_iter().map(|found| found.mean).max_by(f64::total_cmp)
+}
+
+/// Models of what must hold: that trials succeed, and every constraint.
+fn requirements(design: &Design, training: &Training) -> Result<Vec<Requirement>, CholeskyError> {
+    let success = training.labels.as_ref().map(|labels| {
+        let data = TrainingSet::new(design.columns(), &training.rows, labels);
+        let model = fit(data, &FitOptions::default())?;
+        Ok(Requirement { model, threshold: 0.0, log_probability_min: LOG_SUCCESS_MIN })
+    });
+    let constraints = training.constraints.iter().filter_map(|c| c.requirement(design.columns()));
+    success.into_iter().chain(constraints).collect()
+}
+
+/// The user's weights and defaults, which lose their weight as results come in.
+fn preference(design: &Design, history: &History, observations: usize) -> Option<Preference> {
+    let budget = history.budget.unwrap_or(BUDGET_USUAL) as f64;
+    let strength = (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64;
+    design.beliefs().map(|beliefs| Preference::new(design.columns(), beliefs, strength))
 }
 
 /// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit.
@@ -173,10 +225,12 @@ fn to_theta(hyperparameters: &Hyperparameters) -> Vec<f64> {
 /// Reads what [`to_theta`] wrote; another space's parameters, or none, give `None`.
 fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparameters> {
     let sound = theta.len() == dimension + 2 && theta.iter().all(|value| value.is_finite() && *value > 0.0);
-    sound.then(|| Hyperparameters {
-        lengthscales: theta[..dimension].to_vec(),
-        signal_variance: theta[dimension],
-        noise_variance: theta[dimension + 1],
+    sound.then(|| {
+        Hyperparameters::with_unknown_mean(
+            theta[..dimension].to_vec(),
+            theta[dimension],
+            theta[dimension + 1],
+        )
     })
 }
 

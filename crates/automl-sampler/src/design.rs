@@ -5,7 +5,10 @@
 //! the space itself.
 
 use automl_core::{Distribution, Encoding, ParamValue, Parameter, Params, Scale, SearchSpace};
-use automl_surrogate::Column;
+use automl_surrogate::{Belief, Column};
+
+/// How far from its default, in units of the cube, a number is expected to be best.
+const DEFAULT_DEVIATION: f64 = 0.25;
 
 /// Rows over the varying parameters of a space.
 pub(crate) struct Design<'a> {
@@ -32,6 +35,28 @@ impl<'a> Design<'a> {
 
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Returns what the user's weights and defaults say about each column; `None` if they say nothing.
+    ///
+    /// A default says something about a number that is always active; an inactive number has no place of its
+    /// own. Defaults of categories only make the first trial.
+    pub(crate) fn beliefs(&self) -> Option<Vec<Belief>> {
+        let belief = |&i: &usize| {
+            let parameter = &self.space.parameters()[i];
+            match &parameter.distribution {
+                Distribution::Categorical { weights: Some(weights), .. } => Belief::Weights(weights.clone()),
+                Distribution::Categorical { weights: None, .. } => Belief::Flat,
+                Distribution::Float { .. } | Distribution::Int { .. } | Distribution::Ordinal { .. } => {
+                    let default = parameter.default.as_ref().filter(|_| parameter.conditions.is_empty());
+                    let centre = default.and_then(|value| parameter.distribution.to_unit(value));
+                    let near = |centre| Belief::Near { centre, deviation: DEFAULT_DEVIATION };
+                    centre.map_or(Belief::Flat, near)
+                }
+            }
+        };
+        let beliefs: Vec<Belief> = self.parameters.iter().map(belief).collect();
+        beliefs.iter().any(|belief| *belief != Belief::Flat).then_some(beliefs)
     }
 
     /// Turns one uniform number a column into a row; options follow their prior weights.

@@ -1,8 +1,12 @@
 //! What a sampler may know about the trials so far.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use automl_core::{Fidelity, Loss, Params, TrialId};
+use automl_core::{Fidelity, Loss, Params, SearchSpace, TrialId};
+
+use crate::axes::Axes;
 
 /// One finished measurement of a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +29,19 @@ impl Observation {
     /// A result of a study with one objective and no constraints.
     pub fn single(trial: TrialId, params: Params, loss: Loss, fidelity: Fidelity) -> Self {
         Self { trial, params, loss, fidelity, others: Vec::new(), violations: Vec::new() }
+    }
+
+    /// Orders results that meet their constraints by loss, then the others by how far they miss them;
+    /// ties by trial.
+    pub(crate) fn rank(&self, other: &Self) -> Ordering {
+        let excess = self.excess().total_cmp(&other.excess());
+        excess.then(self.loss.cmp(&other.loss)).then(self.trial.cmp(&other.trial))
+    }
+
+    /// Sum of what exceeds 0 in the constraints; NaN counts as infinite.
+    fn excess(&self) -> f64 {
+        let above = |&violation: &f64| if violation.is_nan() { f64::INFINITY } else { violation.max(0.0) };
+        self.violations.iter().map(above).fold(0.0, |sum, above| sum + above)
     }
 
     /// Whether every constraint holds; NaN counts as violated.
@@ -56,6 +73,25 @@ impl History {
         let observed = self.observations.iter().map(|observation| &observation.params);
         let others = self.pending.iter().chain(&self.failed).map(|(_, params)| params);
         observed.chain(others).map(Params::key).collect()
+    }
+
+    /// Returns the history without the trials whose values do not belong to the space.
+    ///
+    /// They come from elsewhere, or from before bounds were changed. Moving them into the bounds would put
+    /// their results where they were not measured.
+    pub(crate) fn within(&self, space: &SearchSpace) -> Cow<'_, Self> {
+        let axes = Axes::new(space);
+        let belongs = |params: &Params| axes.holds(params);
+        let listed = |trials: &[(TrialId, Params)]| trials.iter().all(|(_, params)| belongs(params));
+        let all = self.observations.iter().all(|observation| belongs(&observation.params));
+        if all && listed(&self.pending) && listed(&self.failed) {
+            return Cow::Borrowed(self);
+        }
+        let mut inside = self.clone();
+        inside.observations.retain(|observation| belongs(&observation.params));
+        inside.pending.retain(|(_, params)| belongs(params));
+        inside.failed.retain(|(_, params)| belongs(params));
+        Cow::Owned(inside)
     }
 
     /// Tells whether a configuration has or had a trial.

@@ -9,14 +9,19 @@
 //!
 //! [`SamplerKind`] is the recipe that settings hold; [`SamplerKind::build`] makes the sampler.
 
+mod auto;
 mod axes;
 mod bayes;
+mod cma;
+mod constraints;
 mod design;
 mod fresh;
 mod history;
+mod importance;
 mod pareto;
 mod quasi;
 mod random;
+mod scalarise;
 mod sobol;
 mod sobol_table;
 mod split;
@@ -27,8 +32,11 @@ mod training;
 use automl_core::{Origin, Params, SearchSpace, TrialId};
 use thiserror::Error;
 
+pub use auto::Auto;
 pub use bayes::Bayesian;
+pub use cma::Cma;
 pub use history::{History, Observation};
+pub use importance::{Importance, importance};
 pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
 pub use quasi::Quasi;
 pub use random::Random;
@@ -65,9 +73,23 @@ pub enum SamplerKind {
     Bayesian,
     /// Tree-structured Parzen estimator.
     Tpe,
+    /// Covariance matrix adaptation.
+    CmaEs,
+    /// The model that suits the space and the number of results.
+    Auto,
 }
 
 impl SamplerKind {
+    /// All kinds.
+    pub const ALL: [SamplerKind; 6] = [
+        SamplerKind::Random,
+        SamplerKind::Sobol,
+        SamplerKind::Bayesian,
+        SamplerKind::Tpe,
+        SamplerKind::CmaEs,
+        SamplerKind::Auto,
+    ];
+
     /// Makes the sampler.
     pub fn build(self) -> Box<dyn Sampler> {
         match self {
@@ -75,6 +97,8 @@ impl SamplerKind {
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
             SamplerKind::Tpe => Box::new(Tpe),
+            SamplerKind::CmaEs => Box::new(Cma::default()),
+            SamplerKind::Auto => Box::new(Auto),
         }
     }
 }
@@ -123,4 +147,10 @@ pub(crate) mod stream {
     pub(crate) const PERTURBATIONS: u64 = 4;
     /// Draws from Parzen estimators.
     pub(crate) const PARZEN: u64 = 5;
+    /// Standard normals of samples.
+    pub(crate) const NORMALS: u64 = 6;
+    /// Centres after a restart.
+    pub(crate) const RESTARTS: u64 = 7;
+    /// Weights of several objectives.
+    pub(crate) const WEIGHTS: u64 = 20;
 }

@@ -32,39 +32,24 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    /// Splits what belongs to the space; `None` with fewer results than a model needs, or when nothing
+    /// Splits a history within the space; `None` with fewer results than a model needs, or when nothing
     /// tells good from bad.
     pub(crate) fn new(axes: &Axes, history: &History) -> Option<Self> {
-        let fidelity = modelled_fidelity(history, axes.axes().len())?;
+        let fidelity = modelled_fidelity(&history.observations, axes.axes().len())?;
         let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
         let mut results: Vec<&Observation> = at_fidelity.collect();
-        results.sort_unstable_by_key(|o| (o.loss, o.trial));
+        results.sort_unstable_by(|a, b| a.rank(b));
         let observations = results.len();
-        let flat = results.first()?.loss == results.last()?.loss;
+        let (first, last) = (results.first()?, results.last()?);
+        let flat = first.loss == last.loss && first.is_feasible() == last.is_feasible();
         if observations < RESULTS_MIN || (flat && history.failed.is_empty()) {
             return None;
         }
         let wanted = if flat { observations } else { good_count(observations) };
-        let (good, rest) = best_rows(axes, &results, wanted);
-        let (others, weights) = other_rows(axes, rest, history);
-        (!good.is_empty()).then_some(Self { fidelity, observations, good, others, weights })
+        let good = results[..wanted].iter().filter_map(|o| axes.row(&o.params)).collect();
+        let (others, weights) = other_rows(axes, &results[wanted..], history);
+        Some(Self { fidelity, observations, good, others, weights })
     }
-}
-
-/// Rows of the best `wanted` results that belong to the space, and all results after them.
-fn best_rows<'a>(
-    axes: &Axes,
-    results: &'a [&'a Observation],
-    wanted: usize,
-) -> (Vec<Vec<f64>>, &'a [&'a Observation]) {
-    let mut good = Vec::with_capacity(wanted);
-    for (i, result) in results.iter().enumerate() {
-        if good.len() == wanted {
-            return (good, &results[i..]);
-        }
-        good.extend(axes.row(&result.params));
-    }
-    (good, &[])
 }
 
 /// Rows and weights of the remaining results, the failed and the pending trials, oldest first.

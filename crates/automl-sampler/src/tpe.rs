@@ -33,6 +33,7 @@ impl Sampler for Tpe {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let axes = Axes::new(space);
         if let Some(first) = opening(space, history, trial, seed, axes.axes().len()) {
             return first;

@@ -53,9 +53,12 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::Hyperband => Box::new(Hyperband),
         Algorithm::SuccessiveHalving => Box::new(SuccessiveHalving),
         Algorithm::Asha => Box::new(Asha),
-        Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => {
-            Box::new(FullFidelity)
-        }
+        Algorithm::Auto
+        | Algorithm::Bayesian
+        | Algorithm::Tpe
+        | Algorithm::CmaEs
+        | Algorithm::Random
+        | Algorithm::Sobol => Box::new(FullFidelity),
     }
 }
 
@@ -68,7 +71,12 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         Algorithm::SuccessiveHalving | Algorithm::Asha => {
             fallback.max(halving_brackets(fidelity).iter().map(Bracket::trials).sum())
         }
-        Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => fallback,
+        Algorithm::Auto
+        | Algorithm::Bayesian
+        | Algorithm::Tpe
+        | Algorithm::CmaEs
+        | Algorithm::Random
+        | Algorithm::Sobol => fallback,
     }
 }
 

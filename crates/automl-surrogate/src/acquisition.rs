@@ -29,6 +29,8 @@ pub enum Acquisition {
         /// Number of standard deviations, 0 or more.
         deviations: f64,
     },
+    /// The same for every row: only the requirements of the surface count.
+    Indifferent,
 }
 
 /// Value of an acquisition function and its derivatives by mean and variance.
@@ -51,6 +53,7 @@ impl Acquisition {
                 log_h((prediction.mean - incumbent) / deviation) + libm::log(deviation)
             }
             Acquisition::UpperConfidenceBound { deviations } => prediction.mean + deviations * deviation,
+            Acquisition::Indifferent => 0.0,
         }
     }
 
@@ -68,6 +71,7 @@ impl Acquisition {
             Acquisition::UpperConfidenceBound { deviations } => {
                 Slopes { value, mean: 1.0, variance: deviations / (2.0 * deviation) }
             }
+            Acquisition::Indifferent => Slopes { value, mean: 0.0, variance: 0.0 },
         }
     }
 }
@@ -87,6 +91,22 @@ pub fn log_h_derivative(u: f64) -> f64 {
         return distribution / (normal_density(u) + u * distribution);
     }
     -u * (1.0 + series(u, -1)) / (1.0 + series(u, 1))
+}
+
+/// Returns `ln Φ(u)`, accurate to about 1e-12 where the result does not vanish.
+pub fn log_normal_distribution(u: f64) -> f64 {
+    if u >= SERIES_BELOW {
+        return libm::log(normal_distribution(u));
+    }
+    -0.5 * u * u - HALF_LN_TWO_PI - libm::log(-u) + libm::log1p(series(u, -1))
+}
+
+/// Returns `d ln Φ/du = φ(u)/Φ(u)`.
+pub(crate) fn log_normal_distribution_derivative(u: f64) -> f64 {
+    if u >= SERIES_BELOW {
+        return normal_density(u) / normal_distribution(u);
+    }
+    -u / (1.0 + series(u, -1))
 }
 
 /// `Σ_{k≥1} Π_{i=1..k} −(2i + shift)/u²`, cut where its terms vanish.
@@ -144,5 +164,8 @@ mod tests {
         let (left, right) = (SERIES_BELOW - 1e-9, SERIES_BELOW);
         assert!((log_h(left) - log_h(right)).abs() < 1e-7);
         assert!((log_h_derivative(left) - log_h_derivative(right)).abs() < 1e-7);
+        assert!((log_normal_distribution(left) - log_normal_distribution(right)).abs() < 1e-7);
+        let slopes = [left, right].map(log_normal_distribution_derivative);
+        assert!((slopes[0] - slopes[1]).abs() < 1e-7);
     }
 }

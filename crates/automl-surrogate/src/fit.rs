@@ -3,7 +3,7 @@
 //! The search runs over natural logarithms inside a box, from the previous optimum and, regularly, from
 //! a fixed start, so that a bad optimum cannot be inherited for ever. The fixed start is far from any
 //! optimum; with many rows its way is first searched on a part of them. It is stateless: what was found
-//! last time is an argument. With more than 300 rows only a subset takes part.
+//! last time is an argument. With more than 180 rows only a subset takes part.
 
 use crate::kernel::Hyperparameters;
 use crate::lbfgs::{Minimum, StopRule, minimize};
@@ -11,7 +11,7 @@ use crate::likelihood::Likelihood;
 use crate::linalg::CholeskyError;
 use crate::prior::log_prior;
 use crate::process::GaussianProcess;
-use crate::subset::fit_rows;
+use crate::subset::representatives;
 use crate::training::TrainingSet;
 
 /// Noise that is always there, in squared standardised units; keeps the covariance factorable.
@@ -20,6 +20,15 @@ const LENGTHSCALE_BOUNDS: (f64, f64) = (0.02, 200.0);
 const SIGNAL_BOUNDS: (f64, f64) = (1e-3, 50.0);
 /// Bounds of the noise above [`NOISE_FLOOR`].
 const NOISE_BOUNDS: (f64, f64) = (1e-7, 2.0);
+
+/// Variance of the constant mean, in squared standardised units. With a mean of 0 whatever is far from all
+/// rows would be as good as their average, which rises as a search gathers its rows around the optimum:
+/// half of the suggestions then went to corners of the cube. A wide mean is estimated instead, and rows of
+/// one cluster count little in it.
+const MEAN_VARIANCE: f64 = 1.0;
+
+/// Largest number of rows in a fit; an evaluation costs the cube of it.
+const FIT_ROWS_MAX: usize = 180;
 
 /// The fixed start is tried again whenever the number of rows is a multiple of this: often while few rows
 /// leave several optima, rarely later, when it costs more.
@@ -68,7 +77,7 @@ pub fn fit(data: TrainingSet, options: &FitOptions) -> Result<GaussianProcess, C
 /// Best of the starts, or `None` when the likelihood could be evaluated at none of them.
 fn optimum(data: &TrainingSet, options: &FitOptions) -> Option<Hyperparameters> {
     let space = Logs { columns: data.columns().len(), deterministic: options.deterministic };
-    let subset = data.select(&fit_rows(data));
+    let subset = data.select(&representatives(data, FIT_ROWS_MAX));
     let mut posterior = Posterior::new(&subset, space);
     let warm_start = options.warm_start.as_ref().map(|start| space.encode(start));
     let warm = warm_start.as_ref().map(|start| posterior.minimize(start));
@@ -111,16 +120,19 @@ fn approach(data: &TrainingSet, space: Logs, warm: Option<&[f64]>) -> Approach {
 
 fn cold_start(columns: usize) -> Hyperparameters {
     let lengthscale = if columns > WIDE { (columns as f64).sqrt() / 10.0 } else { 0.5 };
-    Hyperparameters {
-        lengthscales: vec![lengthscale.max(0.5); columns],
-        signal_variance: 1.0,
-        noise_variance: 1e-2,
-    }
+    Hyperparameters::with_unknown_mean(vec![lengthscale.max(0.5); columns], 1.0, 1e-2)
 }
 
 /// Mode of the prior with so much noise that the matrix can be factored.
 fn fallback(columns: usize) -> Hyperparameters {
-    Hyperparameters { lengthscales: vec![1.0; columns], signal_variance: 1.0, noise_variance: 0.1 }
+    Hyperparameters::with_unknown_mean(vec![1.0; columns], 1.0, 0.1)
+}
+
+impl Hyperparameters {
+    /// Completes fitted parameters by the variance of the mean that [`fit`] assumes.
+    pub fn with_unknown_mean(lengthscales: Vec<f64>, signal_variance: f64, noise_variance: f64) -> Self {
+        Self { lengthscales, signal_variance, noise_variance, mean_variance: MEAN_VARIANCE }
+    }
 }
 
 /// What is minimised, as a function of the logarithms.
@@ -196,11 +208,11 @@ impl Logs {
 
     fn decode(self, logs: &[f64]) -> Hyperparameters {
         let above_floor = if self.deterministic { 0.0 } else { libm::exp(logs[self.columns + 1]) };
-        Hyperparameters {
-            lengthscales: logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
-            signal_variance: libm::exp(logs[self.columns]),
-            noise_variance: NOISE_FLOOR + above_floor,
-        }
+        Hyperparameters::with_unknown_mean(
+            logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
+            libm::exp(logs[self.columns]),
+            NOISE_FLOOR + above_floor,
+        )
     }
 }
 
@@ -256,7 +268,12 @@ mod tests {
     #[test]
     fn bad_warm_start_is_left_behind() {
         let draws = Draws::new(3);
-        let noise = Hyperparameters { lengthscales: vec![1.5; 3], signal_variance: 0.1, noise_variance: 1.0 };
+        let noise = Hyperparameters {
+            lengthscales: vec![1.5; 3],
+            signal_variance: 0.1,
+            noise_variance: 1.0,
+            mean_variance: MEAN_VARIANCE,
+        };
         let refit = |frequency: f64, n: u64| {
             let rows: Vec<Vec<f64>> = (0..n).map(|i| (0..3).map(|j| draws.uniform(i, j)).collect()).collect();
             let targets: Vec<f64> = rows.iter().map(|row| 1.4 * libm::sin(frequency * row[0])).collect();
@@ -264,8 +281,8 @@ mod tests {
             let options = FitOptions { warm_start: Some(noise.clone()), deterministic: false };
             fit(data, &options).unwrap().hyperparameters().noise_variance
         };
-        assert!(refit(24.0, 101) > 0.1 && refit(14.0, 101) > 0.1, "all is noise to the warm start alone");
-        assert!(refit(24.0, 100) < 1e-2, "half of the rows have both optima");
+        assert!(refit(30.0, 101) > 0.1 && refit(14.0, 101) > 0.1, "all is noise to the warm start alone");
+        assert!(refit(30.0, 100) < 1e-2, "half of the rows have both optima");
         assert!(refit(14.0, 100) < 1e-2, "half of the rows have one optimum, all have two");
     }
 

@@ -1,8 +1,9 @@
 //! Matérn-5/2 covariance with one lengthscale a column, and a Hamming term for categories.
 //!
-//! `k(a, b) = s² M(r)`, `r² = ρ = Σ_numeric (a_i − b_i)²/ℓ_i² + Σ_categorical [a_i ≠ b_i]/ℓ_i²`,
+//! `k(a, b) = τ² + s² M(r)`, `r² = ρ = Σ_numeric (a_i − b_i)²/ℓ_i² + Σ_categorical [a_i ≠ b_i]/ℓ_i²`,
 //! `M(r) = (1 + √5 r + 5r²/3) exp(−√5 r)`. One `ρ` for both kinds of column means that one Matérn acts
-//! on numbers and categories together.
+//! on numbers and categories together. `τ²` makes the mean an unknown constant with that prior variance
+//! (Rasmussen and Williams 2006, section 2.7).
 //!
 //! Derivatives are taken with respect to `ρ`, where they are finite at zero distance:
 //! `dM/dρ = −W/2` with the *slope weight* `W = (5/3)(1 + √5 r) exp(−√5 r)`. Hence
@@ -94,7 +95,7 @@ pub(crate) fn decay<const N: usize>(x: [f64; N]) -> [f64; N] {
     series
 }
 
-/// Parameters of the covariance, all positive.
+/// Parameters of the covariance, all positive but perhaps the variance of the mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hyperparameters {
     /// `ℓ_i`, one a column, in units of the unit cube.
@@ -103,6 +104,9 @@ pub struct Hyperparameters {
     pub signal_variance: f64,
     /// `σ²`, in squared units of the standardised target.
     pub noise_variance: f64,
+    /// `τ²`, the prior variance of the constant mean, in squared units of the standardised target; 0 for a
+    /// process with mean 0.
+    pub mean_variance: f64,
 }
 
 /// The covariance function with its parameters put in.
@@ -112,6 +116,7 @@ pub struct Kernel {
     /// `1/ℓ_i²`.
     precisions: Vec<f64>,
     signal_variance: f64,
+    mean_variance: f64,
 }
 
 impl Kernel {
@@ -125,12 +130,23 @@ impl Kernel {
             categorical: columns.iter().map(|column| column.is_categorical()).collect(),
             precisions: hyperparameters.lengthscales.iter().map(|l| 1.0 / (l * l)).collect(),
             signal_variance: hyperparameters.signal_variance,
+            mean_variance: hyperparameters.mean_variance,
         }
     }
 
-    /// Returns `s²`, the covariance of a point with itself.
+    /// Returns `s²`, the variance around the constant mean.
     pub fn signal_variance(&self) -> f64 {
         self.signal_variance
+    }
+
+    /// Returns `τ²`, the variance of the constant mean.
+    pub fn mean_variance(&self) -> f64 {
+        self.mean_variance
+    }
+
+    /// Returns `k(a, a) = τ² + s²`.
+    pub fn variance(&self) -> f64 {
+        self.mean_variance + self.signal_variance
     }
 
     /// Returns `1/ℓ_i²` of every column.
@@ -154,7 +170,7 @@ impl Kernel {
 
     /// Returns `k(a, b)`.
     pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        self.signal_variance * matern52(self.squared_distance(a, b)).value
+        self.mean_variance + self.signal_variance * matern52(self.squared_distance(a, b)).value
     }
 }
 
@@ -203,8 +219,12 @@ mod tests {
     #[test]
     fn categories_are_equally_far_apart() {
         let columns = [Column::Categorical { choices: 5 }, Column::Continuous];
-        let hyperparameters =
-            Hyperparameters { lengthscales: vec![0.5, 1.0], signal_variance: 2.0, noise_variance: 0.1 };
+        let hyperparameters = Hyperparameters {
+            lengthscales: vec![0.5, 1.0],
+            signal_variance: 2.0,
+            noise_variance: 0.1,
+            mean_variance: 0.0,
+        };
         let kernel = Kernel::new(&columns, &hyperparameters);
         assert_eq!(kernel.squared_distance(&[0.0, 0.2], &[4.0, 0.2]), 4.0);
         assert_eq!(kernel.squared_distance(&[0.0, 0.2], &[1.0, 0.2]), 4.0);

@@ -10,7 +10,7 @@
 //! logarithms come from a software library, so that equal inputs give equal bits.
 //!
 //! Reading order: [`column`](Column), kernel, linear algebra, prior, likelihood, fit, process,
-//! acquisition, search.
+//! acquisition, preference, surface, search.
 
 mod acquisition;
 mod cmaes;
@@ -26,15 +26,17 @@ mod loops;
 mod optimize;
 mod pairs;
 mod parzen;
+mod preference;
 mod prior;
 mod process;
+mod reduced;
 mod subset;
 mod surface;
 mod training;
 mod truncated;
 mod warp;
 
-pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
+pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative, log_normal_distribution};
 pub use cmaes::CmaEs;
 pub use column::Column;
 pub use divergence::{choice_density, grid_density, pearson_divergence};
@@ -46,9 +48,10 @@ pub use likelihood::{Likelihood, LikelihoodGradient};
 pub use linalg::{Cholesky, CholeskyError};
 pub use optimize::{Candidate, SearchProblem, maximize};
 pub use parzen::{Axis, Group, Parzen, ParzenOptions};
+pub use preference::{Belief, Preference};
 pub use prior::{LogPrior, log_prior};
 pub use process::{GaussianProcess, Prediction, PredictionGradient};
-pub use surface::Surface;
+pub use surface::{LOG_SUCCESS_MIN, Requirement, Surface};
 pub use training::TrainingSet;
-pub use truncated::{log_normal_distribution, log_normal_mass, truncated_normal_quantile};
-pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets};
+pub use truncated::{log_normal_mass, truncated_normal_quantile};
+pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets, warp_targets_about};

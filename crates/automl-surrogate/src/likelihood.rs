@@ -134,6 +134,7 @@ mod tests {
             lengthscales: lengthscales.to_vec(),
             signal_variance: rest[0],
             noise_variance: rest[1],
+            mean_variance: 0.0,
         }
     }
 

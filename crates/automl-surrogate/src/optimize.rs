@@ -11,20 +11,25 @@
 use crate::column::Column;
 use crate::draws::Draws;
 use crate::lbfgs::{StopRule, minimize};
+use crate::reduced::{CLIMB_ROWS, RANK_ROWS, Reduced};
 use crate::surface::Surface;
 
 /// Best predicted rows that are perturbed, and how often each.
 const ANCHORS: usize = 5;
-const PERTURBATIONS: u64 = 80;
+const PERTURBATIONS: u64 = 64;
 /// Powers of ten between which the standard deviation of a perturbation lies.
 const PERTURBATION_EXPONENTS: (f64, f64) = (-2.3, -0.5);
 /// Candidates that are polished, and the numeric distance below which two count as the same start.
 const STARTS: usize = 6;
 const START_DISTANCE: f64 = 0.05;
+/// Candidates of a rough ranking that are ranked again.
+const RANKED_AGAIN: usize = 48;
 /// Turns between continuous and finite coordinates.
 const SWEEPS_MAX: usize = 10;
 /// Levels up to which every one is tried.
 const EXHAUSTIVE_LEVELS_MAX: u32 = 16;
+/// Choices of a category up to which every one is tried.
+const CHOICES_MAX: u32 = 32;
 /// Moves of one line search over a large finite column.
 const LINE_MOVES_MAX: usize = 64;
 
@@ -55,6 +60,9 @@ pub struct SearchProblem<'a> {
 
 /// Returns canonical rows in descending order of acquisition value, polished ones among them.
 ///
+/// With more than some hundred rows behind the surface only the best candidates are ranked exactly enough to be
+/// compared; the others follow them.
+///
 /// `candidates` cover the space; `key` seeds the perturbations. The caller takes the first row that it
 /// has not evaluated yet. Equal values keep the order of creation.
 ///
@@ -69,11 +77,35 @@ pub fn maximize(
     assert!(candidates.iter().all(|row| row.len() == problem.columns.len()), "one entry a column");
     candidates.extend(perturbations(surface, problem.columns, Draws::new(key)));
     let search = Search { surface, problem };
-    let scored = sorted(search.score(candidates));
-    let mut found: Vec<Candidate> =
-        diverse(&scored, problem.columns).into_iter().map(|start| search.climb(start.clone())).collect();
-    found.extend(scored);
-    sorted(found)
+    search.settle_all(&mut candidates);
+    let Some(reduced) = Reduced::new(surface) else {
+        let scored = sorted(pair(surface.values(&candidates), candidates));
+        let climb = |start: &Candidate| search.climb(start.clone());
+        let climbed: Vec<Candidate> = diverse(&scored, problem.columns).into_iter().map(climb).collect();
+        return sorted(climbed.into_iter().chain(scored).collect());
+    };
+    let mut rough = sorted(pair(reduced.values(&candidates), candidates));
+    let rest = rough.split_off(RANKED_AGAIN.min(rough.len()));
+    let rank = |candidate: Candidate| match reduced.around(&candidate.point, RANK_ROWS) {
+        Some(patch) => search.on(&patch.surface()).scored(candidate.point),
+        None => candidate,
+    };
+    let ranked = sorted(rough.into_iter().map(rank).collect());
+    let climb = |start: &Candidate| {
+        let patch = reduced.around(&start.point, CLIMB_ROWS)?;
+        let surface = patch.surface();
+        let search = search.on(&surface);
+        Some(search.climb(search.scored(start.point.clone())))
+    };
+    let climbed: Vec<Candidate> = diverse(&ranked, problem.columns).into_iter().filter_map(climb).collect();
+    // Values of the rest are too high, so that they come last whatever they are.
+    let mut found = sorted(climbed.into_iter().chain(ranked).collect());
+    found.extend(rest);
+    found
+}
+
+fn pair(values: Vec<f64>, points: Vec<Vec<f64>>) -> Vec<Candidate> {
+    points.into_iter().zip(values).map(|(point, value)| Candidate { point, value }).collect()
 }
 
 fn sorted(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
@@ -156,10 +188,23 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// The same space under another surface.
+    fn on<'b>(&'b self, surface: &'b Surface<'b>) -> Search<'b> {
+        Search { surface, problem: self.problem }
+    }
+
     fn score(&self, mut rows: Vec<Vec<f64>>) -> Vec<Candidate> {
+        self.settle_all(&mut rows);
+        pair(self.surface.values(&rows), rows)
+    }
+
+    fn scored(&self, point: Vec<f64>) -> Candidate {
+        let value = self.surface.values(std::slice::from_ref(&point))[0];
+        Candidate { point, value }
+    }
+
+    fn settle_all(&self, rows: &mut [Vec<f64>]) {
         rows.iter_mut().for_each(|row| drop(self.settle(row)));
-        let values = self.surface.values(&rows);
-        rows.into_iter().zip(values).map(|(point, value)| Candidate { point, value }).collect()
     }
 
     /// Moves a row onto the values of its columns and makes it canonical; returns the activity.
@@ -233,13 +278,40 @@ impl Search<'_> {
             if !self.settle(&mut at.point.clone())[i] {
                 continue;
             }
-            changed |= if column.is_categorical() || levels <= EXHAUSTIVE_LEVELS_MAX {
+            changed |= if column.is_categorical() {
+                self.try_levels(at, i, self.choices_worth_trying(i, levels).into_iter())
+            } else if levels <= EXHAUSTIVE_LEVELS_MAX {
                 self.try_levels(at, i, 0..levels)
             } else {
                 self.line_search(at, i, levels)
             };
         }
         changed
+    }
+
+    /// All choices, or, if they are many, the best ones in the data and some that are not in the data: to the
+    /// model all of those are alike.
+    fn choices_worth_trying(&self, i: usize, choices: u32) -> Vec<u32> {
+        if choices <= CHOICES_MAX {
+            return (0..choices).collect();
+        }
+        let model = self.surface.model;
+        let mut rows: Vec<(f64, usize)> = model.fitted_means().into_iter().zip(0..).collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let levels = rows
+            .into_iter()
+            .filter_map(|(_, row)| self.problem.columns[i].level_of(model.data().row(row)[i]));
+        let mut known: Vec<u32> = Vec::new();
+        for level in levels {
+            if !known.contains(&level) {
+                known.push(level);
+            }
+        }
+        let unknown: Vec<u32> =
+            (0..choices).filter(|k| !known.contains(k)).take((CHOICES_MAX / 4) as usize).collect();
+        known.truncate((CHOICES_MAX - CHOICES_MAX / 4) as usize);
+        known.extend(unknown);
+        known
     }
 
     fn try_levels(&self, at: &mut Candidate, i: usize, levels: impl Iterator<Item = u32>) -> bool {

@@ -89,12 +89,14 @@ impl Pairs {
         );
     }
 
-    /// Writes the lower triangle of `K + σ² diag(1/counts)`; what is above it stays.
+    /// Writes the lower triangle of `τ² + K + σ² diag(1/counts)`; what is above it stays.
     pub(crate) fn write_matrix(&self, at: &Hyperparameters, counts: &[f64], matrix: &mut DMatrix<f64>) {
         assert_eq!(matrix.shape(), (self.size, self.size), "one row and column per row of the data");
         for (b, column) in matrix.as_mut_slice().chunks_exact_mut(self.size.max(1)).enumerate() {
-            column[b] = at.signal_variance + at.noise_variance / counts[b];
-            column[b + 1..].copy_from_slice(self.below(b));
+            column[b] = at.mean_variance + at.signal_variance + at.noise_variance / counts[b];
+            for (entry, covariance) in column[b + 1..].iter_mut().zip(self.below(b)) {
+                *entry = at.mean_variance + covariance;
+            }
         }
     }
 
@@ -181,6 +183,7 @@ mod tests {
                 lengthscales: vec![0.4, 0.9, 0.7],
                 signal_variance: 1.7,
                 noise_variance: 0.1,
+                mean_variance: 0.0,
             };
             let kernel = Kernel::new(&COLUMNS, &at);
             let weight = |a: usize, b: usize| 1.0 / (a + 2 * b + 1) as f64;

@@ -28,7 +28,7 @@ pub struct LogPrior {
 
 /// Evaluates the prior at `hyperparameters`.
 pub fn log_prior(hyperparameters: &Hyperparameters) -> LogPrior {
-    let Hyperparameters { lengthscales, signal_variance, noise_variance } = hyperparameters;
+    let Hyperparameters { lengthscales, signal_variance, noise_variance, mean_variance: _ } = hyperparameters;
     let mut value =
         gamma(*signal_variance, SIGNAL_SHAPE, SIGNAL_RATE) + gamma(*noise_variance, NOISE_SHAPE, NOISE_RATE);
     let mut slopes = Vec::with_capacity(lengthscales.len());
@@ -62,6 +62,7 @@ mod tests {
                 lengthscales: plain[..2].to_vec(),
                 signal_variance: plain[2],
                 noise_variance: plain[3],
+                mean_variance: 0.0,
             })
         };
         let prior = at(&logs);
@@ -82,6 +83,7 @@ mod tests {
             lengthscales: vec![1.0],
             signal_variance: 1.0,
             noise_variance: 0.1 / 30.0,
+            mean_variance: 0.0,
         });
         assert_eq!(prior.lengthscales, [0.0]);
         assert!(prior.signal_variance.abs() < 1e-15 && prior.noise_variance.abs() < 1e-15);

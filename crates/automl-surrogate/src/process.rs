@@ -1,7 +1,7 @@
 //! A Gaussian process conditioned on data: mean, variance and their gradients at any row.
 //!
-//! Zero prior mean; `L Lᵀ = K + σ² diag(1/m)`, `α = C⁻¹ z`, `k` the covariances of a query with the
-//! data, `v = L⁻¹ k`: mean `kᵀα`, variance of the noise-free value `s² − vᵀv`.
+//! The prior mean is an unknown constant of variance `τ²`, which is part of the covariance; `L Lᵀ = K + σ² diag(1/m)`, `α = C⁻¹ z`, `k` the covariances of a query with the
+//! data, `v = L⁻¹ k`: mean `kᵀα`, variance of the noise-free value `τ² + s² − vᵀv`.
 //!
 //! Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
 
@@ -11,9 +11,9 @@ use crate::loops::{LANES, dot, vectorised};
 use crate::pairs::Pairs;
 use crate::training::TrainingSet;
 
-/// Smallest posterior variance, relative to `s²`: rounding could make it negative at a data point.
+/// Smallest posterior variance, relative to the prior one: rounding could make it negative at a data point.
 const VARIANCE_MIN: f64 = 1e-12;
-/// Smallest squared pivot of an appended row, relative to `s²`.
+/// Smallest squared pivot of an appended row, relative to the prior variance.
 const PIVOT_MIN: f64 = 1e-10;
 /// Noise variance of a believed result, in squared standardised units.
 const BELIEF_NOISE: f64 = 1e-6;
@@ -109,16 +109,58 @@ impl GaussianProcess {
         predictions
     }
 
+    /// Returns the posterior means at many rows; much cheaper than [`GaussianProcess::predict`].
+    pub(crate) fn predict_means(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+        let mut means = Vec::with_capacity(rows.len());
+        vectorised(
+            #[inline(always)]
+            || {
+                for chunk in rows.chunks(LANES) {
+                    let columns = self.transposed(chunk);
+                    let mut sums = [0.0; LANES];
+                    for (j, alpha) in self.alpha.iter().enumerate() {
+                        for (sum, covariance) in sums.iter_mut().zip(self.covariances(&columns, j)) {
+                            *sum += covariance * alpha;
+                        }
+                    }
+                    means.extend(&sums[..chunk.len()]);
+                }
+            },
+        );
+        means
+    }
+
+    /// Conditions a process with the same parameters on some of the rows, appended ones included.
+    ///
+    /// # Errors
+    /// As [`GaussianProcess::condition`].
+    pub(crate) fn restricted(&self, rows: &[usize]) -> Result<Self, CholeskyError> {
+        Self::condition(self.data.select(rows), self.hyperparameters.clone())
+    }
+
+    /// One column a coordinate, one row a lane.
+    #[inline(always)]
+    fn transposed(&self, rows: &[Vec<f64>]) -> Vec<[f64; LANES]> {
+        (0..self.data.columns().len())
+            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
+            .collect()
+    }
+
+    /// Covariances of several rows with row `j` of the data.
+    #[inline(always)]
+    fn covariances(&self, columns: &[[f64; LANES]], j: usize) -> [f64; LANES] {
+        let correlations = matern52_lanes(self.squared_distances(columns, self.data.row(j))).values;
+        correlations
+            .map(|correlation| self.kernel.mean_variance() + self.kernel.signal_variance() * correlation)
+    }
+
     /// Predicts up to [`LANES`] rows at once, one a lane.
     #[inline(always)]
     fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]], found: &mut Vec<Prediction>) {
-        let columns: Vec<[f64; LANES]> = (0..self.data.columns().len())
-            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
-            .collect();
+        let columns = self.transposed(rows);
         let mut means = [0.0; LANES];
         for (j, covariances) in cross.iter_mut().enumerate() {
-            let correlations = matern52_lanes(self.squared_distances(&columns, self.data.row(j))).values;
-            *covariances = correlations.map(|correlation| self.kernel.signal_variance() * correlation);
+            *covariances = self.covariances(&columns, j);
             for (mean, covariance) in means.iter_mut().zip(covariances) {
                 *mean += *covariance * self.alpha[j];
             }
@@ -198,7 +240,7 @@ impl GaussianProcess {
                 }
                 for (values, slopes) in values.iter_mut().zip(&mut slopes) {
                     let matern = matern52_lanes(*values);
-                    *values = matern.values.map(|value| signal * value);
+                    *values = matern.values.map(|value| self.kernel.mean_variance() + signal * value);
                     *slopes = matern.slope_weights.map(|weight| -signal * weight);
                 }
             },
@@ -212,8 +254,8 @@ impl GaussianProcess {
     }
 
     fn prediction(&self, mean: f64, explained: f64) -> Prediction {
-        let signal = self.kernel.signal_variance();
-        Prediction { mean, variance: (signal - explained).max(VARIANCE_MIN * signal) }
+        let variance = self.kernel.variance();
+        Prediction { mean, variance: (variance - explained).max(VARIANCE_MIN * variance) }
     }
 
     /// Adds one observation without touching the parameters, in O(n²).
@@ -244,9 +286,9 @@ impl GaussianProcess {
         assert_eq!(row.len(), self.data.columns().len(), "one entry a column");
         let covariance: Vec<f64> =
             (0..self.data.len()).map(|j| self.kernel.covariance(row, self.data.row(j))).collect();
-        let signal = self.kernel.signal_variance();
-        let diagonal = signal + self.hyperparameters.noise_variance / count + self.factor.jitter();
-        self.factor.append(&covariance, diagonal, PIVOT_MIN * signal);
+        let variance = self.kernel.variance();
+        let diagonal = variance + self.hyperparameters.noise_variance / count + self.factor.jitter();
+        self.factor.append(&covariance, diagonal, PIVOT_MIN * variance);
         self.data.push(row, target, count);
         self.alpha = self.factor.solve(self.data.targets());
     }
@@ -283,8 +325,12 @@ mod tests {
         let rows: Vec<Vec<f64>> =
             (0..15).map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1), (i % 3) as f64]).collect();
         let targets: Vec<f64> = rows.iter().map(|row| libm::sin(5.0 * row[0]) - row[1] + row[2]).collect();
-        let hyperparameters =
-            Hyperparameters { lengthscales: vec![0.4, 0.7, 1.2], signal_variance: 1.4, noise_variance: 1e-2 };
+        let hyperparameters = Hyperparameters {
+            lengthscales: vec![0.4, 0.7, 1.2],
+            signal_variance: 1.4,
+            noise_variance: 1e-2,
+            mean_variance: 0.0,
+        };
         GaussianProcess::condition(TrainingSet::new(&columns, &rows, &targets), hyperparameters).unwrap()
     }
 

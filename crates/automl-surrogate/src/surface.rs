@@ -1,17 +1,30 @@
 //! The function that the candidate search climbs: an acquisition function over the model.
 //!
-//! Where trials fail, a second process on labels ±1 (−1 failed, +1 succeeded) gives a probability of
-//! success `P = Φ(μ/√(v + σ²))`, the chance that a new label is positive, and `ln max(P, 10⁻⁹)` is added
-//! (least-squares classification: Rasmussen and Williams 2006, section 6.5). The label's own noise `σ²`
-//! tells reproducible failures from accidents: it is fitted small where failures fill a region, and then
-//! `P` falls steeply there.
+//! A *requirement* is a second process whose value must exceed a threshold `t`: labels ±1 (−1 failed, +1
+//! succeeded) with `t = 0` where trials fail, or the negative of a measured constraint. It holds with
+//! probability `P = Φ((μ − t)/√(v + σ²))`, and `ln P` is added (Gelbart, Snoek and Adams, UAI 2014; for
+//! labels this is least-squares classification: Rasmussen and Williams 2006, section 6.5). The process's own
+//! noise `σ²` tells reproducible failures from accidents: it is fitted small where failures fill a region,
+//! and then `P` falls steeply there.
 
-use crate::acquisition::{Acquisition, normal_density, normal_distribution};
+use crate::acquisition::{Acquisition, Slopes, log_normal_distribution, log_normal_distribution_derivative};
+use crate::preference::Preference;
 use crate::process::{GaussianProcess, Prediction};
 
-/// Smallest probability of success. A search that has nearly converged expects little anywhere, and would
+/// Smallest log-probability of a label. A search that has nearly converged expects little anywhere, and would
 /// go back to a region of failures if the floor were much higher.
-const SUCCESS_MIN: f64 = 1e-9;
+pub const LOG_SUCCESS_MIN: f64 = -20.723_265_836_946_41;
+
+/// A process that must exceed a threshold for a row to be worth anything.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    /// Model of the required quantity.
+    pub model: GaussianProcess,
+    /// The value to be exceeded, in units of the model's targets.
+    pub threshold: f64,
+    /// Below this log-probability all rows are alike.
+    pub log_probability_min: f64,
+}
 
 /// Acquisition value as a function of the row.
 #[derive(Clone, Copy, Debug)]
@@ -20,25 +33,35 @@ pub struct Surface<'a> {
     pub model: &'a GaussianProcess,
     /// What ranks rows given the model.
     pub acquisition: Acquisition,
-    /// Model of the labels ±1, where failures matter.
-    pub feasibility: Option<&'a GaussianProcess>,
+    /// What must hold besides.
+    pub requirements: &'a [Requirement],
+    /// Where the user expects good rows, if anywhere.
+    pub preference: Option<&'a Preference>,
 }
 
 impl Surface<'_> {
     /// Evaluates many rows.
     pub fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
-        let mut values: Vec<f64> = self
-            .model
-            .predict(rows)
-            .into_iter()
-            .map(|prediction| self.acquisition.value(prediction))
-            .collect();
-        if let Some(feasibility) = self.feasibility {
-            for (value, label) in values.iter_mut().zip(feasibility.predict(rows)) {
-                *value += log_success(label, feasibility.hyperparameters().noise_variance).0;
-            }
+        let requirements: Vec<Vec<Prediction>> =
+            self.requirements.iter().map(|requirement| requirement.model.predict(rows)).collect();
+        let value = |(i, (row, found)): (usize, (&Vec<f64>, Prediction))| {
+            self.value_of(row, found, requirements.iter().map(|predictions| predictions[i]))
+        };
+        rows.iter().zip(self.model.predict(rows)).enumerate().map(value).collect()
+    }
+
+    /// The value of a row whose predictions are known, one for the model and one for each requirement.
+    pub(crate) fn value_of(
+        &self,
+        row: &[f64],
+        found: Prediction,
+        required: impl Iterator<Item = Prediction>,
+    ) -> f64 {
+        let mut value = self.acquisition.value(found);
+        for (requirement, found) in self.requirements.iter().zip(required) {
+            value += requirement.log_probability(found).value;
         }
-        values
+        value + self.preference.map_or(0.0, |preference| preference.log_density(row))
     }
 
     /// Evaluates one row, and writes the derivatives by its coordinates to `gradient`.
@@ -46,34 +69,39 @@ impl Surface<'_> {
     /// # Panics
     /// Panics unless `row` and `gradient` have one entry a column.
     pub fn value_with_gradient(&self, row: &[f64], gradient: &mut [f64]) -> f64 {
-        let found = self.model.predict_with_gradient(row);
-        let slopes = self.acquisition.slopes(found.prediction);
-        for (slope, (mean, variance)) in gradient.iter_mut().zip(found.mean.iter().zip(&found.variance)) {
-            *slope = slopes.mean * mean + slopes.variance * variance;
-        }
-        let Some(feasibility) = self.feasibility else {
-            return slopes.value;
+        gradient.fill(0.0);
+        let mut add = |model: &GaussianProcess, slopes: &dyn Fn(Prediction) -> Slopes| {
+            let found = model.predict_with_gradient(row);
+            let slopes = slopes(found.prediction);
+            for (slope, (mean, variance)) in gradient.iter_mut().zip(found.mean.iter().zip(&found.variance)) {
+                *slope += slopes.mean * mean + slopes.variance * variance;
+            }
+            slopes.value
         };
-        let label = feasibility.predict_with_gradient(row);
-        let (log_success, by_mean, by_variance) =
-            log_success(label.prediction, feasibility.hyperparameters().noise_variance);
-        for (slope, (mean, variance)) in gradient.iter_mut().zip(label.mean.iter().zip(&label.variance)) {
-            *slope += by_mean * mean + by_variance * variance;
+        let mut value = add(self.model, &|found| self.acquisition.slopes(found));
+        for requirement in self.requirements {
+            value += add(&requirement.model, &|found| requirement.log_probability(found));
         }
-        slopes.value + log_success
+        if let Some(preference) = self.preference {
+            value += preference.log_density(row);
+            preference.add_slopes(row, gradient);
+        }
+        value
     }
 }
 
-/// Log-probability of a positive label with its derivatives by the label's mean and variance.
-fn log_success(label: Prediction, noise_variance: f64) -> (f64, f64, f64) {
-    let total = label.variance + noise_variance;
-    let argument = label.mean / total.sqrt();
-    let success = normal_distribution(argument);
-    if success <= SUCCESS_MIN {
-        return (libm::log(SUCCESS_MIN), 0.0, 0.0);
+impl Requirement {
+    /// Log-probability that a new measurement exceeds the threshold, with its derivatives.
+    fn log_probability(&self, found: Prediction) -> Slopes {
+        let total = found.variance + self.model.hyperparameters().noise_variance;
+        let argument = (found.mean - self.threshold) / total.sqrt();
+        let value = log_normal_distribution(argument);
+        if value <= self.log_probability_min {
+            return Slopes { value: self.log_probability_min, mean: 0.0, variance: 0.0 };
+        }
+        let slope = log_normal_distribution_derivative(argument);
+        Slopes { value, mean: slope / total.sqrt(), variance: -0.5 * slope * argument / total }
     }
-    let slope = normal_density(argument) / success;
-    (libm::log(success), slope / total.sqrt(), -0.5 * slope * argument / total)
 }
 
 #[cfg(test)]
@@ -81,13 +109,18 @@ mod tests {
     use super::*;
     use crate::column::Column;
     use crate::kernel::Hyperparameters;
+    use crate::preference::Belief;
     use crate::training::TrainingSet;
 
     fn process(targets: &[f64]) -> GaussianProcess {
         let rows: Vec<Vec<f64>> = (0..5).map(|i| vec![0.2 * f64::from(i), 0.04 * f64::from(i * i)]).collect();
         let data = TrainingSet::new(&[Column::Continuous; 2], &rows, targets);
-        let hyperparameters =
-            Hyperparameters { lengthscales: vec![0.5, 0.8], signal_variance: 1.0, noise_variance: 1e-2 };
+        let hyperparameters = Hyperparameters {
+            lengthscales: vec![0.5, 0.8],
+            signal_variance: 1.0,
+            noise_variance: 1e-2,
+            mean_variance: 0.0,
+        };
         GaussianProcess::condition(data, hyperparameters).unwrap()
     }
 
@@ -95,8 +128,12 @@ mod tests {
     fn gradient_matches_finite_differences() {
         let (model, labels) = (process(&[0.1, 0.8, -0.3, -1.0, 0.4]), process(&[1.0, 1.0, -1.0, 1.0, -1.0]));
         let acquisition = Acquisition::LogExpectedImprovement { incumbent: 0.8 };
-        for feasibility in [None, Some(&labels)] {
-            let surface = Surface { model: &model, acquisition, feasibility };
+        let columns = [Column::Continuous; 2];
+        let preference =
+            Preference::new(&columns, vec![Belief::Near { centre: 0.5, deviation: 0.25 }, Belief::Flat], 0.7);
+        let required = [Requirement { model: labels, threshold: 0.1, log_probability_min: LOG_SUCCESS_MIN }];
+        for (requirements, preference) in [(&required[..0], None), (&required[..], Some(&preference))] {
+            let surface = Surface { model: &model, acquisition, requirements, preference };
             let (row, mut analytic) = ([0.33, 0.21], [0.0; 2]);
             surface.value_with_gradient(&row, &mut analytic);
             for i in 0..2 {
@@ -115,8 +152,11 @@ mod tests {
         let (model, labels) = (process(&[0.0; 5]), process(&[1.0, 1.0, 1.0, -1.0, -1.0]));
         let acquisition = Acquisition::UpperConfidenceBound { deviations: 1.0 };
         let rows = [vec![0.0, 0.0], vec![0.8, 0.64]];
-        let open = Surface { model: &model, acquisition, feasibility: None }.values(&rows);
-        let guarded = Surface { model: &model, acquisition, feasibility: Some(&labels) }.values(&rows);
+        let required = [Requirement { model: labels, threshold: 0.0, log_probability_min: LOG_SUCCESS_MIN }];
+        let values = |requirements| {
+            Surface { model: &model, acquisition, requirements, preference: None }.values(&rows)
+        };
+        let (open, guarded) = (values(&[]), values(&required));
         assert!(open[0] - guarded[0] < 0.4 && open[1] - guarded[1] > 5.0, "{open:?} {guarded:?}");
     }
 }

@@ -3,12 +3,10 @@
 //! Masses and quantiles are taken in logarithms and on the side where the numbers are small, so that an
 //! interval forty deviations away still has a mass and a median.
 
-use crate::acquisition::normal_distribution;
+use crate::acquisition::{log_normal_distribution, normal_distribution};
 use crate::draws::normal_quantile;
 
 const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
-/// Below this argument `ln Φ` comes from its asymptotic series.
-const SERIES_BELOW: f64 = -20.0;
 /// What lies beyond so many deviations does not change a mass near 1.
 const INVISIBLE: f64 = 8.3;
 /// `ln Φ` above this is resolved through its complement.
@@ -17,31 +15,6 @@ const NEAR_ONE: f64 = -0.01;
 const UNDERFLOW: f64 = -700.0;
 const NEWTON_STEPS_MAX: usize = 100;
 const NEWTON_TOLERANCE: f64 = 1e-9;
-
-/// Returns `ln Φ(u)`, the logarithm of the standard normal distribution function.
-pub fn log_normal_distribution(u: f64) -> f64 {
-    if u > 6.0 {
-        return -0.5 * libm::erfc(u * std::f64::consts::FRAC_1_SQRT_2);
-    }
-    if u > SERIES_BELOW {
-        return libm::log(0.5 * libm::erfc(-u * std::f64::consts::FRAC_1_SQRT_2));
-    }
-    -0.5 * u * u - libm::log(-u) - HALF_LN_TWO_PI + libm::log1p(tail_series(u))
-}
-
-/// `Σ_{k≥1} (−1)ᵏ (2k−1)!! / u²ᵏ`, cut where it stops shrinking.
-fn tail_series(u: f64) -> f64 {
-    let inverse = 1.0 / (u * u);
-    let (mut sum, mut term) = (0.0, 1.0);
-    for k in 1..=20 {
-        term *= -f64::from(2 * k - 1) * inverse;
-        sum += term;
-        if term.abs() < 1e-18 {
-            break;
-        }
-    }
-    sum
-}
 
 /// Returns the logarithm of the standard normal mass of `[a, b]`, for `a < b`.
 pub fn log_normal_mass(a: f64, b: f64) -> f64 {

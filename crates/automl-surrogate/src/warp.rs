@@ -23,8 +23,24 @@ const DEVIATION_MIN: f64 = 1e-12;
 /// Panics when a target is not finite.
 pub fn warp_targets(targets: &[Option<f64>]) -> Vec<f64> {
     let feasible: Vec<f64> = targets.iter().flatten().copied().collect();
+    warp_targets_about(targets, &feasible)
+}
+
+/// [`warp_targets`] with the median of `reference`, targets of rows that cover the space evenly.
+///
+/// A search gathers its rows around the optimum. The median of all targets rises with them until
+/// everything but the optimum's surroundings is "below", and ranks forget how much worse it is.
+///
+/// # Panics
+/// Panics when a target is not finite.
+pub fn warp_targets_about(targets: &[Option<f64>], reference: &[f64]) -> Vec<f64> {
+    let mut feasible: Vec<f64> = targets.iter().flatten().copied().collect();
+    let count = feasible.len();
+    feasible.extend(reference);
     assert!(feasible.iter().all(|target| target.is_finite()), "targets are finite");
-    let warped = log_stretch(&half_rank(&scale_down(&feasible)));
+    let mut scaled = scale_down(&feasible);
+    let reference = scaled.split_off(count);
+    let warped = log_stretch(&half_rank_about(&scaled, &reference));
     let mut next = warped.into_iter();
     let labels: Vec<Option<f64>> = targets.iter().map(|target| target.and_then(|_| next.next())).collect();
     standardise(&impute_infeasible(&labels))
@@ -41,23 +57,36 @@ fn scale_down(values: &[f64]) -> Vec<f64> {
 ///
 /// The scores hang below the median with the spread of the upper half, however far the values were.
 pub fn half_rank(values: &[f64]) -> Vec<f64> {
+    half_rank_about(values, values)
+}
+
+/// [`half_rank`] about the median of `reference`.
+fn half_rank_about(values: &[f64], reference: &[f64]) -> Vec<f64> {
+    let Some(median) = median(reference).or_else(|| median(values)) else {
+        return Vec::new();
+    };
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let median = match sorted.len() {
-        0 => return Vec::new(),
-        n if n % 2 == 1 => sorted[n / 2],
-        n => 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]),
-    };
     sorted.dedup();
     let below = sorted.partition_point(|&value| value < median);
-    let upper_spread = spread(&sorted[below..], median);
+    let upper_spread = if below < sorted.len() { spread(&sorted[below..], median) } else { 0.0 };
     let spread = if upper_spread > 0.0 { upper_spread } else { spread(&sorted, median) };
-    let denominator = below as f64 + if sorted[below] == median { 0.5 } else { 0.0 };
+    let denominator = below as f64 + if sorted.get(below) == Some(&median) { 0.5 } else { 0.0 };
     let score = |value: f64| {
         let rank = sorted.partition_point(|&other| other < value) as f64 + 1.0;
         median + spread * normal_quantile(0.5 * (rank - 0.5) / denominator)
     };
     values.iter().map(|&value| if value < median { score(value) } else { value }).collect()
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[n / 2]),
+        n => Some(0.5 * (sorted[n / 2 - 1] + sorted[n / 2])),
+    }
 }
 
 /// Root mean square distance from `centre`.
@@ -157,6 +186,31 @@ mod tests {
         assert_eq!(warp_targets(&feasible(&[0.1; 7])), [0.0; 7]);
         assert_eq!(warp_targets(&[None, None]), [0.0; 2]);
         assert_eq!(warp_targets(&[]), [0.0; 0]);
+    }
+
+    #[test]
+    fn gathered_targets_do_not_blur_the_others() {
+        // Eight rows all over the space, then twenty of nearly equal value at the optimum.
+        let mut values: Vec<f64> = (0..8).map(f64::from).collect();
+        values.extend((0..20).map(|i| 7.0 + 0.01 * f64::from(i)));
+        let gap = |warped: &[f64]| (warped[7] - warped[5]) / (warped[7] - warped[0]);
+        let (all, about) =
+            (warp_targets(&feasible(&values)), warp_targets_about(&feasible(&values), &values[..8]));
+        assert!(
+            gap(&all) < 0.7 * gap(&about) || gap(&all) > 1.4 * gap(&about),
+            "{} {}",
+            gap(&all),
+            gap(&about)
+        );
+        assert!((gap(&about) - 0.3).abs() < 0.15, "{}", gap(&about));
+    }
+
+    #[test]
+    fn reference_outside_the_targets_is_allowed() {
+        for reference in [vec![], vec![-5.0], vec![9.0, 10.0]] {
+            let warped = warp_targets_about(&feasible(&[1.0, 2.0, 3.0]), &reference);
+            assert!(warped[0] < warped[1] && warped[1] < warped[2], "{reference:?} {warped:?}");
+        }
     }
 
     #[test]

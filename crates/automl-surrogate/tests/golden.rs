@@ -67,6 +67,7 @@ fn case(name: &str) -> Case {
         lengthscales: numbers(&expected["lengthscales"]),
         signal_variance: number(&expected["signal_var"]),
         noise_variance: number(&expected["noise_var"]),
+        mean_variance: 0.0,
     };
     let data = TrainingSet::new(&columns, &rows, &numbers(&table["y"]));
     Case {

@@ -2,7 +2,7 @@
 
 use crate::common::{choice, float, int, loss, number, run};
 use automl_core::{Condition, ParamValue, Params, Scale, SearchSpace};
-use automl_sampler::{Bayesian, Random, Sampler};
+use automl_sampler::{Bayesian, Cma, Random, Sampler, Tpe};
 
 const TRIALS: u64 = 40;
 const SEEDS: u64 = 5;
@@ -98,9 +98,13 @@ fn mean_log_regret(sampler: &dyn Sampler, problem: &Problem) -> f64 {
 }
 
 fn check(problem: &Problem) {
-    let model = mean_log_regret(&Bayesian, problem);
+    check_margin(&Bayesian, problem, 0.7);
+}
+
+fn check_margin(sampler: &dyn Sampler, problem: &Problem, margin: f64) {
+    let model = mean_log_regret(sampler, problem);
     let chance = mean_log_regret(&Random, problem);
-    assert!(model < chance - 0.7, "log10 regret {model:.2} against {chance:.2}");
+    assert!(model < chance - margin, "log10 regret {model:.2} against {chance:.2}");
 }
 
 #[test]
@@ -121,4 +125,19 @@ fn training_run_beats_chance() {
 #[test]
 fn conditional_space_beats_chance() {
     check(&conditional());
+}
+
+#[test]
+fn tpe_beats_chance_everywhere() {
+    for (problem, margin) in
+        [(branin(), 0.2), (ellipsoid(), 0.2), (training_run(), 0.2), (conditional(), 0.2)]
+    {
+        check_margin(&Tpe, &problem, margin);
+    }
+}
+
+#[test]
+fn cma_beats_chance_on_numbers() {
+    check_margin(&Cma::default(), &branin(), 0.2);
+    check_margin(&Cma::default(), &ellipsoid(), 0.2);
 }

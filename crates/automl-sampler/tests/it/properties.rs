@@ -9,9 +9,6 @@ use automl_core::{
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
 
-const KINDS: [SamplerKind; 4] =
-    [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian, SamplerKind::Tpe];
-
 /// Parameters that restrict each other, in a chain and by a product.
 fn related() -> SearchSpace {
     let with = |relation: &str, parameter: Parameter| Parameter {
@@ -34,7 +31,7 @@ fn related() -> SearchSpace {
 
 #[test]
 fn related_parameters_are_lawful_by_construction() {
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         let evaluate = |params: &Params| Some(loss(number(params, "rest") + number(params, "low") / 20.0));
         let found = run(&*kind.build(), &related(), 25, 3, evaluate).unwrap();
         assert_eq!(found.len(), 25, "{kind:?}");
@@ -75,7 +72,7 @@ fn values(suggestions: &[automl_sampler::Suggestion]) -> Vec<Params> {
 
 #[test]
 fn suggestions_are_valid_and_never_repeat() {
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         // `run` checks every suggestion against bounds, steps and conditions.
         let found = run(&*kind.build(), &mixed(), 30, 1, |params| Some(loss(mixed_loss(params)))).unwrap();
         let keys: BTreeSet<String> = found.iter().map(|suggestion| suggestion.params.key()).collect();
@@ -86,7 +83,7 @@ fn suggestions_are_valid_and_never_repeat() {
 #[test]
 fn finite_space_is_tried_out_completely() {
     let space = SearchSpace::new(vec![int("a", 1, 4), choice("b", &["x", "y", "z"])]).unwrap();
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         let evaluate = |params: &Params| Some(loss(number(params, "a")));
         let found = run(&*kind.build(), &space, 12, 5, evaluate).unwrap();
         let keys: BTreeSet<String> = found.iter().map(|suggestion| suggestion.params.key()).collect();
@@ -140,7 +137,7 @@ fn scaling_the_metric_by_a_power_of_two_changes_no_bit() {
 
 #[test]
 fn constant_parameter_changes_nothing() {
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         let plain = vec![float("x", 0.0, 1.0, Scale::Linear), int("k", 0, 30)];
         let mut padded = plain.clone();
         padded.insert(1, int("c", 7, 7));

@@ -1,13 +1,13 @@
-//! Twenty suggestions on a quadratic, compared bit for bit with a recorded run.
+//! Runs of every model, compared bit for bit with recorded ones.
 //!
 //! A difference means that replaying an old study gives other suggestions. If that is intended, the
 //! record is replaced by what the failing test prints.
 
 use std::fmt::Write;
 
-use crate::common::{float, loss, number, run};
-use automl_core::{Params, Scale, SearchSpace};
-use automl_sampler::Bayesian;
+use crate::common::{choice, float, int, loss, number, run};
+use automl_core::{Condition, ParamValue, Params, Scale, SearchSpace};
+use automl_sampler::{Bayesian, SamplerKind};
 
 #[test]
 fn quadratic_run_has_the_recorded_bits() {
@@ -31,4 +31,44 @@ fn quadratic_run_has_the_recorded_bits() {
         .unwrap();
     }
     assert!(trace == include_str!("golden/quadratic.txt"), "the run is now\n{trace}");
+}
+
+/// Fifteen suggestions of a sampler in a space with a branch, or one without.
+fn trace(kind: SamplerKind, branches: bool) -> String {
+    let mut parameters = vec![float("lr", 1e-4, 1.0, Scale::Log), int("k", 0, 9)];
+    if branches {
+        let mut depth = int("depth", 1, 30);
+        depth.conditions =
+            vec![Condition { parent: "model".into(), values: vec![ParamValue::Text("tree".into())] }];
+        parameters.extend([choice("model", &["tree", "line", "net"]), depth]);
+    }
+    let space = SearchSpace::new(parameters).unwrap();
+    let evaluate = |params: &Params| {
+        let lr = libm::log10(number(params, "lr")) + 2.0;
+        let depth = params.get("depth").and_then(ParamValue::as_f64).map_or(1.0, |d| 0.02 * (d - 9.0).abs());
+        Some(loss(lr * lr + 0.1 * (number(params, "k") - 4.0).abs() + depth))
+    };
+    let mut trace = String::new();
+    for suggestion in run(&*kind.build(), &space, 15, 42, evaluate).unwrap() {
+        let lr = number(&suggestion.params, "lr").to_bits();
+        writeln!(trace, "{lr:016x} {} {}", suggestion.origin.model, suggestion.params).unwrap();
+    }
+    trace
+}
+
+#[test]
+fn tpe_run_has_the_recorded_bits() {
+    let trace = trace(SamplerKind::Tpe, true);
+    assert_eq!(trace, include_str!("golden/tpe.txt"));
+}
+
+#[test]
+fn cma_run_has_the_recorded_bits() {
+    let trace = trace(SamplerKind::CmaEs, false);
+    assert_eq!(trace, include_str!("golden/cma.txt"));
+}
+
+#[test]
+fn auto_run_is_that_of_the_gaussian_process() {
+    assert_eq!(trace(SamplerKind::Auto, true), trace(SamplerKind::Bayesian, true));
 }

@@ -51,8 +51,9 @@ fn rotate(matrix: &mut Matrix, vectors: &mut Matrix, p: usize, q: usize) {
     for row in matrix.iter_mut().chain(vectors) {
         (row[p], row[q]) = mix(row[p], row[q]);
     }
-    for k in 0..matrix.len() {
-        (matrix[p][k], matrix[q][k]) = mix(matrix[p][k], matrix[q][k]);
+    let (upper, lower) = matrix.split_at_mut(q);
+    for (a, b) in upper[p].iter_mut().zip(&mut lower[0]) {
+        (*a, *b) = mix(*a, *b);
     }
     (matrix[p][q], matrix[q][p]) = (0.0, 0.0);
 }

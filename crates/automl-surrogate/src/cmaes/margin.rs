@@ -3,8 +3,8 @@
 //! Hamano, Saito, Nomura, Shirakawa, *CMA-ES with Margin* (GECCO 2022). Without it the distribution
 //! shrinks into one cell of a discrete coordinate, and every sample there is the same.
 
+use crate::acquisition::log_normal_distribution;
 use crate::draws::normal_quantile;
-use crate::truncated::log_normal_distribution;
 
 const SHARE_MIN: f64 = 1e-10;
 

@@ -510,7 +510,10 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         Algorithm::Sobol | Algorithm::Hyperband | Algorithm::SuccessiveHalving | Algorithm::Asha => {
             SamplerKind::Sobol
         }
-        Algorithm::Auto | Algorithm::Bayesian => SamplerKind::Bayesian,
+        Algorithm::Auto => SamplerKind::Auto,
+        Algorithm::Bayesian => SamplerKind::Bayesian,
+        Algorithm::Tpe => SamplerKind::Tpe,
+        Algorithm::CmaEs => SamplerKind::CmaEs,
     };
     kind.build()
 }
