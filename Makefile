@@ -6,7 +6,7 @@ PREFIX ?= $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 AUTOML = target/release/automl
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help demo test build torch lint fmt bench install clean
+.PHONY: help demo test build torch lint fmt bench bench-peers install clean
 
 help:
 	@echo "make demo     search MAL's learning rate and weight decay on the sample set, on this machine"
@@ -15,6 +15,7 @@ help:
 	@echo "make install  put automl and automl-torch into $(PREFIX)/bin"
 	@echo "make lint     check formatting and run clippy"
 	@echo "make bench    run the benchmarks"
+	@echo "make bench-peers  fetch other projects' samplers for \`cargo bench -p automl --bench quality\`"
 
 # Puts libtorch into third_party/libtorch unless LIBTORCH or LIBTORCH_USE_PYTORCH names another one.
 torch:
@@ -40,6 +41,11 @@ lint: torch
 
 bench: build
 	$(CARGO) bench --locked -p automl -p automl-cli
+
+# Other projects' samplers in a virtual environment of their own (some gigabytes, torch among them).
+bench-peers:
+	python3 -m venv benches/quality/.venv
+	benches/quality/.venv/bin/pip install --prefer-binary --requirement benches/quality/requirements.txt
 
 # The trainer finds libtorch beside itself in ../lib/automl.
 install: build

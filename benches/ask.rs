@@ -24,14 +24,7 @@ fn observation(space: &SearchSpace, trial: u64) -> Observation {
     let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
     let params: Params = space.decode(&row);
     let loss = objective.loss(loss).expect("finite");
-    Observation {
-        trial: TrialId(trial),
-        params,
-        loss,
-        fidelity: Fidelity(1),
-        others: Vec::new(),
-        violations: Vec::new(),
-    }
+    Observation::single(TrialId(trial), params, loss, Fidelity(1))
 }
 
 fn ask(c: &mut Criterion) {

@@ -17,7 +17,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "automl-store",
         ],
     ),
-    ("automl-cli", &["automl", "automl-config", "automl-core", "automl-exec", "automl-serve", "automl-store"]),
+    (
+        "automl-cli",
+        &["automl", "automl-config", "automl-core", "automl-exec", "automl-serve", "automl-store"],
+    ),
     ("automl-config", &["automl-core"]),
     ("automl-core", &[]),
     ("automl-exec", &[]),

@@ -117,7 +117,8 @@ pub struct Resources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
-    /// The documented default choice: Bayesian at full fidelity.
+    /// The documented default choice: the model that suits the space and the number of results, at full
+    /// fidelity.
     Auto,
     /// Independent uniform draws at full fidelity.
     Random,
@@ -125,17 +126,23 @@ pub enum Algorithm {
     Sobol,
     /// Gaussian process and log expected improvement at full fidelity.
     Bayesian,
+    /// Tree-structured Parzen estimator at full fidelity.
+    Tpe,
+    /// Covariance matrix adaptation with margin at full fidelity.
+    CmaEs,
     /// Hyperband brackets over a scrambled Sobol sequence.
     Hyperband,
 }
 
 impl Algorithm {
     /// All algorithms with their accepted names, the first being the canonical one.
-    pub const NAMES: [(Algorithm, &'static [&'static str]); 5] = [
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 7] = [
         (Algorithm::Auto, &["auto"]),
         (Algorithm::Random, &["random"]),
         (Algorithm::Sobol, &["sobol"]),
         (Algorithm::Bayesian, &["bayesian", "b", "gp"]),
+        (Algorithm::Tpe, &["tpe", "hyperopt"]),
+        (Algorithm::CmaEs, &["cma-es", "cmaes", "cma"]),
         (Algorithm::Hyperband, &["hyperband", "h"]),
     ];
 }

@@ -43,6 +43,7 @@ impl Sampler for Bayesian {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
+        let history = &*history.within(space);
         let trials = history.trials() as u64;
         if let Some(params) = space.defaults().filter(|_| trials == 0) {
             let reason = "the default configuration, tried first".into();
@@ -65,7 +66,7 @@ impl Sampler for Bayesian {
     }
 }
 
-fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
+pub(crate) fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
     let usual = if dimension <= 2 { STARTUP_LOW_DIMENSION } else { STARTUP };
     budget.map_or(usual, |budget| usual.min((budget / 4).max(STARTUP_MIN)))
 }

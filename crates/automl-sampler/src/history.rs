@@ -1,8 +1,12 @@
 //! What a sampler may know about the trials so far.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use automl_core::{Fidelity, Loss, Params, TrialId};
+use automl_core::{Fidelity, Loss, Params, SearchSpace, TrialId};
+
+use crate::axes::Axes;
 
 /// One finished measurement of a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,10 +19,35 @@ pub struct Observation {
     pub loss: Loss,
     /// The fidelity at which the loss was measured.
     pub fidelity: Fidelity,
-    /// Losses of the further objectives, smaller is better; empty where there is one objective.
+    /// Losses of further objectives, in the study's order; empty for a single objective.
     pub others: Vec<Loss>,
-    /// How far each constraint is violated, at most 0 being feasible; empty without constraints.
+    /// One number per constraint that depends on results, at most 0 where it holds; empty without any.
     pub violations: Vec<f64>,
+}
+
+impl Observation {
+    /// A result of a study with one objective and no constraints.
+    pub fn single(trial: TrialId, params: Params, loss: Loss, fidelity: Fidelity) -> Self {
+        Self { trial, params, loss, fidelity, others: Vec::new(), violations: Vec::new() }
+    }
+
+    /// Orders results that meet their constraints by loss, then the others by how far they miss them;
+    /// ties by trial.
+    pub(crate) fn rank(&self, other: &Self) -> Ordering {
+        let excess = self.excess().total_cmp(&other.excess());
+        excess.then(self.loss.cmp(&other.loss)).then(self.trial.cmp(&other.trial))
+    }
+
+    /// Sum of what exceeds 0 in the constraints; NaN counts as infinite.
+    fn excess(&self) -> f64 {
+        let above = |&violation: &f64| if violation.is_nan() { f64::INFINITY } else { violation.max(0.0) };
+        self.violations.iter().map(above).fold(0.0, |sum, above| sum + above)
+    }
+
+    /// Whether every constraint holds; NaN counts as violated.
+    pub fn is_feasible(&self) -> bool {
+        self.violations.iter().all(|&violation| violation <= 0.0)
+    }
 }
 
 /// Everything a suggestion depends on besides the space, the trial number and the seed.
@@ -46,10 +75,43 @@ impl History {
         observed.chain(others).map(Params::key).collect()
     }
 
+    /// Returns the history without the trials whose values do not belong to the space.
+    ///
+    /// They come from elsewhere, or from before bounds were changed. Moving them into the bounds would put
+    /// their results where they were not measured.
+    pub(crate) fn within(&self, space: &SearchSpace) -> Cow<'_, Self> {
+        let axes = Axes::new(space);
+        let belongs = |params: &Params| axes.row(params).is_some();
+        let listed = |trials: &[(TrialId, Params)]| trials.iter().all(|(_, params)| belongs(params));
+        let all = self.observations.iter().all(|observation| belongs(&observation.params));
+        if all && listed(&self.pending) && listed(&self.failed) {
+            return Cow::Borrowed(self);
+        }
+        let mut inside = self.clone();
+        inside.observations.retain(|observation| belongs(&observation.params));
+        inside.pending.retain(|(_, params)| belongs(params));
+        inside.failed.retain(|(_, params)| belongs(params));
+        Cow::Owned(inside)
+    }
+
+    /// Tells whether a configuration has or had a trial.
+    pub(crate) fn contains(&self, params: &Params) -> bool {
+        let others = self.pending.iter().chain(&self.failed);
+        self.observations.iter().any(|observation| observation.params == *params)
+            || others.map(|(_, tried)| tried).any(|tried| tried == params)
+    }
+
     /// Returns the number of trials in any state.
     pub(crate) fn trials(&self) -> usize {
+        self.trials_up_to(usize::MAX)
+    }
+
+    /// Returns the number of trials in any state, counting no further than `limit`.
+    pub(crate) fn trials_up_to(&self, limit: usize) -> usize {
         let observed = self.observations.iter().map(|observation| observation.trial);
         let others = self.pending.iter().chain(&self.failed).map(|(trial, _)| *trial);
-        observed.chain(others).collect::<BTreeSet<_>>().len()
+        let mut seen = BTreeSet::new();
+        let mut new = observed.chain(others).filter(|trial| seen.insert(*trial));
+        new.by_ref().take(limit).count()
     }
 }

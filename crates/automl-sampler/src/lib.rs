@@ -9,24 +9,37 @@
 //!
 //! [`SamplerKind`] is the recipe that settings hold; [`SamplerKind::build`] makes the sampler.
 
+mod auto;
+mod axes;
 mod bayes;
+mod cma;
 mod design;
 mod fresh;
 mod history;
+mod importance;
+mod pareto;
 mod quasi;
 mod random;
 mod sobol;
 mod sobol_table;
+mod split;
+mod startup;
+mod tpe;
 mod training;
 
 use automl_core::{Origin, Params, SearchSpace, TrialId};
 use thiserror::Error;
 
+pub use auto::Auto;
 pub use bayes::Bayesian;
+pub use cma::Cma;
 pub use history::{History, Observation};
+pub use importance::{Importance, importance};
+pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
 pub use quasi::Quasi;
 pub use random::Random;
 pub use sobol::Sobol;
+pub use tpe::Tpe;
 
 /// Proposes the configuration of the next trial.
 pub trait Sampler {
@@ -56,15 +69,34 @@ pub enum SamplerKind {
     Sobol,
     /// Gaussian process with log expected improvement.
     Bayesian,
+    /// Tree-structured Parzen estimator.
+    Tpe,
+    /// Covariance matrix adaptation.
+    CmaEs,
+    /// The model that suits the space and the number of results.
+    Auto,
 }
 
 impl SamplerKind {
+    /// All kinds.
+    pub const ALL: [SamplerKind; 6] = [
+        SamplerKind::Random,
+        SamplerKind::Sobol,
+        SamplerKind::Bayesian,
+        SamplerKind::Tpe,
+        SamplerKind::CmaEs,
+        SamplerKind::Auto,
+    ];
+
     /// Makes the sampler.
     pub fn build(self) -> Box<dyn Sampler> {
         match self {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
+            SamplerKind::Tpe => Box::new(Tpe),
+            SamplerKind::CmaEs => Box::new(Cma::default()),
+            SamplerKind::Auto => Box::new(Auto),
         }
     }
 }
@@ -111,4 +143,10 @@ pub(crate) mod stream {
     pub(crate) const CANDIDATES: u64 = 3;
     /// Perturbations of good configurations.
     pub(crate) const PERTURBATIONS: u64 = 4;
+    /// Draws from Parzen estimators.
+    pub(crate) const PARZEN: u64 = 5;
+    /// Standard normals of samples.
+    pub(crate) const NORMALS: u64 = 6;
+    /// Centres after a restart.
+    pub(crate) const RESTARTS: u64 = 7;
 }

@@ -41,7 +41,7 @@ pub(crate) struct Training {
 impl Training {
     /// Collects the data, or returns `None` when fewer than `results_min` observations share a fidelity.
     pub(crate) fn new(design: &Design, history: &History, results_min: usize) -> Option<Self> {
-        let fidelity = modelled_fidelity(history, design.columns().len())?;
+        let fidelity = modelled_fidelity(&history.observations, design.columns().len())?;
         let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
         let by_trial: BTreeMap<TrialId, &Observation> = at_fidelity.map(|o| (o.trial, o)).collect();
         if by_trial.len() < results_min {
@@ -79,9 +79,10 @@ pub(crate) fn in_trial_order(trials: &[(TrialId, Params)]) -> Vec<&Params> {
     ordered.into_values().collect()
 }
 
-fn modelled_fidelity(history: &History, dimension: usize) -> Option<Fidelity> {
+/// Returns the fidelity whose results are modelled.
+pub(crate) fn modelled_fidelity(observations: &[Observation], dimension: usize) -> Option<Fidelity> {
     let mut counts = BTreeMap::<Fidelity, usize>::new();
-    for observation in &history.observations {
+    for observation in observations {
         *counts.entry(observation.fidelity).or_default() += 1;
     }
     let enough = RESULTS_MIN.max(dimension + 2);
@@ -111,20 +112,13 @@ mod tests {
 
     fn observation(trial: u64, fidelity: u64, value: f64) -> Observation {
         let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
-        Observation {
-            trial: TrialId(trial),
-            params: Params::default(),
-            loss: objective.loss(value).unwrap(),
-            fidelity: Fidelity(fidelity),
-            others: Vec::new(),
-            violations: Vec::new(),
-        }
+        let loss = objective.loss(value).unwrap();
+        Observation::single(TrialId(trial), Params::default(), loss, Fidelity(fidelity))
     }
 
     fn check_fidelity(counts: &[(u64, u64)], expected: u64) {
         let all = counts.iter().flat_map(|&(f, n)| (0..n).map(move |i| observation(100 * f + i, f, 0.0)));
-        let history = History { observations: all.collect(), ..History::default() };
-        assert_eq!(modelled_fidelity(&history, 3), Some(Fidelity(expected)), "{counts:?}");
+        assert_eq!(modelled_fidelity(&all.collect::<Vec<_>>(), 3), Some(Fidelity(expected)), "{counts:?}");
     }
 
     #[test]

@@ -47,9 +47,12 @@ pub trait Scheduler {
 pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
     match algorithm {
         Algorithm::Hyperband => Box::new(Hyperband),
-        Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => {
-            Box::new(FullFidelity)
-        }
+        Algorithm::Auto
+        | Algorithm::Bayesian
+        | Algorithm::Tpe
+        | Algorithm::CmaEs
+        | Algorithm::Random
+        | Algorithm::Sobol => Box::new(FullFidelity),
     }
 }
 
@@ -59,7 +62,12 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
 pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan, fallback: u64) -> u64 {
     match algorithm {
         Algorithm::Hyperband => brackets(fidelity).iter().map(Bracket::trials).sum(),
-        Algorithm::Auto | Algorithm::Bayesian | Algorithm::Random | Algorithm::Sobol => fallback,
+        Algorithm::Auto
+        | Algorithm::Bayesian
+        | Algorithm::Tpe
+        | Algorithm::CmaEs
+        | Algorithm::Random
+        | Algorithm::Sobol => fallback,
     }
 }
 

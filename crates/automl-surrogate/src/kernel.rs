@@ -52,7 +52,7 @@ pub(crate) fn matern52_lanes<const N: usize>(rho: [f64; N]) -> MaternLanes<N> {
 /// part of a fit and of a search. `−x = k ln 2 + r` with `|r| <= ln 2 / 2`, then the Taylor series of
 /// `exp(r)`, whose 14th term is below 1e-17. Beyond 708, where the result is 3e-308, it stays constant.
 #[inline(always)]
-fn decay<const N: usize>(x: [f64; N]) -> [f64; N] {
+pub(crate) fn decay<const N: usize>(x: [f64; N]) -> [f64; N] {
     /// Adding `1.5 · 2⁵²` leaves the nearest integer in the lowest bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// `ln 2` in two parts; the first has so few digits that `k` times it is exact.

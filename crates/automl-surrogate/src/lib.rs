@@ -1,4 +1,5 @@
-//! Gaussian-process surrogate and acquisition functions on the unit cube.
+//! Surrogate models on the unit cube: Gaussian process with acquisition functions, Parzen
+//! estimators, covariance matrix adaptation.
 //!
 //! Rows of `[0, 1]^d` and targets go in, candidates ordered by acquisition value come out. This crate
 //! knows no trial, no parameter name, no objective direction and no study: targets are "larger is
@@ -12,7 +13,9 @@
 //! acquisition, search.
 
 mod acquisition;
+mod cmaes;
 mod column;
+mod divergence;
 mod draws;
 mod fit;
 mod kernel;
@@ -22,15 +25,19 @@ mod linalg;
 mod loops;
 mod optimize;
 mod pairs;
+mod parzen;
 mod prior;
 mod process;
 mod subset;
 mod surface;
 mod training;
+mod truncated;
 mod warp;
 
 pub use acquisition::{Acquisition, Slopes, log_h, log_h_derivative};
+pub use cmaes::CmaEs;
 pub use column::Column;
+pub use divergence::{choice_density, grid_density, pearson_divergence};
 pub use draws::{Draws, derive, unit_interval};
 pub use fit::{FitOptions, fit};
 pub use kernel::{Hyperparameters, Kernel, Matern, matern52};
@@ -38,8 +45,10 @@ pub use lbfgs::{Minimum, StopRule, minimize};
 pub use likelihood::{Likelihood, LikelihoodGradient};
 pub use linalg::{Cholesky, CholeskyError};
 pub use optimize::{Candidate, SearchProblem, maximize};
+pub use parzen::{Axis, Group, Parzen, ParzenOptions};
 pub use prior::{LogPrior, log_prior};
 pub use process::{GaussianProcess, Prediction, PredictionGradient};
 pub use surface::Surface;
 pub use training::TrainingSet;
+pub use truncated::{log_normal_distribution, log_normal_mass, truncated_normal_quantile};
 pub use warp::{half_rank, impute_infeasible, log_stretch, standardise, warp_targets};

@@ -5,5 +5,7 @@
 mod log;
 mod objectives;
 
+pub mod problems;
+
 pub use log::{Log, settings};
 pub use objectives::{curve, quadratic};

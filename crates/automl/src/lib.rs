@@ -10,6 +10,7 @@ mod clock;
 mod dry_run;
 mod engine;
 mod files;
+mod importance;
 mod incumbent;
 pub mod present;
 mod replay;
@@ -21,6 +22,7 @@ pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyReques
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
+pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use replay::{Difference, Replay, replay};
 pub use study::{

@@ -142,7 +142,9 @@ fn finished_trials_from_elsewhere_count_as_results_not_as_budget() {
     let added = study.add(&whole, value(-1.0), None, None).unwrap();
     assert_eq!(study.study().incumbent().unwrap().id, added);
     assert_eq!(run(&mut study).len(), 6);
-    assert!(study.add(&at(0.3), value(0.0), None, None).unwrap_err().to_string().contains("`n` has no value"));
+    assert!(
+        study.add(&at(0.3), value(0.0), None, None).unwrap_err().to_string().contains("`n` has no value")
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(crate) fn run(
 pub(crate) fn record(history: &mut History, trial: TrialId, suggestion: &Suggestion, loss: Option<Loss>) {
     let params = suggestion.params.clone();
     match loss {
-        Some(loss) => history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(1) }),
+        Some(loss) => history.observations.push(Observation::single(trial, params, loss, Fidelity(1))),
         None => history.failed.push((trial, params)),
     }
     if !suggestion.origin.theta.is_empty() {

@@ -9,8 +9,6 @@ use automl_core::{
 };
 use automl_sampler::{Bayesian, History, Observation, Sampler, SamplerKind, SuggestError};
 
-const KINDS: [SamplerKind; 3] = [SamplerKind::Random, SamplerKind::Sobol, SamplerKind::Bayesian];
-
 /// Every kind of parameter, with a condition.
 fn mixed() -> SearchSpace {
     let mut depth = int("depth", 1, 40);
@@ -44,7 +42,7 @@ fn values(suggestions: &[automl_sampler::Suggestion]) -> Vec<Params> {
 
 #[test]
 fn suggestions_are_valid_and_never_repeat() {
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         // `run` checks every suggestion against bounds, steps and conditions.
         let found = run(&*kind.build(), &mixed(), 30, 1, |params| Some(loss(mixed_loss(params)))).unwrap();
         let keys: BTreeSet<String> = found.iter().map(|suggestion| suggestion.params.key()).collect();
@@ -55,7 +53,7 @@ fn suggestions_are_valid_and_never_repeat() {
 #[test]
 fn finite_space_is_tried_out_completely() {
     let space = SearchSpace::new(vec![int("a", 1, 4), choice("b", &["x", "y", "z"])]).unwrap();
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         let evaluate = |params: &Params| Some(loss(number(params, "a")));
         let found = run(&*kind.build(), &space, 12, 5, evaluate).unwrap();
         let keys: BTreeSet<String> = found.iter().map(|suggestion| suggestion.params.key()).collect();
@@ -109,7 +107,7 @@ fn scaling_the_metric_by_a_power_of_two_changes_no_bit() {
 
 #[test]
 fn constant_parameter_changes_nothing() {
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         let plain = vec![float("x", 0.0, 1.0, Scale::Linear), int("k", 0, 30)];
         let mut padded = plain.clone();
         padded.insert(1, int("c", 7, 7));
@@ -218,7 +216,7 @@ fn the_highest_well_observed_fidelity_decides() {
         for (fidelity, target) in [(1, 0.1), (9, 0.8)] {
             let params = suggestion.params.clone();
             let loss = loss((x - target) * (x - target));
-            history.observations.push(Observation { trial, params, loss, fidelity: Fidelity(fidelity) });
+            history.observations.push(Observation::single(trial, params, loss, Fidelity(fidelity)));
         }
     }
     let suggestion = Bayesian.suggest(&space, &history, TrialId(9), 1).unwrap();

@@ -507,7 +507,10 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
     let kind = match algorithm {
         Algorithm::Random => SamplerKind::Random,
         Algorithm::Sobol | Algorithm::Hyperband => SamplerKind::Sobol,
-        Algorithm::Auto | Algorithm::Bayesian => SamplerKind::Bayesian,
+        Algorithm::Auto => SamplerKind::Auto,
+        Algorithm::Bayesian => SamplerKind::Bayesian,
+        Algorithm::Tpe => SamplerKind::Tpe,
+        Algorithm::CmaEs => SamplerKind::CmaEs,
     };
     kind.build()
 }

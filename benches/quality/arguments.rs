@@ -1,0 +1,230 @@
+//! The comparison's own arguments.
+
+use crate::asker::{OWN, PEERS};
+use crate::race::Durations;
+use automl_testkit::problems::{Definition, Family, definitions};
+use std::path::PathBuf;
+
+pub(crate) const HELP: &str = "\
+Compares samplers on synthetic objectives with known optima.
+
+cargo bench -p automl --bench quality -- [OPTIONS]
+
+  --samplers LIST     names, `own`, `peers` or `all`                  [default: own]
+  --families LIST     families of problems                            [default: all of them]
+  --problems LIST     only problems whose name contains one of these
+  --seeds N           instances of each problem                       [default: 3]
+  --first-seed N      number of the first instance                    [default: 1]
+  --evaluations N     trials of each run                              [default: 50]
+  --workers LIST      simulated workers                               [default: 1]
+  --durations KIND    constant or random                              [default: constant]
+  --baseline NAME     sampler that the others are paired with         [default: the first]
+  --by-problem        also print a table of single problems
+  --output FILE       write all runs as JSON
+  --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
+  --threads N         runs at a time                                  [default: 1]
+  --python FILE       interpreter with the peers' packages            [default: benches/quality/.venv/bin/python]
+  --list              print samplers and problems, run nothing
+";
+
+/// What shall be run and shown.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Arguments {
+    pub(crate) samplers: Vec<String>,
+    pub(crate) families: Vec<Family>,
+    pub(crate) problems: Vec<String>,
+    pub(crate) seeds: u64,
+    pub(crate) first_seed: u64,
+    pub(crate) evaluations: u64,
+    pub(crate) workers: Vec<usize>,
+    pub(crate) durations: Durations,
+    pub(crate) baseline: Option<String>,
+    pub(crate) by_problem: bool,
+    pub(crate) output: Option<PathBuf>,
+    pub(crate) compare: Vec<PathBuf>,
+    pub(crate) threads: usize,
+    pub(crate) python: Option<PathBuf>,
+}
+
+/// What the user wants.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Request {
+    Help,
+    List,
+    Run(Box<Arguments>),
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Arguments {
+            samplers: own(),
+            families: Family::ALL.to_vec(),
+            problems: Vec::new(),
+            seeds: 3,
+            first_seed: 1,
+            evaluations: 50,
+            workers: vec![1],
+            durations: Durations::Constant,
+            baseline: None,
+            by_problem: false,
+            output: None,
+            compare: Vec::new(),
+            threads: 1,
+            python: None,
+        }
+    }
+}
+
+impl Arguments {
+    /// Reads the words after the program's name.
+    pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Request, String> {
+        let mut arguments = Arguments::default();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--help" | "-h" => return Ok(Request::Help),
+                "--list" => return Ok(Request::List),
+                "--by-problem" => {
+                    arguments.by_problem = true;
+                    continue;
+                }
+                flag if !flag.starts_with("--") => {
+                    return Err(format!("unexpected `{flag}`; see --help"));
+                }
+                _ => {}
+            }
+            let value = words.next().ok_or_else(|| format!("{word} needs a value; see --help"))?;
+            arguments.set(&word, &value)?;
+        }
+        if arguments.definitions().is_empty() {
+            return Err("no problem has such a name in these families; see --list".into());
+        }
+        Ok(Request::Run(Box::new(arguments)))
+    }
+
+    fn set(&mut self, flag: &str, value: &str) -> Result<(), String> {
+        match flag {
+            "--samplers" => self.samplers = samplers(value)?,
+            "--families" => self.families = list(value).map(family).collect::<Result<_, _>>()?,
+            "--problems" => self.problems = list(value).map(String::from).collect(),
+            "--seeds" => self.seeds = count(flag, value)?,
+            "--first-seed" => self.first_seed = count(flag, value)?,
+            "--evaluations" => self.evaluations = count(flag, value)?,
+            "--workers" => {
+                self.workers = list(value)
+                    .map(|value| count(flag, value).map(|count| count as usize))
+                    .collect::<Result<_, _>>()?;
+            }
+            "--durations" => self.durations = durations(value)?,
+            "--baseline" => self.baseline = Some(value.into()),
+            "--output" => self.output = Some(value.into()),
+            "--compare" => self.compare.push(value.into()),
+            "--threads" => self.threads = count(flag, value)? as usize,
+            "--python" => self.python = Some(value.into()),
+            _ => return Err(format!("unknown option {flag}; see --help")),
+        }
+        Ok(())
+    }
+
+    /// Returns the problems chosen.
+    pub(crate) fn definitions(&self) -> Vec<Definition> {
+        let named = |name: &str| self.problems.is_empty() || self.problems.iter().any(|p| name.contains(p));
+        let wanted = |d: &Definition| self.families.contains(&d.family) && named(d.name);
+        definitions().into_iter().filter(wanted).collect()
+    }
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn own() -> Vec<String> {
+    OWN.iter().map(|(name, _)| (*name).into()).collect()
+}
+
+fn peers() -> Vec<String> {
+    PEERS.iter().map(|peer| peer.name.into()).collect()
+}
+
+fn samplers(value: &str) -> Result<Vec<String>, String> {
+    let known = [own(), peers()].concat();
+    let mut chosen: Vec<String> = Vec::new();
+    for name in list(value) {
+        let group = match name {
+            "own" => own(),
+            "peers" => peers(),
+            "all" => known.clone(),
+            _ if known.iter().any(|k| k == name) => vec![name.into()],
+            _ => return Err(format!("unknown sampler `{name}`; known are {}", known.join(", "))),
+        };
+        chosen.extend(group.into_iter().filter(|name| !chosen.contains(name)).collect::<Vec<_>>());
+    }
+    Ok(chosen)
+}
+
+fn family(name: &str) -> Result<Family, String> {
+    let known = Family::ALL.map(Family::name);
+    let found = Family::ALL.into_iter().find(|family| family.name() == name);
+    found.ok_or_else(|| format!("unknown family `{name}`; known are {}", known.join(", ")))
+}
+
+fn durations(name: &str) -> Result<Durations, String> {
+    match name {
+        "constant" => Ok(Durations::Constant),
+        "random" => Ok(Durations::Random),
+        _ => Err(format!("--durations is `constant` or `random`, not `{name}`")),
+    }
+}
+
+fn count(flag: &str, value: &str) -> Result<u64, String> {
+    let parsed = value.parse::<u64>().ok().filter(|count| *count > 0);
+    parsed.ok_or_else(|| format!("{flag} needs a whole number above 0, not `{value}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Request, String> {
+        Arguments::parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn lists_and_groups_are_read() {
+        let Ok(Request::Run(arguments)) =
+            parse("--samplers gp,own --families mixed,noisy --workers 1,4 --seeds 7 --by-problem")
+        else {
+            panic!("a run");
+        };
+        assert_eq!(arguments.samplers[0], "gp");
+        assert_eq!(arguments.samplers.len(), OWN.len());
+        assert_eq!(arguments.families, [Family::Mixed, Family::Noisy]);
+        assert_eq!((arguments.workers, arguments.seeds, arguments.by_problem), (vec![1, 4], 7, true));
+    }
+
+    #[test]
+    fn problems_are_chosen_by_part_of_their_name() {
+        let Ok(Request::Run(arguments)) = parse("--families numeric --problems bowl,lr") else {
+            panic!("a run");
+        };
+        let names: Vec<_> = arguments.definitions().iter().map(|definition| definition.name).collect();
+        assert_eq!(names, ["bowl-5", "bowl-20", "lr-wd-2"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, expected) in [
+            ("--samplers tpee", "unknown sampler `tpee`"),
+            ("--families nummeric", "unknown family `nummeric`"),
+            ("--seeds 0", "--seeds needs a whole number above 0"),
+            ("--seeds", "--seeds needs a value"),
+            ("--sedes 3", "unknown option --sedes"),
+            ("gp", "unexpected `gp`"),
+            ("--problems nothing", "no problem has such a name"),
+            ("--durations long", "`constant` or `random`"),
+        ] {
+            let message = parse(line).unwrap_err();
+            assert!(message.contains(expected), "{line}: {message}");
+        }
+    }
+}

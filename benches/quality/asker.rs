@@ -1,0 +1,104 @@
+//! Whoever proposes configurations: a sampler of ours, or a peer behind a pipe.
+
+use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
+use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
+
+/// Our samplers by name. A new one is one line.
+pub(crate) const OWN: [(&str, SamplerKind); 6] = [
+    ("auto", SamplerKind::Auto),
+    ("gp", SamplerKind::Bayesian),
+    ("tpe", SamplerKind::Tpe),
+    ("cma-es", SamplerKind::CmaEs),
+    ("sobol", SamplerKind::Sobol),
+    ("random", SamplerKind::Random),
+];
+
+/// A sampler of another project.
+#[derive(Debug)]
+pub(crate) struct PeerKind {
+    /// Name here and in `peers.py`.
+    pub(crate) name: &'static str,
+    /// Package whose pinned version in `requirements.txt` its remembered results belong to.
+    pub(crate) package: &'static str,
+    /// Raised when `peers.py` drives the peer in another way, so that remembered results are discarded.
+    pub(crate) revision: u32,
+}
+
+/// The peers.
+pub(crate) const PEERS: [PeerKind; 6] = [
+    PeerKind { name: "optuna-tpe", package: "optuna", revision: 1 },
+    PeerKind { name: "optuna-tpe-multivariate", package: "optuna", revision: 1 },
+    PeerKind { name: "optuna-gp", package: "optuna", revision: 1 },
+    PeerKind { name: "smac", package: "smac", revision: 1 },
+    PeerKind { name: "hebo", package: "HEBO", revision: 1 },
+    PeerKind { name: "hyperopt", package: "hyperopt", revision: 1 },
+];
+
+/// Proposes and is told, as a study's user would do it.
+pub(crate) trait Asker {
+    /// Returns the configuration of a new trial, `None` when the space is exhausted.
+    fn ask(&mut self, trial: TrialId) -> Result<Option<Params>, String>;
+    /// Takes a trial's value, `None` if it failed.
+    fn tell(&mut self, trial: TrialId, value: Option<f64>) -> Result<(), String>;
+    /// Seconds of processor time spent so far.
+    fn seconds(&self) -> f64;
+}
+
+/// One of our samplers and the history it is asked with.
+pub(crate) struct Own<'a> {
+    sampler: Box<dyn Sampler>,
+    space: &'a SearchSpace,
+    history: History,
+    seed: u64,
+    seconds: f64,
+}
+
+impl<'a> Own<'a> {
+    pub(crate) fn new(kind: SamplerKind, space: &'a SearchSpace, evaluations: u64, seed: u64) -> Self {
+        let history = History { budget: Some(evaluations), ..History::default() };
+        Own { sampler: kind.build(), space, history, seed, seconds: 0.0 }
+    }
+}
+
+impl Asker for Own<'_> {
+    fn ask(&mut self, trial: TrialId) -> Result<Option<Params>, String> {
+        let before = thread_seconds();
+        let suggestion = self.sampler.suggest(self.space, &self.history, trial, self.seed);
+        self.seconds += thread_seconds() - before;
+        let suggestion = match suggestion {
+            Ok(suggestion) => suggestion,
+            Err(SuggestError::Exhausted { .. }) => return Ok(None),
+        };
+        if !suggestion.origin.theta.is_empty() {
+            self.history.theta = suggestion.origin.theta;
+        }
+        self.history.pending.push((trial, suggestion.params.clone()));
+        Ok(Some(suggestion.params))
+    }
+
+    fn tell(&mut self, trial: TrialId, value: Option<f64>) -> Result<(), String> {
+        let position = self.history.pending.iter().position(|(pending, _)| *pending == trial);
+        let position = position.ok_or_else(|| format!("trial {trial} is not running"))?;
+        let (_, params) = self.history.pending.remove(position);
+        let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+        match value.and_then(|value| objective.loss(value)) {
+            Some(loss) => {
+                self.history.observations.push(Observation::single(trial, params, loss, Fidelity(1)));
+            }
+            None => self.history.failed.push((trial, params)),
+        }
+        Ok(())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
+    }
+}
+
+/// Processor time of this thread: other programs on the machine do not count.
+fn thread_seconds() -> f64 {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("the kernel knows its threads");
+    (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 * 1e-6
+}

@@ -1,0 +1,366 @@
+"""Drives one sampler of another project over standard input and output, one JSON object a line.
+
+    {"create": SPACE, "seed": S, "evaluations": N, "workers": K}  ->  {}
+    {"ask": TRIAL}                                               ->  {"params": {...}, "seconds": CPU}
+    {"tell": TRIAL, "value": NUMBER or null}                     ->  {"seconds": CPU}
+
+SPACE is the list of parameters as automl writes it. A value of null is a failed trial. Seconds are processor
+time of the sampler alone. Each sampler is driven as its documentation recommends for such a space: native
+conditions where it has them, native integers, ordinals as integers, its own handling of failed and running trials.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+import warnings
+
+
+def is_active(parameter, params):
+    """Tells whether all conditions of a parameter hold."""
+    return all(
+        condition["parent"] in params
+        and any(same(params[condition["parent"]], value) for value in condition["in"])
+        for condition in parameter.get("conditions", [])
+    )
+
+
+def same(a, b):
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def top_down(space):
+    """Returns the parameters with every parent before its children."""
+    ordered, names, left = [], set(), list(space)
+    while left:
+        for parameter in left:
+            if all(c["parent"] in names for c in parameter.get("conditions", [])):
+                ordered.append(parameter)
+                names.add(parameter["name"])
+        left = [parameter for parameter in left if parameter["name"] not in names]
+    return ordered
+
+
+class Optuna:
+    """Define-by-run, so conditions come for free. Ordinals are integers that index the options."""
+
+    def __init__(self, space, seed, evaluations, workers, make):
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.space = top_down(space)
+        self.study = optuna.create_study(sampler=make(optuna.samplers, seed, workers))
+        self.failed = optuna.trial.TrialState.FAIL
+        self.trials = {}
+
+    def ask(self, number):
+        trial = self.study.ask()
+        self.trials[number] = trial
+        params = {}
+        for parameter in self.space:
+            if is_active(parameter, params):
+                params[parameter["name"]] = self.suggest(trial, parameter)
+        return params
+
+    @staticmethod
+    def suggest(trial, parameter):
+        name, d = parameter["name"], parameter["distribution"]
+        log = d.get("scale") == "log"
+        if d["type"] == "float":
+            return trial.suggest_float(name, d["low"], d["high"], log=log, step=d.get("step"))
+        if d["type"] == "int":
+            return trial.suggest_int(name, d["low"], d["high"], log=log, step=d.get("step", 1))
+        if d["type"] == "ordinal":
+            return d["choices"][trial.suggest_int(name, 0, len(d["choices"]) - 1)]
+        return trial.suggest_categorical(name, d["choices"])
+
+    def tell(self, number, value):
+        trial = self.trials.pop(number)
+        if value is None:
+            self.study.tell(trial, state=self.failed)
+        else:
+            self.study.tell(trial, value)
+
+
+def optuna_tpe(samplers, seed, workers):
+    return samplers.TPESampler(seed=seed, constant_liar=workers > 1)
+
+
+def optuna_tpe_multivariate(samplers, seed, workers):
+    return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=workers > 1)
+
+
+def optuna_gp(samplers, seed, workers):
+    return samplers.GPSampler(seed=seed)
+
+
+class Worst:
+    """Stands in for results of failed trials where a model cannot go without: the worst value so far.
+
+    Before the first value there is no worst; failures wait for it.
+    """
+
+    def __init__(self):
+        self.value = None
+        self.waiting = []
+
+    def costs(self, number, value):
+        """Returns trials and the costs to tell for them."""
+        if value is not None:
+            self.value = value if self.value is None else max(self.value, value)
+        told = [(number, value)] if value is not None else []
+        self.waiting += [number] if value is None else []
+        if self.value is not None:
+            told += [(failed, self.value) for failed in self.waiting]
+            self.waiting = []
+        return told
+
+
+class Smac:
+    """The facade for hyperparameters: random forest, log expected improvement, local search."""
+
+    def __init__(self, space, seed, evaluations, workers):
+        import shutil
+        import tempfile
+
+        from smac import HyperparameterOptimizationFacade as Facade
+        from smac import Scenario
+
+        self.space = {parameter["name"]: parameter for parameter in space}
+        self.folder = tempfile.mkdtemp(prefix="quality-smac-")
+        self.remove = lambda: shutil.rmtree(self.folder, ignore_errors=True)
+        scenario = Scenario(
+            self.configuration_space(space, seed),
+            deterministic=True,
+            n_trials=evaluations,
+            seed=seed,
+            output_directory=self.folder,
+        )
+        self.facade = Facade(
+            scenario,
+            lambda configuration, seed=0: 0.0,
+            intensifier=Facade.get_intensifier(scenario, max_config_calls=1),
+            logging_level=40,
+            overwrite=True,
+        )
+        self.trials = {}
+        self.worst = Worst()
+
+    @staticmethod
+    def configuration_space(space, seed):
+        from ConfigSpace import ConfigurationSpace
+
+        made = ConfigurationSpace(seed=seed)
+        known = {}
+        for parameter in top_down(space):
+            known[parameter["name"]] = Smac.hyperparameter(parameter)
+            made.add(known[parameter["name"]])
+        for parameter in space:
+            condition = Smac.condition(parameter, known)
+            if condition is not None:
+                made.add(condition)
+        return made
+
+    @staticmethod
+    def hyperparameter(parameter):
+        import ConfigSpace as cs
+
+        name, d = parameter["name"], parameter["distribution"]
+        log = d.get("scale") == "log"
+        if d["type"] == "float":
+            return cs.UniformFloatHyperparameter(name, d["low"], d["high"], log=log)
+        if d["type"] == "int":
+            return cs.UniformIntegerHyperparameter(name, d["low"], d["high"], log=log)
+        if d["type"] == "ordinal":
+            return cs.OrdinalHyperparameter(name, d["choices"])
+        return cs.CategoricalHyperparameter(name, d["choices"])
+
+    @staticmethod
+    def condition(parameter, known):
+        import ConfigSpace as cs
+
+        child = known[parameter["name"]]
+        parts = [
+            cs.InCondition(child, known[condition["parent"]], condition["in"])
+            for condition in parameter.get("conditions", [])
+        ]
+        return None if not parts else parts[0] if len(parts) == 1 else cs.AndConjunction(*parts)
+
+    def ask(self, number):
+        info = self.facade.ask()
+        self.trials[number] = info
+        return {name: plain(value) for name, value in dict(info.config).items()}
+
+    def tell(self, number, value):
+        from smac.runhistory.dataclasses import TrialValue
+        from smac.runhistory.enumerations import StatusType
+
+        for failed, cost in self.worst.costs(number, value):
+            status = StatusType.CRASHED if failed != number or value is None else StatusType.SUCCESS
+            self.facade.tell(self.trials.pop(failed), TrialValue(cost=cost, status=status))
+
+
+class Hebo:
+    """HEBO has no conditions and no failures: inactive values are dropped, failures get the worst value told."""
+
+    def __init__(self, space, seed, evaluations, workers):
+        import numpy
+        import torch
+        from hebo.design_space.design_space import DesignSpace
+        from hebo.optimizers.hebo import HEBO
+
+        torch.set_num_threads(1)
+        numpy.random.seed(seed)
+        torch.manual_seed(seed)
+        self.space = top_down(space)
+        self.hebo = HEBO(DesignSpace().parse([self.parameter(p) for p in space]), scramble_seed=seed)
+        self.trials = {}
+        self.worst = Worst()
+
+    @staticmethod
+    def parameter(parameter):
+        name, d = parameter["name"], parameter["distribution"]
+        log = d.get("scale") == "log"
+        if d["type"] == "float":
+            return {"name": name, "type": "pow" if log else "num", "lb": d["low"], "ub": d["high"], "base": 10}
+        if d["type"] == "int":
+            return {"name": name, "type": "pow_int" if log else "int", "lb": d["low"], "ub": d["high"], "base": 10}
+        if d["type"] == "ordinal":
+            return {"name": name, "type": "int", "lb": 0, "ub": len(d["choices"]) - 1}
+        return {"name": name, "type": "cat", "categories": [str(choice) for choice in d["choices"]]}
+
+    def ask(self, number):
+        row = self.hebo.suggest(n_suggestions=1)
+        self.trials[number] = row
+        values, params = row.iloc[0].to_dict(), {}
+        for parameter in self.space:
+            if is_active(parameter, params):
+                params[parameter["name"]] = self.value(parameter["distribution"], values[parameter["name"]])
+        return params
+
+    @staticmethod
+    def value(d, value):
+        if d["type"] == "ordinal":
+            return d["choices"][int(value)]
+        if d["type"] == "categorical":
+            return next(choice for choice in d["choices"] if str(choice) == str(value))
+        low_to_high = min(max(plain(value), d["low"]), d["high"])
+        return int(round(low_to_high)) if d["type"] == "int" else float(low_to_high)
+
+    def tell(self, number, value):
+        import numpy
+
+        for trial, cost in self.worst.costs(number, value):
+            self.hebo.observe(self.trials.pop(trial), numpy.array([[cost]]))
+
+
+class Hyperopt:
+    """The tree of Parzen estimators that others are descended from, over a flat space."""
+
+    def __init__(self, space, seed, evaluations, workers):
+        import hyperopt
+
+        self.hyperopt = hyperopt
+        self.space = top_down(space)
+        flat = {parameter["name"]: self.expression(parameter) for parameter in space}
+        self.domain = hyperopt.Domain(lambda params: 0.0, flat, pass_expr_memo_ctrl=False)
+        self.history = hyperopt.Trials()
+        self.seed = seed
+        self.trials = {}
+
+    @staticmethod
+    def expression(parameter):
+        from hyperopt import hp
+
+        name, d = parameter["name"], parameter["distribution"]
+        log = d.get("scale") == "log"
+        if d["type"] == "float" and log:
+            return hp.loguniform(name, math.log(d["low"]), math.log(d["high"]))
+        if d["type"] == "float":
+            return hp.uniform(name, d["low"], d["high"])
+        if d["type"] == "int" and log:
+            return hp.qloguniform(name, math.log(d["low"] - 0.4999), math.log(d["high"] + 0.4999), 1)
+        if d["type"] == "int":
+            return hp.quniform(name, d["low"] - 0.4999, d["high"] + 0.4999, 1)
+        if d["type"] == "ordinal":
+            return hp.quniform(name, -0.4999, len(d["choices"]) - 0.5001, 1)
+        return hp.choice(name, list(range(len(d["choices"]))))
+
+    def ask(self, number):
+        seed = (self.seed * 100_003 + number) % 2**31
+        [document] = self.hyperopt.tpe.suggest([number], self.domain, self.history, seed)
+        self.history.insert_trial_doc(document)
+        self.history.refresh()
+        self.trials[number] = document["misc"]["vals"]
+        values, params = {name: v[0] for name, v in document["misc"]["vals"].items() if v}, {}
+        for parameter in self.space:
+            if is_active(parameter, params):
+                params[parameter["name"]] = self.value(parameter["distribution"], values[parameter["name"]])
+        return params
+
+    @staticmethod
+    def value(d, value):
+        if d["type"] in ("ordinal", "categorical"):
+            return d["choices"][min(max(int(round(value)), 0), len(d["choices"]) - 1)]
+        inside = min(max(float(value), d["low"]), d["high"])
+        return int(round(inside)) if d["type"] == "int" else inside
+
+    def tell(self, number, value):
+        document = next(d for d in self.history._dynamic_trials if d["tid"] == number)
+        status = self.hyperopt.STATUS_FAIL if value is None else self.hyperopt.STATUS_OK
+        document["state"] = self.hyperopt.JOB_STATE_DONE
+        document["result"] = {"status": status} if value is None else {"status": status, "loss": value}
+        self.history.refresh()
+
+
+def plain(value):
+    """Returns numpy's scalars as Python's."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def optuna_with(make):
+    return lambda *arguments: Optuna(*arguments, make)
+
+
+MAKERS = {
+    "optuna-tpe": optuna_with(optuna_tpe),
+    "optuna-tpe-multivariate": optuna_with(optuna_tpe_multivariate),
+    "optuna-gp": optuna_with(optuna_gp),
+    "smac": Smac,
+    "hebo": Hebo,
+    "hyperopt": Hyperopt,
+}
+
+
+def answer(request, make, sampler):
+    """Returns the sampler to go on with, and what to say."""
+    if "create" in request:
+        if hasattr(sampler, "remove"):
+            sampler.remove()
+        keys = ("create", "seed", "evaluations", "workers")
+        return make(*(request[key] for key in keys)), {}
+    before = time.process_time()
+    if "ask" in request:
+        said = {"params": sampler.ask(request["ask"])}
+    else:
+        sampler.tell(request["tell"], request["value"])
+        said = {}
+    return sampler, {**said, "seconds": time.process_time() - before}
+
+
+def main():
+    warnings.simplefilter("ignore")
+    # Libraries print; only answers may reach the pipe.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    make, sampler = MAKERS[sys.argv[1]], None
+    for line in sys.stdin:
+        sampler, said = answer(json.loads(line), make, sampler)
+        print(json.dumps(said), file=answers, flush=True)
+    if hasattr(sampler, "remove"):
+        sampler.remove()
+
+
+if __name__ == "__main__":
+    main()

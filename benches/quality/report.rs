@@ -1,0 +1,279 @@
+//! Runs as Markdown tables.
+//!
+//! Only cases that every sampler has met are counted, so that all numbers of a table speak of the same
+//! problems and seeds.
+
+use crate::results::Run;
+use crate::statistics::{Estimate, estimate, log_regret, mean, median, ranks};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+const CHECKPOINTS: [u64; 5] = [10, 25, 50, 100, 200];
+/// Wins and losses by less than this share of the worse regret are ties.
+const TIE: f64 = 0.05;
+
+/// What to show.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) evaluations: u64,
+    /// The sampler that the others are paired with.
+    pub(crate) baseline: String,
+    pub(crate) by_problem: bool,
+}
+
+/// An instance of a problem, met with some number of workers.
+type Case = (String, u64);
+
+/// The runs of one table: samplers in order of first appearance, and the cases that all of them met.
+struct Table<'a> {
+    samplers: Vec<&'a str>,
+    cases: Vec<Case>,
+    /// Index of each case's problem.
+    strata: Vec<usize>,
+    runs: BTreeMap<(&'a str, Case), &'a Run>,
+}
+
+/// Renders every table.
+pub(crate) fn render(runs: &[Run], request: &Request) -> Result<String, String> {
+    let mut text = String::new();
+    let workers: BTreeSet<usize> = runs.iter().map(|run| run.workers).collect();
+    for workers in workers {
+        let runs: Vec<&Run> = runs.iter().filter(|run| run.workers == workers).collect();
+        let mut families: Vec<&str> = Vec::new();
+        for run in &runs {
+            if !families.contains(&run.family.as_str()) {
+                families.push(&run.family);
+            }
+        }
+        for family in &families {
+            let members: Vec<&Run> = runs.iter().filter(|run| run.family == *family).copied().collect();
+            section(&mut text, &Table::new(&members), family, workers, request)?;
+        }
+        if families.len() > 1 {
+            section(&mut text, &Table::new(&runs), "all families", workers, request)?;
+        }
+        if request.by_problem {
+            by_problem(&mut text, &Table::new(&runs), workers, request.evaluations);
+        }
+    }
+    Ok(text)
+}
+
+impl<'a> Table<'a> {
+    fn new(runs: &[&'a Run]) -> Self {
+        let mut samplers: Vec<&str> = Vec::new();
+        let mut order: Vec<Case> = Vec::new();
+        let mut met = BTreeMap::new();
+        for run in runs {
+            let case = (run.problem.clone(), run.seed);
+            if !samplers.contains(&run.sampler.as_str()) {
+                samplers.push(&run.sampler);
+            }
+            if !order.contains(&case) {
+                order.push(case.clone());
+            }
+            met.insert((run.sampler.as_str(), case), *run);
+        }
+        let complete =
+            |case: &Case| samplers.iter().all(|sampler| met.contains_key(&(*sampler, case.clone())));
+        let cases: Vec<Case> = order.into_iter().filter(complete).collect();
+        let mut problems: Vec<&str> = Vec::new();
+        let mut strata = Vec::new();
+        for (problem, _) in &cases {
+            let known = problems.iter().position(|known| known == problem);
+            strata.push(known.unwrap_or(problems.len()));
+            if known.is_none() {
+                problems.push(problem);
+            }
+        }
+        Table { samplers, cases, strata, runs: met }
+    }
+
+    fn runs<'b>(&'b self, sampler: &'b str) -> impl Iterator<Item = &'a Run> + 'b {
+        self.cases.iter().map(move |case| self.runs[&(sampler, case.clone())])
+    }
+
+    fn regrets(&self, sampler: &str, evaluations: u64) -> Vec<f64> {
+        self.runs(sampler).map(|run| run.outcome.regret_at(evaluations)).collect()
+    }
+
+    fn estimate(&self, values: &[f64], statistic: impl Fn(&[f64]) -> f64) -> Estimate {
+        estimate(values, &self.strata, statistic)
+    }
+
+    /// Each sampler's rank in each case.
+    fn ranks(&self, evaluations: u64) -> Vec<Vec<f64>> {
+        let regrets: Vec<Vec<f64>> = self.samplers.iter().map(|s| self.regrets(s, evaluations)).collect();
+        let mut all = vec![Vec::new(); self.samplers.len()];
+        for case in 0..self.cases.len() {
+            let column: Vec<f64> = regrets.iter().map(|of_sampler| of_sampler[case]).collect();
+            for (sampler, rank) in ranks(&column).into_iter().enumerate() {
+                all[sampler].push(rank);
+            }
+        }
+        all
+    }
+}
+
+fn section(
+    text: &mut String,
+    table: &Table,
+    title: &str,
+    workers: usize,
+    request: &Request,
+) -> Result<(), String> {
+    if table.cases.is_empty() {
+        return Err(format!("{title}: no instance was met by all of {}", table.samplers.join(", ")));
+    }
+    let problems = table.strata.iter().collect::<BTreeSet<_>>().len();
+    let plural = if workers == 1 { "" } else { "s" };
+    writeln!(
+        text,
+        "\n### {title}, {workers} worker{plural} ({problems} problems, {} instances)\n",
+        table.cases.len()
+    )
+    .expect("a string takes all");
+    regrets(text, table, request.evaluations);
+    if table.samplers.len() > 1 && table.samplers.contains(&request.baseline.as_str()) {
+        pairs(text, table, request);
+    }
+    Ok(())
+}
+
+fn regrets(text: &mut String, table: &Table, evaluations: u64) {
+    let mut checkpoints: Vec<u64> = CHECKPOINTS.into_iter().filter(|n| *n < evaluations).collect();
+    checkpoints.push(evaluations);
+    let heads: Vec<String> = checkpoints.iter().map(|n| format!("median regret at {n}")).collect();
+    let rule = "---|".repeat(heads.len());
+    line(text, &format!("| sampler | {} | log10 | mean rank | ms/suggestion |", heads.join(" | ")));
+    line(text, &format!("|---|{rule}---|---|---|"));
+    let ranks = table.ranks(evaluations);
+    for (sampler, ranks) in table.samplers.iter().zip(ranks) {
+        let medians = checkpoints.iter().map(|n| cell(table.estimate(&table.regrets(sampler, *n), median)));
+        let logs: Vec<f64> = table.regrets(sampler, evaluations).into_iter().map(log_regret).collect();
+        let rank = table.estimate(&ranks, mean);
+        let seconds: f64 = table.runs(sampler).map(|run| run.outcome.seconds).sum();
+        let finished: u64 = table.runs(sampler).map(|run| run.outcome.finished).sum();
+        line(
+            text,
+            &format!(
+                "| {sampler} | {} | {:.2} | {:.2} [{:.2}, {:.2}] | {:.2} |",
+                medians.collect::<Vec<_>>().join(" | "),
+                mean(&logs),
+                rank.value,
+                rank.low,
+                rank.high,
+                1e3 * seconds / finished as f64,
+            ),
+        );
+    }
+}
+
+/// Every sampler against the baseline, case by case.
+fn pairs(text: &mut String, table: &Table, request: &Request) {
+    let base = table.regrets(&request.baseline, request.evaluations);
+    line(
+        text,
+        &format!("\n| against {} | log10 ratio of regrets | wins | ties | losses |", request.baseline),
+    );
+    line(text, "|---|---|---|---|---|");
+    for sampler in table.samplers.iter().filter(|sampler| **sampler != request.baseline) {
+        let other = table.regrets(sampler, request.evaluations);
+        let ratios: Vec<f64> =
+            other.iter().zip(&base).map(|(a, b)| log_regret(*a) - log_regret(*b)).collect();
+        let tie = -(1.0 - TIE).log10();
+        let wins = ratios.iter().filter(|ratio| **ratio < -tie).count();
+        let losses = ratios.iter().filter(|ratio| **ratio > tie).count();
+        let ties = ratios.len() - wins - losses;
+        let ratio = table.estimate(&ratios, mean);
+        line(
+            text,
+            &format!(
+                "| {sampler} | {:+.2} [{:+.2}, {:+.2}] | {wins} | {ties} | {losses} |",
+                ratio.value, ratio.low, ratio.high
+            ),
+        );
+    }
+}
+
+fn by_problem(text: &mut String, table: &Table, workers: usize, evaluations: u64) {
+    line(text, &format!("\n### median regret at {evaluations} by problem, {workers} worker(s)\n"));
+    line(text, &format!("| problem | {} |", table.samplers.join(" | ")));
+    line(text, &format!("|---|{}", "---|".repeat(table.samplers.len())));
+    let problems: Vec<usize> = table.strata.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    for problem in problems {
+        let own = |values: Vec<f64>| {
+            let members = values.into_iter().zip(&table.strata).filter(|(_, stratum)| **stratum == problem);
+            median(&members.map(|(value, _)| value).collect::<Vec<_>>())
+        };
+        let name = table.strata.iter().position(|stratum| *stratum == problem).map(|i| &table.cases[i].0);
+        let name = name.expect("every stratum has a case");
+        let cells = table.samplers.iter().map(|sampler| number(own(table.regrets(sampler, evaluations))));
+        line(text, &format!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | ")));
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn cell(estimate: Estimate) -> String {
+    format!("{} [{}, {}]", number(estimate.value), number(estimate.low), number(estimate.high))
+}
+
+fn number(value: f64) -> String {
+    if value >= 0.0995 {
+        format!("{value:.2}")
+    } else if value >= 0.00995 {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::race::Outcome;
+
+    fn run(sampler: &str, problem: &str, seed: u64, regret: f64) -> Run {
+        let outcome = Outcome { trace: vec![(0, 2.0), (5, regret)], finished: 20, failed: 0, seconds: 0.02 };
+        let (sampler, problem) = (sampler.into(), problem.into());
+        Run { sampler, problem, family: "numeric".into(), seed, workers: 1, outcome }
+    }
+
+    fn request() -> Request {
+        Request { evaluations: 20, baseline: "good".into(), by_problem: true }
+    }
+
+    #[test]
+    fn tables_hold_medians_ranks_pairs_and_times() {
+        let mut runs = Vec::new();
+        for seed in 1..4 {
+            for problem in ["p", "q"] {
+                runs.push(run("good", problem, seed, 0.01));
+                runs.push(run("bad", problem, seed, 0.1));
+            }
+        }
+        let text = render(&runs, &request()).unwrap();
+        for expected in [
+            "### numeric, 1 worker (2 problems, 6 instances)",
+            "| sampler | median regret at 10 | median regret at 20 | log10 | mean rank | ms/suggestion |",
+            "| good | 0.010 [0.010, 0.010] | 0.010 [0.010, 0.010] | -2.00 | 1.00 [1.00, 1.00] | 1.00 |",
+            "| bad | +1.00 [+1.00, +1.00] | 0 | 0 | 6 |",
+            "| q | 0.010 | 0.10 |",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_cases_that_all_met_are_counted() {
+        let runs = [run("good", "p", 1, 0.01), run("bad", "p", 1, 0.1), run("good", "p", 2, 9.0)];
+        let text = render(&runs, &request()).unwrap();
+        assert!(text.contains("(1 problems, 1 instances)"), "{text}");
+        let message = render(&[run("good", "p", 1, 0.01), run("bad", "q", 1, 0.1)], &request()).unwrap_err();
+        assert!(message.contains("good, bad"), "{message}");
+    }
+}
