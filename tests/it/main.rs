@@ -12,6 +12,8 @@ mod looking;
 mod mal;
 mod replay;
 mod runs;
+mod serve;
 mod signals;
+mod steering;
 mod survival;
 mod terminal;
