@@ -14,6 +14,8 @@ mod mal;
 mod readers;
 mod replay;
 mod runs;
+mod serve;
 mod signals;
+mod steering;
 mod survival;
 mod terminal;

@@ -21,11 +21,7 @@ pub(crate) fn draw(
     seed: u64,
 ) -> Result<Params, SuggestError> {
     let design = Design::new(space);
-    let attempt = |attempt: u64| {
-        let dimensions = 0..design.columns().len() as u64;
-        let unit = |dimension| uniform(&[seed, stream::FRESH, trial.0, attempt, dimension]);
-        design.params(&design.row_from_units(&dimensions.map(unit).collect::<Vec<_>>()))
-    };
+    let attempt = |attempt: u64| drawn(&design, trial, seed, attempt);
     if let Some(params) = (0..ATTEMPTS).map(attempt).find(|params| !tried.contains(&params.key())) {
         return Ok(params);
     }
@@ -37,4 +33,15 @@ pub(crate) fn draw(
     let mut configurations = indices.map(|index| design.params(&design.row_at(index)));
     let untried = configurations.find(|params| !tried.contains(&params.key()));
     untried.ok_or(SuggestError::Exhausted { size, tried: tried.len() as u64 })
+}
+
+/// Returns what [`draw`] tries first: a configuration that may have been tried.
+pub(crate) fn first(space: &SearchSpace, trial: TrialId, seed: u64) -> Params {
+    drawn(&Design::new(space), trial, seed, 0)
+}
+
+fn drawn(design: &Design<'_>, trial: TrialId, seed: u64, attempt: u64) -> Params {
+    let dimensions = 0..design.columns().len() as u64;
+    let unit = |dimension| uniform(&[seed, stream::FRESH, trial.0, attempt, dimension]);
+    design.params(&design.row_from_units(&dimensions.map(unit).collect::<Vec<_>>()))
 }

@@ -16,7 +16,12 @@ impl Sampler for Random {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
-        let params = fresh::draw(space, &history.keys(), trial, seed)?;
+        // Comparing one configuration is cheap; the keys of all are only worth it where it has been tried.
+        let first = fresh::first(space, trial, seed);
+        let params = match history.contains(&first) {
+            false => first,
+            true => fresh::draw(space, &history.keys(), trial, seed)?,
+        };
         Ok(Suggestion::plain(params, "random", "an independent draw from the whole space".into()))
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 const PROTOCOL: u32 = 1;
 
 /// Every method with the fields it takes, for `methods`.
-const METHODS: [(&str, &[&str]); 14] = [
+const METHODS: [(&str, &[&str]); 15] = [
     (
         "create",
         &[
@@ -54,6 +54,7 @@ const METHODS: [(&str, &[&str]); 14] = [
     ("best", &["study"]),
     ("trials", &["study"]),
     ("status", &["study"]),
+    ("importance", &["study"]),
     ("studies", &[]),
     ("close", &["study"]),
     ("methods", &[]),
@@ -102,7 +103,8 @@ impl Service {
                 self.studies.remove(&name);
                 Ok(json!({}))
             }
-            "ask" | "report" | "tell" | "enqueue" | "add" | "release" | "best" | "trials" | "status" => {
+            "ask" | "report" | "tell" | "enqueue" | "add" | "release" | "best" | "trials" | "status"
+            | "importance" => {
                 let name = self.resolve(&mut fields)?;
                 let alone = self.studies.len() == 1;
                 let study = self.studies.get_mut(&name).expect("a resolved study is open");
@@ -201,6 +203,7 @@ fn on_study(
             Ok(json!({ "trials": trials }))
         }
         "status" => fields.finish().map(|()| status(study.study())),
+        "importance" => fields.finish().map(|()| present::importance(study.study())),
         _ => unreachable!("only methods on studies get here"),
     }
 }

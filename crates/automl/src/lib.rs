@@ -10,6 +10,7 @@ mod clock;
 mod dry_run;
 mod engine;
 mod files;
+mod importance;
 mod incumbent;
 mod job;
 mod parent;
@@ -23,6 +24,7 @@ pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyReques
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
+pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};

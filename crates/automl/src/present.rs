@@ -63,6 +63,14 @@ pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
     object
 }
 
+/// How much each parameter matters: `automl importance --json`, and `importance` of the service.
+#[must_use]
+pub fn importance(study: &Study) -> Value {
+    let one = |i: &crate::Importance| json!({"parameter": i.parameter, "share": i.share, "observations": i.observations});
+    let list: Vec<Value> = crate::importance(study).iter().map(one).collect();
+    json!({"study": study.settings.study, "importance": list})
+}
+
 /// Values by parameter name.
 #[must_use]
 pub fn params(params: &Params) -> Value {

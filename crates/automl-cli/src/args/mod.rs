@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Tell which model proposed a trial and why, and what happened to it
     #[command(after_help = "Examples:\n  automl explain 7\n  automl explain mal-1/7 --json")]
     Explain(TrialArg),
+    /// Show how much each parameter matters for good results
+    #[command(after_help = "Examples:\n  automl importance\n  automl importance mal-1 --json")]
+    Importance(StudyArg),
     /// Print the trials of a study as a table for other programs
     #[command(after_help = "Examples:\n  automl export > trials.csv\n  automl export mal-1 --to json")]
     Export(ExportArgs),

@@ -8,6 +8,7 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod export;
+mod importance;
 mod list;
 mod logs;
 mod networks;
@@ -51,6 +52,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Trials(args) => trials::run(&args, &project()?, output),
         Command::Best(args) => best::run(&args, &project()?, output),
         Command::Explain(args) => explain::run(&args, &project()?, output),
+        Command::Importance(args) => importance::run(&args, &project()?, output),
         Command::Export(args) => export::run(&args, &project()?, output),
         Command::Enqueue(args) => steer::enqueue(&args, &project()?, output),
         Command::Set(args) => steer::set(&args, &project()?, output),

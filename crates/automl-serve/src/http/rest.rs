@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use serde_json::{Map, Value, json as object};
 
 /// Methods that look at a study: `GET /studies/{study}/{method}`.
-const LOOKS: [&str; 3] = ["best", "trials", "status"];
+const LOOKS: [&str; 4] = ["best", "trials", "status", "importance"];
 /// Methods that do something to a study: `POST /studies/{study}/{method}`.
 const ACTS: [&str; 5] = ["ask", "enqueue", "add", "release", "close"];
 /// Methods that do something to a trial: `POST /studies/{study}/trials/{trial}/{method}`.

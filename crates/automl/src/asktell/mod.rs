@@ -23,7 +23,7 @@ use crate::study::has_begun;
 use automl_core::{
     AttemptEnd, AttemptNumber, EndReason, Event, Fidelity, Outcome, Params, Study, Trial, TrialId, TrialState,
 };
-use automl_sampler::{Observation, Sampler, SuggestError};
+use automl_sampler::{Sampler, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_store::StudyLock;
 
@@ -137,12 +137,6 @@ impl AskTell {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
-    }
-
-    /// Returns every result as models see it, for importance and plots.
-    #[must_use]
-    pub fn observations(&self) -> Vec<Observation> {
-        history::observations(self.study())
     }
 
     /// Hands out `count` trials. Those that `worker` holds already come first, again; then what the
