@@ -101,7 +101,7 @@ fn thousand_choices_are_searched() {
             "weighted",
             Distribution::Categorical { choices: choices.clone(), weights: Some(weights) },
         ),
-        Parameter::new("ordered", Distribution::Ordinal { choices }),
+        Parameter::new("ordered", Distribution::Ordinal { choices, weights: None }),
     ])
     .unwrap();
     every_sampler_runs(&space, |_, params| Some(number(params, "plain") - number(params, "ordered")));
