@@ -165,7 +165,7 @@ mod tests {
             &[(ParamValue::Int(1), 0), (ParamValue::Int(2), 1), (ParamValue::Int(8), 3)],
         );
         check(
-            Distribution::Ordinal { choices: [1, 4, 9].map(ParamValue::Int).to_vec() },
+            Distribution::Ordinal { choices: [1, 4, 9].map(ParamValue::Int).to_vec(), weights: None },
             &[(ParamValue::Int(1), 0), (ParamValue::Int(4), 1), (ParamValue::Int(9), 2)],
         );
         assert_eq!(points(&int(i64::MIN / 4, i64::MAX / 4, 1, Scale::Linear)), POINTS);
