@@ -28,7 +28,7 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --output FILE       write all runs as JSON
   --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
   --threads N         runs at a time                                  [default: 1]
-  --python FILE       interpreter with the peers' packages            [default: benches/quality/.venv/bin/python]
+  --environments DIR  what `make bench-peers` made                    [default: benches/quality/.venv]
   --list              print samplers and problems, run nothing
 ";
 
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     pub(crate) output: Option<PathBuf>,
     pub(crate) compare: Vec<PathBuf>,
     pub(crate) threads: usize,
-    pub(crate) python: Option<PathBuf>,
+    pub(crate) environments: Option<PathBuf>,
 }
 
 /// What the user wants.
@@ -78,7 +78,7 @@ impl Default for Arguments {
             output: None,
             compare: Vec::new(),
             threads: 1,
-            python: None,
+            environments: None,
         }
     }
 }
@@ -143,7 +143,7 @@ impl Arguments {
             "--output" => self.output = Some(value.into()),
             "--compare" => self.compare.push(value.into()),
             "--threads" => self.threads = count(flag, value)? as usize,
-            "--python" => self.python = Some(value.into()),
+            "--environments" => self.environments = Some(value.into()),
             _ => return Err(format!("unknown option {flag}; see --help")),
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Arguments, HELP, Request};
 use crate::asker::{OWN, PEERS};
+use crate::results::Run;
 use crate::subject::Subject;
 use crate::training::ALGORITHMS;
 use crate::{jobs, report, results};
@@ -36,14 +37,14 @@ fn list() {
 fn compare(arguments: &Arguments) -> Result<(), String> {
     let mut earlier = Vec::new();
     for path in &arguments.compare {
-        earlier.extend(results::read(path)?);
+        earlier.extend(results::read(path, arguments.evaluations)?);
     }
+    let baseline = baseline(arguments, &earlier)?;
     let mut runs = jobs::run_all(arguments)?;
     if let Some(path) = &arguments.output {
         results::write(path, arguments.evaluations, &runs)?;
     }
     runs.extend(earlier);
-    let baseline = arguments.baseline.clone().or_else(|| arguments.samplers.first().cloned());
     let unit = if arguments.curves {
         report::Unit::Trainings(CurveDefinition::EPOCHS)
     } else {
@@ -52,9 +53,16 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     let request = report::Request {
         evaluations: arguments.evaluations,
         unit,
-        baseline: baseline.unwrap_or_default(),
+        baseline,
         by_problem: arguments.by_problem,
     };
     print!("{}", report::render(&runs, &request)?);
     Ok(())
+}
+
+/// The sampler to pair with, known before hours are spent on runs.
+fn baseline(arguments: &Arguments, earlier: &[Run]) -> Result<String, String> {
+    let wanted = arguments.baseline.as_ref().or(arguments.samplers.first()).cloned().unwrap_or_default();
+    let known = arguments.samplers.contains(&wanted) || earlier.iter().any(|run| run.sampler == wanted);
+    if known { Ok(wanted) } else { Err(format!("--baseline {wanted} is none of the samplers compared")) }
 }
