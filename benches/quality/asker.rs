@@ -21,9 +21,10 @@ pub(crate) struct PeerKind {
 }
 
 /// The peers.
-pub(crate) const PEERS: [PeerKind; 6] = [
+pub(crate) const PEERS: [PeerKind; 7] = [
     peer("optuna-tpe", Environment::Main, "optuna"),
-    peer("optuna-tpe-multivariate", Environment::Main, "optuna"),
+    peer("optuna-tpe-group", Environment::Main, "optuna"),
+    peer("optuna-tpe-univariate", Environment::Main, "optuna"),
     peer("optuna-gp", Environment::Main, "optuna"),
     peer("smac", Environment::Main, "smac"),
     peer("hyperopt", Environment::Main, "hyperopt"),
