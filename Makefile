@@ -29,6 +29,7 @@ demo: build
 
 test: torch
 	python3 -m unittest discover -q -s examples/mal_sample
+	python3 -m unittest discover -q -s benches/quality
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --locked
 else
