@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(names.len(), definitions().len());
         for family in Family::ALL {
             let members = definitions().iter().filter(|definition| definition.family == family).count();
-            assert!(members >= 2, "{family}: {members}");
+            assert!(members >= 3, "{family}: {members}");
         }
     }
 
