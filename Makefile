@@ -30,6 +30,7 @@ demo: build
 test: torch
 	python3 -m unittest discover -q -s examples/mal_sample
 	python3 -m unittest discover -q -s examples/action_sample
+	python3 -m unittest discover -q -s benches/quality
 ifeq ($(NEXTEST),yes)
 	$(CARGO) nextest run --workspace --locked
 else
@@ -43,10 +44,13 @@ lint: torch
 bench: build
 	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
 
-# Other projects' samplers in a virtual environment of their own (some gigabytes, torch among them).
+# Other projects' samplers in virtual environments of their own (some gigabytes, torch among them).
 bench-peers:
-	python3 -m venv benches/quality/.venv
-	benches/quality/.venv/bin/pip install --prefer-binary --requirement benches/quality/requirements.txt
+	set -e; for environment in main hebo; do \
+		python3 -m venv "benches/quality/.venv/$$environment"; \
+		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary \
+			--requirement "benches/quality/requirements/$$environment.txt"; \
+	done
 
 # The trainer finds libtorch beside itself in ../lib/automl.
 install: build

@@ -28,7 +28,7 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --output FILE       write all runs as JSON
   --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
   --threads N         runs at a time                                  [default: 1]
-  --python FILE       interpreter with the peers' packages            [default: benches/quality/.venv/bin/python]
+  --environments DIR  what `make bench-peers` made                    [default: benches/quality/.venv]
   --list              print samplers and problems, run nothing
 ";
 
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     pub(crate) output: Option<PathBuf>,
     pub(crate) compare: Vec<PathBuf>,
     pub(crate) threads: usize,
-    pub(crate) python: Option<PathBuf>,
+    pub(crate) environments: Option<PathBuf>,
 }
 
 /// What the user wants.
@@ -78,7 +78,7 @@ impl Default for Arguments {
             output: None,
             compare: Vec::new(),
             threads: 1,
-            python: None,
+            environments: None,
         }
     }
 }
@@ -140,10 +140,10 @@ impl Arguments {
             }
             "--durations" => self.durations = durations(value)?,
             "--baseline" => self.baseline = Some(value.into()),
-            "--output" => self.output = Some(value.into()),
-            "--compare" => self.compare.push(value.into()),
+            "--output" => self.output = Some(from_users_folder(value)),
+            "--compare" => self.compare.push(from_users_folder(value)),
             "--threads" => self.threads = count(flag, value)? as usize,
-            "--python" => self.python = Some(value.into()),
+            "--environments" => self.environments = Some(from_users_folder(value)),
             _ => return Err(format!("unknown option {flag}; see --help")),
         }
         Ok(())
@@ -162,6 +162,11 @@ impl Arguments {
             |s: &Subject| self.problems.is_empty() || self.problems.iter().any(|p| s.name().contains(p));
         all.into_iter().filter(|subject| of_family(subject) && named(subject)).collect()
     }
+}
+
+/// Cargo starts a bench in its package's folder; the user means the folder that cargo was started in.
+fn from_users_folder(path: &str) -> PathBuf {
+    std::env::var_os("PWD").map_or_else(PathBuf::new, PathBuf::from).join(path)
 }
 
 fn list(value: &str) -> impl Iterator<Item = &str> {
@@ -202,7 +207,7 @@ fn resolve(wanted: &[String], own: &[String], peers: &[String]) -> Result<Vec<St
         };
         chosen.extend(group.into_iter().filter(|name| !chosen.contains(name)).collect::<Vec<_>>());
     }
-    Ok(chosen)
+    if chosen.is_empty() { Err("--samplers names none; see --list".into()) } else { Ok(chosen) }
 }
 
 fn durations(name: &str) -> Result<Durations, String> {
@@ -240,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn files_are_sought_where_the_user_is() {
+        let Ok(Request::Run(arguments)) = parse("--compare a.json --output /tmp/b.json") else {
+            panic!("a run");
+        };
+        let folder = PathBuf::from(std::env::var_os("PWD").unwrap_or_default());
+        assert_eq!(arguments.compare, [folder.join("a.json")]);
+        assert_eq!(arguments.output, Some(PathBuf::from("/tmp/b.json")));
+    }
+
+    #[test]
     fn problems_are_chosen_by_part_of_their_name() {
         let Ok(Request::Run(arguments)) = parse("--families numeric --problems bowl,lr") else {
             panic!("a run");
@@ -267,6 +282,7 @@ mod tests {
             ("--seeds", "--seeds needs a value"),
             ("--sedes 3", "unknown option --sedes"),
             ("gp", "unexpected `gp`"),
+            ("--samplers ,", "--samplers names none"),
             ("--problems nothing", "no problem has such a name"),
             ("--durations long", "`constant` or `random`"),
         ] {

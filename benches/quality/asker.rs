@@ -18,21 +18,45 @@ pub(crate) const OWN: [(&str, SamplerKind); 6] = [
 pub(crate) struct PeerKind {
     /// Name here and in `peers.py`.
     pub(crate) name: &'static str,
-    /// Package whose pinned version in `requirements.txt` its remembered results belong to.
+    /// Virtual environment that it lives in: `requirements/ENVIRONMENT.txt`.
+    pub(crate) environment: Environment,
+    /// Package whose pinned version its remembered results belong to.
     pub(crate) package: &'static str,
     /// Raised when `peers.py` drives the peer in another way, so that remembered results are discarded.
     pub(crate) revision: u32,
 }
 
 /// The peers.
-pub(crate) const PEERS: [PeerKind; 6] = [
-    PeerKind { name: "optuna-tpe", package: "optuna", revision: 1 },
-    PeerKind { name: "optuna-tpe-multivariate", package: "optuna", revision: 1 },
-    PeerKind { name: "optuna-gp", package: "optuna", revision: 1 },
-    PeerKind { name: "smac", package: "smac", revision: 1 },
-    PeerKind { name: "hebo", package: "HEBO", revision: 1 },
-    PeerKind { name: "hyperopt", package: "hyperopt", revision: 1 },
+pub(crate) const PEERS: [PeerKind; 7] = [
+    peer("optuna-tpe", Environment::Main, "optuna"),
+    peer("optuna-tpe-group", Environment::Main, "optuna"),
+    peer("optuna-tpe-univariate", Environment::Main, "optuna"),
+    peer("optuna-gp", Environment::Main, "optuna"),
+    peer("smac", Environment::Main, "smac"),
+    peer("hyperopt", Environment::Main, "hyperopt"),
+    peer("hebo", Environment::Hebo, "HEBO"),
 ];
+
+const fn peer(name: &'static str, environment: Environment, package: &'static str) -> PeerKind {
+    PeerKind { name, environment, package, revision: 1 }
+}
+
+/// A Python virtual environment of peers that can live together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Environment {
+    Main,
+    Hebo,
+}
+
+impl Environment {
+    /// Returns its folder's name and its requirements.
+    pub(crate) fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Environment::Main => ("main", include_str!("requirements/main.txt")),
+            Environment::Hebo => ("hebo", include_str!("requirements/hebo.txt")),
+        }
+    }
+}
 
 /// Proposes and is told, as a study's user would do it.
 pub(crate) trait Asker {

@@ -2,48 +2,66 @@
 
 use crate::arguments::{Arguments, HELP, Request};
 use crate::asker::{OWN, PEERS};
+use crate::results::Run;
 use crate::subject::Subject;
 use crate::training::ALGORITHMS;
 use crate::{jobs, report, results};
 use automl_testkit::problems::{CurveDefinition, curve_definitions, definitions};
+use std::fs::File;
+use std::io::{self, Write};
 
 /// Does what the words after the program's name ask for.
 pub(crate) fn run(words: impl IntoIterator<Item = String>) -> Result<(), String> {
     match Arguments::parse(words)? {
-        Request::Help => print!("{HELP}"),
-        Request::List => list(),
+        Request::Help => show(HELP)?,
+        Request::List => show(&list())?,
         Request::Run(arguments) => compare(&arguments)?,
     }
     Ok(())
 }
 
-fn list() {
+/// Prints; a reader that has seen enough and left is no error.
+fn show(text: &str) -> Result<(), String> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot print: {why}")),
+        _ => Ok(()),
+    }
+}
+
+fn list() -> String {
     let own: Vec<_> = OWN.iter().map(|(name, _)| *name).collect();
     let peers: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
     let algorithms = ALGORITHMS.map(|algorithm| algorithm.to_string());
-    println!("own         {}\npeers       {}", own.join(", "), peers.join(", "));
-    println!("on curves   {}\n", algorithms.join(", "));
+    let mut text = format!("own         {}\npeers       {}\n", own.join(", "), peers.join(", "));
+    text += &format!("on curves   {}\n", algorithms.join(", "));
     let problems = definitions().into_iter().map(Subject::Problem);
     let curves = curve_definitions().into_iter().map(Subject::Curves);
     for (title, subjects) in [("problems", problems.collect::<Vec<_>>()), ("curves", curves.collect())] {
-        println!("{title}");
+        text += &format!("\n{title}\n");
         for subject in subjects {
-            println!("  {:13}  {:24} {:2} parameters", subject.family(), subject.name(), subject.dimension());
+            let (family, name, dimension) = (subject.family(), subject.name(), subject.dimension());
+            text += &format!("  {family:13}  {name:24} {dimension:2} parameters\n");
         }
     }
+    text
 }
 
 fn compare(arguments: &Arguments) -> Result<(), String> {
     let mut earlier = Vec::new();
     for path in &arguments.compare {
-        earlier.extend(results::read(path)?);
+        earlier.extend(results::read(path, arguments.evaluations)?);
+    }
+    let baseline = baseline(arguments, &earlier)?;
+    if let Some(path) = &arguments.output {
+        // Found out now rather than after hours of runs.
+        let writable = File::options().append(true).create(true).open(path);
+        writable.map_err(|why| format!("cannot write {}: {why}", path.display()))?;
     }
     let mut runs = jobs::run_all(arguments)?;
     if let Some(path) = &arguments.output {
         results::write(path, arguments.evaluations, &runs)?;
     }
     runs.extend(earlier);
-    let baseline = arguments.baseline.clone().or_else(|| arguments.samplers.first().cloned());
     let unit = if arguments.curves {
         report::Unit::Trainings(CurveDefinition::EPOCHS)
     } else {
@@ -52,9 +70,15 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     let request = report::Request {
         evaluations: arguments.evaluations,
         unit,
-        baseline: baseline.unwrap_or_default(),
+        baseline,
         by_problem: arguments.by_problem,
     };
-    print!("{}", report::render(&runs, &request)?);
-    Ok(())
+    show(&report::render(&runs, &request)?)
+}
+
+/// The sampler to pair with, known before hours are spent on runs.
+fn baseline(arguments: &Arguments, earlier: &[Run]) -> Result<String, String> {
+    let wanted = arguments.baseline.as_ref().or(arguments.samplers.first()).cloned().unwrap_or_default();
+    let known = arguments.samplers.contains(&wanted) || earlier.iter().any(|run| run.sampler == wanted);
+    if known { Ok(wanted) } else { Err(format!("--baseline {wanted} is none of the samplers compared")) }
 }

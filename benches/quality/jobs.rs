@@ -25,7 +25,7 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<Vec<Run>, String> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Result<Run, String>)>> = Mutex::new(Vec::new());
     let work = || {
-        let mut peers = Peers::new(arguments.python.clone());
+        let mut peers = Peers::new(arguments.environments.clone());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { return };

@@ -18,18 +18,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-const REQUIREMENTS: &str = include_str!("requirements.txt");
-
 /// The peers of one thread.
 pub(crate) struct Peers {
-    python: PathBuf,
+    /// Folder of the virtual environments.
+    environments: PathBuf,
     processes: BTreeMap<&'static str, Process>,
 }
 
 impl Peers {
-    pub(crate) fn new(python: Option<PathBuf>) -> Self {
-        let python = python.unwrap_or_else(|| folder().join(".venv/bin/python"));
-        Peers { python, processes: BTreeMap::new() }
+    pub(crate) fn new(environments: Option<PathBuf>) -> Self {
+        Peers {
+            environments: environments.unwrap_or_else(|| folder().join(".venv")),
+            processes: BTreeMap::new(),
+        }
     }
 
     /// Returns the remembered outcome of a run, or makes it now.
@@ -45,7 +46,9 @@ impl Peers {
             return Ok(outcome);
         }
         if !self.processes.contains_key(kind.name) {
-            self.processes.insert(kind.name, Process::start(&self.python, kind)?);
+            let (environment, _) = kind.environment.parts();
+            let python = self.environments.join(environment).join("bin/python");
+            self.processes.insert(kind.name, Process::start(&python, kind)?);
         }
         let process = self.processes.get_mut(kind.name).expect("started above");
         let outcome = race(problem, &mut Session::new(process, &problem.space, setup)?, setup)?;
@@ -59,7 +62,7 @@ fn folder() -> &'static Path {
 }
 
 fn remembered_at(kind: &PeerKind, problem: &Problem, setup: Setup) -> Result<PathBuf, String> {
-    let version = pinned_version(kind.package)?;
+    let version = pinned_version(kind)?;
     let durations = match setup.durations {
         Durations::Constant => "",
         Durations::Random => "-random",
@@ -75,10 +78,11 @@ fn remembered_at(kind: &PeerKind, problem: &Problem, setup: Setup) -> Result<Pat
     Ok(folder().join(".cache").join(format!("{}-{version}-r{}", kind.name, kind.revision)).join(file))
 }
 
-fn pinned_version(package: &str) -> Result<&'static str, String> {
-    let mut pins = REQUIREMENTS.lines().filter_map(|line| line.split_once("=="));
-    let found = pins.find(|(name, _)| name.trim() == package).map(|(_, version)| version.trim());
-    found.ok_or_else(|| format!("requirements.txt does not pin {package}"))
+fn pinned_version(kind: &PeerKind) -> Result<&'static str, String> {
+    let (environment, requirements) = kind.environment.parts();
+    let mut pins = requirements.lines().filter_map(|line| line.split_once("=="));
+    let found = pins.find(|(name, _)| name.trim() == kind.package).map(|(_, version)| version.trim());
+    found.ok_or_else(|| format!("requirements/{environment}.txt does not pin {}", kind.package))
 }
 
 /// Writes beside the place and renames, so that a killed comparison leaves no half result.
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn every_peer_has_a_pinned_version() {
         for peer in &PEERS {
-            pinned_version(peer.package).unwrap();
+            pinned_version(peer).unwrap();
         }
     }
 
@@ -229,9 +233,12 @@ mod tests {
 
     #[test]
     fn missing_interpreter_is_told_with_the_remedy() {
-        let mut peers = Peers::new(Some("/nowhere/python".into()));
+        let mut peers = Peers::new(Some("/nowhere".into()));
         let setup = Setup { evaluations: 3, workers: 1, durations: Durations::Constant, seed: 999 };
         let message = peers.outcome(&PEERS[0], &definitions()[0].instance(999), setup).unwrap_err();
-        assert!(message.contains("/nowhere/python") && message.contains("make bench-peers"), "{message}");
+        assert!(
+            message.contains("/nowhere/main/bin/python") && message.contains("make bench-peers"),
+            "{message}"
+        );
     }
 }

@@ -50,7 +50,7 @@ class Optuna:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space = top_down(space)
-        self.study = optuna.create_study(sampler=make(optuna.samplers, seed, workers))
+        self.study = optuna.create_study(sampler=make(optuna.samplers, seed))
         self.failed = optuna.trial.TrialState.FAIL
         self.trials = {}
 
@@ -83,15 +83,22 @@ class Optuna:
             self.study.tell(trial, value)
 
 
-def optuna_tpe(samplers, seed, workers):
-    return samplers.TPESampler(seed=seed, constant_liar=workers > 1)
+def optuna_tpe(samplers, seed):
+    """Version 5 is multivariate, and a constant liar, by default."""
+    return samplers.TPESampler(seed=seed)
 
 
-def optuna_tpe_multivariate(samplers, seed, workers):
-    return samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=workers > 1)
+def optuna_tpe_group(samplers, seed):
+    """The documented setting for conditional spaces."""
+    return samplers.TPESampler(seed=seed, multivariate=True, group=True)
 
 
-def optuna_gp(samplers, seed, workers):
+def optuna_tpe_univariate(samplers, seed):
+    """What was the default up to version 4."""
+    return samplers.TPESampler(seed=seed, multivariate=False)
+
+
+def optuna_gp(samplers, seed):
     return samplers.GPSampler(seed=seed)
 
 
@@ -325,7 +332,8 @@ def optuna_with(make):
 
 MAKERS = {
     "optuna-tpe": optuna_with(optuna_tpe),
-    "optuna-tpe-multivariate": optuna_with(optuna_tpe_multivariate),
+    "optuna-tpe-group": optuna_with(optuna_tpe_group),
+    "optuna-tpe-univariate": optuna_with(optuna_tpe_univariate),
     "optuna-gp": optuna_with(optuna_gp),
     "smac": Smac,
     "hebo": Hebo,

@@ -6,7 +6,6 @@
 use crate::results::Run;
 use crate::statistics::{Estimate, estimate, log_regret, mean, median, ranks};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// After how many trials, or full trainings, regrets are shown, besides the last.
 const CHECKPOINTS: [u64; 5] = [10, 25, 50, 100, 200];
@@ -164,13 +163,9 @@ fn section(
         return Err(format!("{title}: no instance was met by all of {}", table.samplers.join(", ")));
     }
     let problems = table.strata.iter().collect::<BTreeSet<_>>().len();
-    let plural = if workers == 1 { "" } else { "s" };
-    writeln!(
-        text,
-        "\n### {title}, {workers} worker{plural} ({problems} problems, {} instances)\n",
-        table.cases.len()
-    )
-    .expect("a string takes all");
+    let (problems, cases) = (counted(problems, "problem"), counted(table.cases.len(), "instance"));
+    let workers = counted(workers, "worker");
+    line(text, &format!("\n### {title}, {workers} ({problems}, {cases})\n"));
     regrets(text, table, request);
     if table.samplers.len() > 1 && table.samplers.contains(&request.baseline.as_str()) {
         pairs(text, table, request);
@@ -239,7 +234,10 @@ fn pairs(text: &mut String, table: &Table, request: &Request) {
 fn by_problem(text: &mut String, table: &Table, workers: usize, request: &Request) {
     let evaluations = request.evaluations;
     let word = request.unit.word();
-    line(text, &format!("\n### median regret at {evaluations} {word} by problem, {workers} worker(s)\n"));
+    line(
+        text,
+        &format!("\n### median regret at {evaluations} {word} by problem, {}\n", counted(workers, "worker")),
+    );
     line(text, &format!("| problem | {} |", table.samplers.join(" | ")));
     line(text, &format!("|---|{}", "---|".repeat(table.samplers.len())));
     let problems: Vec<usize> = table.strata.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -255,6 +253,10 @@ fn by_problem(text: &mut String, table: &Table, workers: usize, request: &Reques
     }
 }
 
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
@@ -265,7 +267,9 @@ fn cell(estimate: Estimate) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value >= 0.0995 {
+    if value == 0.0 {
+        "0".into()
+    } else if value >= 0.0995 {
         format!("{value:.2}")
     } else if value >= 0.00995 {
         format!("{value:.3}")
@@ -314,7 +318,7 @@ mod tests {
     fn only_cases_that_all_met_are_counted() {
         let runs = [run("good", "p", 1, 0.01), run("bad", "p", 1, 0.1), run("good", "p", 2, 9.0)];
         let text = render(&runs, &request()).unwrap();
-        assert!(text.contains("(1 problems, 1 instances)"), "{text}");
+        assert!(text.contains("(1 problem, 1 instance)"), "{text}");
         let message = render(&[run("good", "p", 1, 0.01), run("bad", "q", 1, 0.1)], &request()).unwrap_err();
         assert!(message.contains("good, bad"), "{message}");
     }

@@ -63,13 +63,17 @@ pub(crate) fn write(path: &Path, evaluations: u64, runs: &[Run]) -> Result<(), S
     fs::write(path, text).map_err(|why| format!("cannot write {}: {why}", path.display()))
 }
 
-/// Reads what [`write`] wrote; samplers are renamed `NAME@FILE`.
-pub(crate) fn read(path: &Path) -> Result<Vec<Run>, String> {
+/// Reads what [`write`] wrote, if its runs are long enough; samplers are renamed `NAME@FILE`.
+pub(crate) fn read(path: &Path, evaluations: u64) -> Result<Vec<Run>, String> {
     let text = fs::read_to_string(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
     let json: Value = serde_json::from_str(&text).map_err(|why| format!("{}: {why}", path.display()))?;
     let runs =
         json["runs"].as_array().and_then(|runs| runs.iter().map(Run::from_json).collect::<Option<_>>());
     let runs: Vec<Run> = runs.ok_or_else(|| format!("{}: no runs of this benchmark", path.display()))?;
+    let found = json["evaluations"].as_u64().unwrap_or(0);
+    if found < evaluations {
+        return Err(format!("{}: runs of {found} evaluations, {evaluations} are needed", path.display()));
+    }
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     Ok(runs.into_iter().map(|run| Run { sampler: format!("{}@{stem}", run.sampler), ..run }).collect())
 }
@@ -92,16 +96,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("before.json");
         write(&path, 9, std::slice::from_ref(&run)).unwrap();
-        assert_eq!(read(&path).unwrap(), [Run { sampler: "gp@before".into(), ..run }]);
+        assert!(read(&path, 10).unwrap_err().contains("9 evaluations, 10 are needed"));
+        assert_eq!(read(&path, 9).unwrap(), [Run { sampler: "gp@before".into(), ..run }]);
     }
 
     #[test]
     fn other_files_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("other.json");
-        assert!(read(&path).unwrap_err().contains("cannot read"));
+        assert!(read(&path, 1).unwrap_err().contains("cannot read"));
         fs::write(&path, "{\"runs\": [1]}").unwrap();
-        let message = read(&path).unwrap_err();
+        let message = read(&path, 1).unwrap_err();
         assert!(message.contains("other.json") && message.contains("no runs"), "{message}");
     }
 }

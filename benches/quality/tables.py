@@ -1,7 +1,7 @@
 """Computes the tables of crates/automl-testkit/tables: validation errors of real models on data that comes with
 scikit-learn, for every point of a grid and several splits of the data.
 
-    benches/quality/.venv/bin/python benches/quality/tables.py [NAME...]
+    benches/quality/.venv/main/bin/python benches/quality/tables.py [NAME...]
 
 A table holds its parameters in order, and for each split the errors in row-major order; a parameter that is
 inactive counts as its first option, and points that differ only there are null but for the first. The table

@@ -5,8 +5,10 @@
 //! training still lacks, so the loss of a model is its regret and 0 is perfect.
 
 use super::build::Draws;
+use super::table::Table;
 use super::{Definition, Problem, definitions};
 use automl_core::{Params, SearchSpace, rng};
+use serde_json::Value;
 
 /// How early losses relate to final ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ enum Kind {
     Uninformative,
     /// Like `Crossing`, and every reading is noisy.
     Noisy,
+    /// Errors of real networks after each epoch.
+    Real,
 }
 
 /// A kind of curves over a kind of problem.
@@ -36,7 +40,7 @@ const fn curves(name: &'static str, problem: &'static str, kind: Kind) -> CurveD
     CurveDefinition { name, problem, kind }
 }
 
-const DEFINITIONS: [CurveDefinition; 10] = [
+const DEFINITIONS: [CurveDefinition; 11] = [
     curves("aligned-training-6", "training-6", Kind::Aligned),
     curves("aligned-network-8", "network-8", Kind::Aligned),
     curves("crossing-training-6", "training-6", Kind::Crossing),
@@ -47,6 +51,7 @@ const DEFINITIONS: [CurveDefinition; 10] = [
     curves("uninformative-network-8", "network-8", Kind::Uninformative),
     curves("noisy-training-6", "training-6", Kind::Noisy),
     curves("noisy-network-8", "network-8", Kind::Noisy),
+    curves("real-perceptron-5", "perceptron-5", Kind::Real),
 ];
 
 /// Returns all definitions of curves.
@@ -68,6 +73,7 @@ impl CurveDefinition {
             Kind::Inverting => "inverting",
             Kind::Uninformative => "uninformative",
             Kind::Noisy => "noisy",
+            Kind::Real => "real",
         }
     }
 
@@ -83,7 +89,8 @@ impl CurveDefinition {
         let key = rng::derive(&[seed, 77, self.kind as u64]);
         let mut draws = Draws::new(key);
         let direction = problem.space.parameters().iter().map(|_| draws.normal()).collect();
-        Curves { problem, kind: self.kind, direction, key }
+        let real = (self.kind == Kind::Real).then(|| RealCurves::new(seed, &problem));
+        Curves { problem, kind: self.kind, direction, key, real }
     }
 }
 
@@ -94,6 +101,7 @@ pub struct Curves {
     /// Speed of training along the columns of a row.
     direction: Vec<f64>,
     key: u64,
+    real: Option<RealCurves>,
 }
 
 impl Curves {
@@ -111,6 +119,9 @@ impl Curves {
     pub fn loss(&self, params: &Params, epoch: u64) -> f64 {
         let epochs = CurveDefinition::EPOCHS;
         assert!((1..=epochs).contains(&epoch), "epoch {epoch} of {epochs}");
+        if let Some(real) = &self.real {
+            return real.loss(params, epoch);
+        }
         let last = self.problem.regret(params).expect("problems with curves do not fail");
         let share = epoch as f64 / epochs as f64;
         let lacking = |amount: f64, speed: f64| amount * (share.powf(-speed) - 1.0);
@@ -123,6 +134,7 @@ impl Curves {
                 let learned = ((share - onset) / (1.0 - onset)).max(0.0).powf(0.3);
                 last + (CHANCE - last).max(0.0) * (1.0 - learned)
             }
+            Kind::Real => unreachable!("answered above"),
         }
     }
 
@@ -132,7 +144,7 @@ impl Curves {
         let noise = match self.kind {
             Kind::Noisy => 0.1,
             Kind::Uninformative => 0.02,
-            Kind::Aligned | Kind::Crossing | Kind::Inverting => 0.0,
+            Kind::Aligned | Kind::Crossing | Kind::Inverting | Kind::Real => 0.0,
         };
         self.loss(params, epoch) + noise * Draws::new(rng::derive(&[self.key, trial, epoch])).normal()
     }
@@ -147,6 +159,39 @@ impl Curves {
 
 /// Loss of a model that has learned nothing: that of a bad configuration.
 const CHANCE: f64 = 2.0;
+
+/// The table of real curves, scaled like the problem made of their ends.
+struct RealCurves {
+    table: Table,
+    least: f64,
+    median: f64,
+}
+
+impl RealCurves {
+    fn new(seed: u64, problem: &Problem) -> Self {
+        // Splits alternate with the instance, so that curves and problem may belong to different ones: only
+        // the space is taken from the problem.
+        let table = Table::read(include_str!("../../tables/network.json"), |splits| seed as usize % splits);
+        let mut ends: Vec<f64> = table
+            .configurations()
+            .iter()
+            .map(|params| curve(table.at(params)).last().copied().expect("epochs"))
+            .collect();
+        ends.sort_by(f64::total_cmp);
+        assert_eq!(table.space, problem.space, "one table");
+        let (least, median) = (ends[0], ends[ends.len() / 2] - ends[0]);
+        RealCurves { table, least, median }
+    }
+
+    fn loss(&self, params: &Params, epoch: u64) -> f64 {
+        (curve(self.table.at(params))[epoch as usize - 1] - self.least) / self.median
+    }
+}
+
+fn curve(entry: &Value) -> Vec<f64> {
+    let epochs = entry.as_array().expect("a curve").iter();
+    epochs.map(|error| error.as_f64().expect("an error for each epoch")).collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -180,6 +225,7 @@ mod tests {
                 Kind::Crossing | Kind::Noisy => 0.1..0.8,
                 Kind::Inverting => -1.0..-0.2,
                 Kind::Uninformative => -0.2..0.4,
+                Kind::Real => 0.1..0.95,
             };
             assert!(expected.contains(&mean), "{}: {taus:?}", definition.name);
         }
@@ -187,7 +233,7 @@ mod tests {
 
     #[test]
     fn curves_end_at_the_regret_of_the_problem() {
-        for definition in curve_definitions() {
+        for definition in curve_definitions().iter().filter(|definition| definition.kind != Kind::Real) {
             let curves = definition.instance(2);
             let mut draws = Draws::new(9);
             for _ in 0..20 {

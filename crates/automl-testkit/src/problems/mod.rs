@@ -234,14 +234,14 @@ mod tests {
         assert_eq!(names.len(), definitions().len());
         for family in Family::ALL {
             let members = definitions().iter().filter(|definition| definition.family == family).count();
-            assert!(members >= 2, "{family}: {members}");
+            assert!(members >= 3, "{family}: {members}");
         }
     }
 
     #[test]
     fn optimum_has_no_regret_and_nothing_has_less() {
         for definition in definitions() {
-            for seed in 1..4 {
+            for seed in 1..3 {
                 let problem = definition.instance(seed);
                 problem
                     .space
@@ -250,7 +250,7 @@ mod tests {
                 let best = problem.regret(&problem.optimum).expect("the optimum does not fail");
                 assert!(best.abs() < 1e-9, "{} seed {seed}: {best}", problem.name);
                 let mut draws = Draws::new(seed);
-                for _ in 0..300 {
+                for _ in 0..100 {
                     let params = problem.space.decode(&random_row(&problem.space, || draws.uniform()));
                     let regret = problem.regret(&params);
                     assert!(regret.is_none_or(|regret| regret >= 0.0), "{}: {regret:?}", problem.name);
@@ -299,14 +299,14 @@ mod tests {
         for definition in definitions() {
             let problem = definition.instance(2);
             let mut draws = Draws::new(5);
-            let failed = (0..500)
+            let failed = (0..200)
                 .filter(|_| {
                     let params = problem.space.decode(&random_row(&problem.space, || draws.uniform()));
                     problem.regret(&params).is_none()
                 })
                 .count();
-            let expected = if definition.family == Family::Failing { 50..350 } else { 0..1 };
-            assert!(expected.contains(&failed), "{}: {failed} of 500", problem.name);
+            let expected = if definition.family == Family::Failing { 20..140 } else { 0..1 };
+            assert!(expected.contains(&failed), "{}: {failed} of 200", problem.name);
         }
     }
 }

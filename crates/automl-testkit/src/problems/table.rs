@@ -7,9 +7,10 @@ use super::{Definition, Family, Gap, Shape};
 use automl_core::{Distribution, Params, SearchSpace};
 use serde_json::Value;
 
-pub(super) const DEFINITIONS: [Definition; 2] = [
+pub(super) const DEFINITIONS: [Definition; 3] = [
     table("svm-4", |draws| errors(draws, include_str!("../../tables/svm.json"))),
     table("tree-5", |draws| errors(draws, include_str!("../../tables/tree.json"))),
+    table("perceptron-5", |draws| errors(draws, include_str!("../../tables/network.json"))),
 ];
 
 const fn table(name: &'static str, shape: fn(&mut Draws) -> Shape) -> Definition {
@@ -17,14 +18,14 @@ const fn table(name: &'static str, shape: fn(&mut Draws) -> Shape) -> Definition
 }
 
 /// One split of a table: a space, and an entry for every point of its grid in row-major order.
-struct Table {
-    space: SearchSpace,
+pub(crate) struct Table {
+    pub(crate) space: SearchSpace,
     entries: Vec<Value>,
 }
 
 impl Table {
     /// Reads a split that `choose` names, given their number.
-    fn read(text: &str, choose: impl FnOnce(usize) -> usize) -> Self {
+    pub(crate) fn read(text: &str, choose: impl FnOnce(usize) -> usize) -> Self {
         let mut json: Value = serde_json::from_str(text).expect("tables are JSON");
         let space = serde_json::from_value(json["parameters"].take()).expect("a table begins with its space");
         let splits = json["errors"].as_array_mut().expect("a list of splits");
@@ -34,7 +35,7 @@ impl Table {
     }
 
     /// Returns a configuration's entry. Inactive parameters count as their first option.
-    fn at(&self, params: &Params) -> &Value {
+    pub(crate) fn at(&self, params: &Params) -> &Value {
         let index = self.space.parameters().iter().fold(0, |index, parameter| {
             let choices = choices(&parameter.distribution);
             let value = params.get(&parameter.name);
@@ -45,7 +46,7 @@ impl Table {
     }
 
     /// Returns all configurations.
-    fn configurations(&self) -> Vec<Params> {
+    pub(crate) fn configurations(&self) -> Vec<Params> {
         let sizes: Vec<usize> =
             self.space.parameters().iter().map(|p| choices(&p.distribution).len()).collect();
         let configuration = |index: usize| {
@@ -69,8 +70,10 @@ fn choices(distribution: &Distribution) -> &[automl_core::ParamValue] {
     }
 }
 
+/// The last number of an entry: the error, or that after the last epoch.
 fn error(entry: &Value) -> f64 {
-    entry.as_f64().expect("an error for every active point")
+    let last = entry.as_array().map_or(Some(entry), |curve| curve.last());
+    last.and_then(Value::as_f64).expect("an error for every active point")
 }
 
 fn errors(draws: &mut Draws, text: &str) -> Shape {
@@ -110,7 +113,11 @@ mod tests {
 
     #[test]
     fn tables_have_an_entry_for_every_configuration() {
-        for text in [include_str!("../../tables/svm.json"), include_str!("../../tables/tree.json")] {
+        for text in [
+            include_str!("../../tables/svm.json"),
+            include_str!("../../tables/tree.json"),
+            include_str!("../../tables/network.json"),
+        ] {
             let table = Table::read(text, |_| 0);
             let configurations = table.configurations();
             assert!(configurations.len() > 100);

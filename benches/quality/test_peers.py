@@ -1,0 +1,70 @@
+"""Tests of what peers.py does by itself; no peer's package is needed."""
+
+import unittest
+
+import peers
+
+
+def choice(name, choices, **conditions):
+    made = {"name": name, "distribution": {"type": "categorical", "choices": choices}}
+    if conditions:
+        made["conditions"] = [{"parent": parent, "in": values} for parent, values in conditions.items()]
+    return made
+
+
+class Echo:
+    """A sampler that proposes the number of the trial and fails to forget."""
+
+    def __init__(self, space, seed, evaluations, workers):
+        self.told = []
+
+    def ask(self, number):
+        return {"x": number}
+
+    def tell(self, number, value):
+        self.told.append((number, value))
+
+
+class Conditions(unittest.TestCase):
+    def test_parents_come_before_their_children(self):
+        space = [choice("c", [1], b=["y"]), choice("b", ["y"], a=["x"]), choice("a", ["x"])]
+        self.assertEqual([p["name"] for p in peers.top_down(space)], ["a", "b", "c"])
+
+    def test_all_conditions_must_hold(self):
+        child = choice("c", [1], a=["x", "y"], b=[True])
+        self.assertTrue(peers.is_active(child, {"a": "y", "b": True}))
+        self.assertFalse(peers.is_active(child, {"a": "z", "b": True}))
+        self.assertFalse(peers.is_active(child, {"b": True}))
+
+    def test_truth_is_no_number(self):
+        self.assertFalse(peers.is_active(choice("c", [1], a=[True]), {"a": 1}))
+
+
+class WorstSoFar(unittest.TestCase):
+    def test_failures_wait_for_the_first_value(self):
+        worst = peers.Worst()
+        self.assertEqual(worst.costs(1, None), [])
+        self.assertEqual(worst.costs(2, 5.0), [(2, 5.0), (1, 5.0)])
+
+    def test_later_failures_cost_the_worst_value(self):
+        worst = peers.Worst()
+        worst.costs(1, 3.0)
+        worst.costs(2, 1.0)
+        self.assertEqual(worst.costs(3, None), [(3, 3.0)])
+
+
+class Answers(unittest.TestCase):
+    def test_ask_and_tell_reach_the_sampler_with_times(self):
+        create = {"create": [], "seed": 1, "evaluations": 2, "workers": 1}
+        sampler, said = peers.answer(create, Echo, None)
+        self.assertEqual(said, {})
+        sampler, said = peers.answer({"ask": 7}, None, sampler)
+        self.assertEqual(said["params"], {"x": 7})
+        self.assertGreaterEqual(said["seconds"], 0)
+        sampler, said = peers.answer({"tell": 7, "value": None}, None, sampler)
+        self.assertEqual(list(said), ["seconds"])
+        self.assertEqual(sampler.told, [(7, None)])
+
+
+if __name__ == "__main__":
+    unittest.main()
