@@ -23,6 +23,7 @@ fn world() -> World {
             r#"{"api_params": {"actions": ["generate"]}, "spec_params": {"generate": {"out": "output_dir"}},
                 "launch": {"generate": {"command": ["./augment", "{spec}"]}}}"#,
         )
+        .network("efficientdet_tf2", "{}")
         .spec("object_detection", "train", spec("own"))
         .spec("augmentation", "generate", spec("augmentation"))
         .spec("analytics", "analyze", spec("analytics"))

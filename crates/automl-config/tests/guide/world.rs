@@ -41,10 +41,12 @@ impl World {
         self.write(&format!("network_configs/{name}.config.json"), &config.to_string())
     }
 
-    /// Adds the default spec of an action; its schema has the same keys.
+    /// Adds the default spec of an action; its schema has the same keys. The template stands in front of a
+    /// packaged one, where a network of that name is packaged.
     pub(crate) fn spec(self, network: &str, action: &str, default: Value) -> Self {
         let schema = json!({"properties": properties(&default), "default": default});
-        self.write(&format!("search_spaces/{network}/{action}.schema.json"), &schema.to_string())
+        self.write(&format!("search_spaces/{network}/spec_template_{action}.yaml"), &default.to_string())
+            .write(&format!("search_spaces/{network}/{action}.schema.json"), &schema.to_string())
     }
 
     /// Adds a file.
