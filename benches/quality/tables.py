@@ -4,8 +4,8 @@ scikit-learn, for every point of a grid and several splits of the data.
     benches/quality/.venv/main/bin/python benches/quality/tables.py [NAME...]
 
 A table holds its parameters in order, and for each split the errors in row-major order; a parameter that is
-inactive counts as its first option, and points that differ only there are null but for the first. The table
-of curves has one error more dimension: one for each epoch.
+inactive counts as its first option, and points that differ only there are null but for the first. Where training
+has epochs, an entry is the list of the errors after each.
 """
 
 import itertools
@@ -104,42 +104,6 @@ def tree(number):
     return parameters, error
 
 
-def boosting(number):
-    """Gradient boosting on the progress of diabetes: the relative squared error."""
-    from sklearn.ensemble import GradientBoostingRegressor
-
-    rounds = [5, 10, 20, 40, 80, 160]
-    parameters = [
-        ordinal("rate", decades(3e-3, 1.0, 8)),
-        ordinal("rounds", rounds),
-        ordinal("depth", [1, 2, 3, 5, 8]),
-        ordinal("subsample", [0.3, 0.5, 0.75, 1.0]),
-        categorical("loss", ["squared_error", "huber"]),
-    ]
-    x, vx, y, vy = split(datasets.load_diabetes(return_X_y=True), number, classes=False)
-    known = {}
-
-    def stages(point):
-        model = GradientBoostingRegressor(
-            learning_rate=point["rate"],
-            n_estimators=rounds[-1],
-            max_depth=point["depth"],
-            subsample=point["subsample"],
-            loss=point["loss"],
-            max_features=0.5,
-            random_state=0,
-        ).fit(x, y)
-        return [float(np.mean((vy - said) ** 2) / np.var(vy)) for said in model.staged_predict(vx)]
-
-    def error(point):
-        key = tuple(value for name, value in point.items() if name != "rounds")
-        if key not in known:
-            known[key] = stages(point)
-        return known[key][point["rounds"] - 1]
-
-    return parameters, error
-
-
 def network(number):
     """The learning curves of small networks on handwritten digits: one error after each of 27 epochs."""
     from sklearn.neural_network import MLPClassifier
@@ -189,7 +153,7 @@ def rounded(error):
     return [rounded(e) for e in error] if isinstance(error, list) else float(f"{error:.4g}")
 
 
-MAKERS = {"svm": (svm, SPLITS), "tree": (tree, SPLITS), "boosting": (boosting, 3), "network": (network, 2)}
+MAKERS = {"svm": (svm, SPLITS), "tree": (tree, SPLITS), "network": (network, 2)}
 
 
 def main():
