@@ -1,7 +1,7 @@
 //! Prior on the covariance parameters, weak and centred at a lengthscale of 1.
 //!
 //! With `b = 1/ℓ²`: log-density `−(0.1/b + 0.1 b)` per column, `s² ~ Gamma(shape 2, rate 1)`,
-//! `σ² ~ Gamma(shape 1.1, rate 10)`; normalising constants are left out. These are the forms that the
+//! `σ² ~ Gamma(shape 1.1, rate 30)`; normalising constants are left out. These are the forms that the
 //! Optuna project uses in its Gaussian-process sampler. Gradients are with respect to the natural
 //! logarithms of `ℓ`, `s²` and `σ²`, while the densities stay densities of the plain values.
 
@@ -11,8 +11,7 @@ const LENGTHSCALE_STRENGTH: f64 = 0.1;
 const SIGNAL_SHAPE: f64 = 2.0;
 const SIGNAL_RATE: f64 = 1.0;
 const NOISE_SHAPE: f64 = 1.1;
-/// A third of the original: with a rate of 30 noise of a tenth of the targets' spread was taken for signal.
-const NOISE_RATE: f64 = 10.0;
+const NOISE_RATE: f64 = 30.0;
 
 /// Log-density of the prior and its gradient.
 #[derive(Clone, Debug)]
