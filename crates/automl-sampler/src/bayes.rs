@@ -3,6 +3,10 @@
 //! The space's default configuration comes first, then scrambled Sobol points, then the model. Pending
 //! trials are believed to end at the model's mean there ("Kriging believer"), and the incumbent is raised
 //! to the best believed value: the neighbours of a promising pending trial would be proposed otherwise.
+//! Several objectives are weighted anew at every suggestion; measured constraints and failures weigh the
+//! expected improvement by the probability that all goes well; the user's weights and defaults count while
+//! results are few. Where results are noisy, every second suggestion is the best one in the mean.
+//!
 //! Where the model has nothing to say (equal results, a covariance that cannot be factored) the Sobol
 //! sequence goes on; that is never an error.
 
