@@ -3,6 +3,10 @@
 //! The space's default configuration comes first, then scrambled Sobol points, then the model. Pending
 //! trials are believed to end at the model's mean there ("Kriging believer"), and the incumbent is raised
 //! to the best believed value: the neighbours of a promising pending trial would be proposed otherwise.
+//! Several objectives are weighted anew at every suggestion; measured constraints and failures weigh the
+//! expected improvement by the probability that all goes well; the user's weights and defaults count while
+//! results are few. Where results are noisy, every second suggestion is the best one in the mean.
+//!
 //! Where the model has nothing to say (equal results, a covariance that cannot be factored) the Sobol
 //! sequence goes on; that is never an error.
 
@@ -33,8 +37,11 @@ const PREFERENCE_SHARE: f64 = 0.1;
 const PREFERENCE_MIN: f64 = 5.0;
 /// Number of trials assumed where the study does not say.
 const BUDGET_USUAL: u64 = 100;
+/// Noise variance, in squared standardised units, from which on every second suggestion is the best in the
+/// mean: one result says little, and the best one of many is a lucky one unless there are several at the optimum.
+const NOISE_LARGE: f64 = 0.02;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
-const FITTED_ALWAYS: usize = 100;
+const FITTED_ALWAYS: usize = 64;
 const FIT_SHARE: usize = 20;
 
 /// Gaussian process with log expected improvement.
@@ -65,7 +72,7 @@ impl Sampler for Bayesian {
         let training =
             Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
                 .filter(|training| !training.is_flat());
-        let why = match training.map(|training| Model::new(&design, history, training)) {
+        let why = match training.map(|training| Model::new(&design, history, training, trial)) {
             Some(Ok(model)) => return model.suggest(space, history, trial, seed),
             Some(Err(error)) => format!("the model failed: {error}"),
             None => format!("fewer than {results_min} results are known, or all are equal"),
@@ -90,7 +97,12 @@ struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    fn new(design: &'a Design, history: &History, training: Training) -> Result<Self, CholeskyError> {
+    fn new(
+        design: &'a Design,
+        history: &History,
+        training: Training,
+        trial: TrialId,
+    ) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let mut process = condition(data, from_theta(&history.theta, design.columns().len()))?;
         let requirements = requirements(design, &training)?;
@@ -102,8 +114,12 @@ impl<'a> Model<'a> {
                 incumbent = incumbent.map(|incumbent| incumbent.max(believed));
             }
         }
-        let acquisition = incumbent
-            .map_or(Acquisition::Indifferent, |incumbent| Acquisition::LogExpectedImprovement { incumbent });
+        let exploits = process.hyperparameters().noise_variance > NOISE_LARGE && trial.0.is_multiple_of(2);
+        let acquisition = match incumbent {
+            None => Acquisition::Indifferent,
+            Some(_) if exploits => Acquisition::UpperConfidenceBound { deviations: 0.0 },
+            Some(incumbent) => Acquisition::LogExpectedImprovement { incumbent },
+        };
         let preference = preference(design, history, training.observations);
         Ok(Self { design, training, process, requirements, preference, acquisition })
     }
@@ -153,6 +169,7 @@ impl<'a> Model<'a> {
         let Training { observations, fidelity, objectives, .. } = self.training;
         let goal = match (self.acquisition, objectives) {
             (Acquisition::Indifferent, _) => "largest probability to keep the constraints".into(),
+            (Acquisition::UpperConfidenceBound { .. }, _) => "largest mean, since results are noisy,".into(),
             (_, 1) => "largest expected improvement".into(),
             (_, count) => format!("largest expected improvement of a random weighting of {count} objectives"),
         };

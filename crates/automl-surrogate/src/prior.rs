@@ -82,7 +82,7 @@ mod tests {
         let prior = log_prior(&Hyperparameters {
             lengthscales: vec![1.0],
             signal_variance: 1.0,
-            noise_variance: 0.1 / 30.0,
+            noise_variance: 0.1 / NOISE_RATE,
             mean_variance: 0.0,
         });
         assert_eq!(prior.lengthscales, [0.0]);

@@ -14,12 +14,12 @@ use crate::subset::{neighbours, representatives};
 use crate::surface::{Requirement, Surface};
 
 /// Rows up to which everything is exact.
-const EXACT_ROWS: usize = 160;
+const EXACT_ROWS: usize = 256;
 /// Rows of the core.
-const CORE_ROWS: usize = 120;
+const CORE_ROWS: usize = 150;
 /// Rows around a candidate that is ranked again, and around one that is climbed.
-pub(crate) const RANK_ROWS: usize = 64;
-pub(crate) const CLIMB_ROWS: usize = 144;
+pub(crate) const RANK_ROWS: usize = 80;
+pub(crate) const CLIMB_ROWS: usize = 192;
 
 /// A surface that owns its models.
 pub(crate) struct Patch<'a> {

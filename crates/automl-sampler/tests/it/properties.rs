@@ -267,3 +267,43 @@ fn stored_theta_only_warms_the_fit() {
     let suggestion = Bayesian.suggest(&space, &history, TrialId(13), 3).unwrap();
     assert_eq!(suggestion.origin.model, "gp-logei", "parameters of another space are ignored");
 }
+
+#[test]
+fn thousand_options_are_searched_quickly_and_well() {
+    let names: Vec<String> = (0..1000).map(|k| format!("c{k}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let space = SearchSpace::new(vec![choice("c", &names), float("x", 0.0, 1.0, Scale::Linear)]).unwrap();
+    let evaluate = |params: &Params| {
+        let Some(ParamValue::Text(name)) = params.get("c") else { unreachable!("a text in {params}") };
+        let good = name.ends_with('7');
+        Some(loss(f64::from(u8::from(!good)) + (number(params, "x") - 0.3).abs()))
+    };
+    let found = run(&Bayesian, &space, 30, 3, evaluate).unwrap();
+    let best = found.iter().filter_map(|s| evaluate(&s.params)).min().unwrap();
+    assert!(best.get() < 0.1, "{}", best.get());
+}
+
+#[test]
+fn bounds_one_ulp_apart_and_huge_losses_are_survived() {
+    let space = SearchSpace::new(vec![
+        float("thin", 1.0, 1.0 + f64::EPSILON, Scale::Linear),
+        float("x", 0.0, 1.0, Scale::Linear),
+    ])
+    .unwrap();
+    let evaluate = |params: &Params| {
+        let x = number(params, "x");
+        Some(loss(if x < 0.2 { -1e300 * x } else { 1e300 * (x - 0.5) }))
+    };
+    let found = run(&Bayesian, &space, 20, 2, evaluate).unwrap();
+    assert!(found.iter().all(|s| (1.0..=1.0 + f64::EPSILON).contains(&number(&s.params, "thin"))));
+}
+
+#[test]
+fn space_of_one_point_ends_after_it() {
+    let space = SearchSpace::new(vec![int("k", 3, 3), choice("c", &["only"])]).unwrap();
+    for kind in KINDS {
+        assert_eq!(run(&*kind.build(), &space, 1, 1, |_| Some(loss(0.0))).unwrap().len(), 1, "{kind:?}");
+        let end = run(&*kind.build(), &space, 2, 1, |_| Some(loss(0.0)));
+        assert_eq!(end.unwrap_err(), SuggestError::Exhausted { size: 1, tried: 1 }, "{kind:?}");
+    }
+}
