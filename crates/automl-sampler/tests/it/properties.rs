@@ -301,7 +301,7 @@ fn bounds_one_ulp_apart_and_huge_losses_are_survived() {
 #[test]
 fn space_of_one_point_ends_after_it() {
     let space = SearchSpace::new(vec![int("k", 3, 3), choice("c", &["only"])]).unwrap();
-    for kind in KINDS {
+    for kind in SamplerKind::ALL {
         assert_eq!(run(&*kind.build(), &space, 1, 1, |_| Some(loss(0.0))).unwrap().len(), 1, "{kind:?}");
         let end = run(&*kind.build(), &space, 2, 1, |_| Some(loss(0.0)));
         assert_eq!(end.unwrap_err(), SuggestError::Exhausted { size: 1, tried: 1 }, "{kind:?}");
