@@ -4,6 +4,7 @@ mod support;
 
 mod architecture;
 mod crash;
+mod data;
 mod failures;
 mod hyperband;
 mod inputs;

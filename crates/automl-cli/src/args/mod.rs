@@ -5,7 +5,7 @@ mod run;
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, RunArgs, SearchArgs};
 
 use crate::render::time::parse_duration;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -77,8 +77,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  automl networks\n  automl networks mal\n  automl networks mal train"
     )]
     Networks(NetworksArgs),
-    /// Check network configs, parameter schemas, search spaces, specs and automl.toml files
-    #[command(after_help = "Example:\n  automl check network_configs/*.json space.yaml")]
+    /// Check network configs, schemas, search spaces, specs, automl.toml files and datasets
+    #[command(
+        after_help = "Examples:\n  automl check network_configs/*.json space.yaml\n  automl check data/train --network mal --intent training"
+    )]
     Check(CheckArgs),
     /// Derive every suggestion of a study again from its log, and compare
     #[command(after_help = "Example:\n  automl replay mal-1")]
@@ -174,9 +176,30 @@ pub(crate) struct NetworksArgs {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Files to check
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    /// Files to check; with --network, datasets: folders or archives
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) files: Vec<PathBuf>,
+    /// Network that the datasets are meant for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// Action of the network
+    #[arg(long, value_name = "NAME", requires = "network", default_value = "train")]
+    pub(crate) action: String,
+    /// Network config to use in place of the packaged one
+    #[arg(long, value_name = "FILE", requires = "network", value_hint = ValueHint::FilePath)]
+    pub(crate) network_config: Option<PathBuf>,
+    /// What the datasets are meant for [default: what they say themselves]
+    #[arg(long, value_name = "INTENT", requires = "network")]
+    pub(crate) intent: Option<Intent>,
+}
+
+/// What a dataset is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Intent {
+    Training,
+    Evaluation,
+    Testing,
+    Calibration,
 }
 
 /// Arguments of `completions`.

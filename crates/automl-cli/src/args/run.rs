@@ -68,7 +68,7 @@ pub(crate) struct NetworkArgs {
     /// Spec setting for all trials: key=value (repeatable)
     #[arg(long, value_name = "KEY=VALUE", requires = "network")]
     pub(crate) set: Vec<String>,
-    /// Folder of training data (repeatable)
+    /// Training data: a folder, an archive, or a URI to pass on (repeatable)
     #[arg(long, value_name = "DIR", env = "AUTOML_TRAIN_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) train_dataset: Vec<PathBuf>,
     /// Folder of validation data
@@ -80,6 +80,9 @@ pub(crate) struct NetworkArgs {
     /// Folder of data to calibrate a quantised model with
     #[arg(long, value_name = "DIR", env = "AUTOML_CALIBRATION_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) calibration_dataset: Option<PathBuf>,
+    /// Dataset that the action itself works on, for example to convert it
+    #[arg(long, value_name = "DIR", env = "AUTOML_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) dataset: Option<PathBuf>,
     /// Model to start from
     #[arg(long, value_name = "PATH", requires = "network", value_hint = ValueHint::AnyPath)]
     pub(crate) pretrained: Option<String>,
@@ -155,6 +158,9 @@ pub(crate) struct MachineArgs {
     /// Time between asking a program to end and killing it [default: 30s]
     #[arg(long, value_name = "DURATION", env = "AUTOML_GRACE", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) grace: Option<u64>,
+    /// Folder or URL (s3://, gs://, az://) that results are uploaded to while trials run
+    #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) upload_to: Option<String>,
     /// How often a failed trial is tried again where that may help [default: 1]
     #[arg(long, value_name = "N", env = "AUTOML_RETRY", hide_env_values = true)]
     pub(crate) retry: Option<u32>,

@@ -2,6 +2,7 @@
 
 mod best;
 mod check;
+mod check_dataset;
 mod completions;
 mod doctor;
 mod list;
@@ -44,7 +45,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Best(args) => best::run(&args, &project()?, output),
         Command::Logs(args) => logs::run(&args, &project()?, output),
         Command::Networks(args) => networks::run(&args, &project()?, output),
-        Command::Check(args) => check::run(&args, output),
+        Command::Check(args) => check::run(&args, project, output),
         Command::Replay(args) => replay::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),

@@ -30,7 +30,7 @@ pub(super) fn run(
     project: &Project,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut plan = Plan::resolve(args, matches, project)?;
+    let mut plan = Plan::resolve(args, matches, project, output)?;
     if args.print_config {
         return print_config(&plan, output);
     }

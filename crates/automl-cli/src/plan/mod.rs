@@ -10,6 +10,7 @@ pub(crate) use choices::Choice;
 
 use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::project::{Project, shown};
 use crate::render::time;
 use automl::{StudyOptions, settings};
@@ -51,7 +52,12 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with flags, files or datasets.
-    pub(crate) fn resolve(args: &RunArgs, matches: &ArgMatches, project: &Project) -> Result<Self, Failure> {
+    pub(crate) fn resolve(
+        args: &RunArgs,
+        matches: &ArgMatches,
+        project: &Project,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let mut choices = Choices::new(matches, project.file.as_deref());
         let file = &project.settings.run;
         check_executor(file, &choices)?;
@@ -63,7 +69,7 @@ impl Plan {
         choices.note("root", shown(&project.root), &root_source);
         let max_fidelity =
             choices.optional("max-fidelity", args.search.max_fidelity, file.max_fidelity, u64::to_string);
-        let target = target::resolve(args, project, max_fidelity, &mut choices)?;
+        let mut target = target::resolve(args, project, max_fidelity, &mut choices, output)?;
         let mut options = search(&args.search, file, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
@@ -73,6 +79,9 @@ impl Plan {
         };
         let name_source = if args.search.name.is_some() { "--name" } else { "first free number" };
         choices.note("name", options.name.clone(), name_source);
+        let upload_to = args.machine.upload_to.as_deref().map(upload_place).transpose()?;
+        let upload_to = choices.optional("upload-to", upload_to, file.upload_to.clone(), String::clone);
+        target.recipe.trial.set_upload_to(upload_to);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
         Ok(Plan {
@@ -125,6 +134,14 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
         workdir: current_dir()?,
     })
+}
+
+/// A folder is kept as an absolute path: the study may be resumed elsewhere.
+fn upload_place(text: &str) -> Result<String, Failure> {
+    if text.contains("://") {
+        return Ok(text.into());
+    }
+    Ok(current_dir()?.join(text).to_string_lossy().into_owned())
 }
 
 /// Returns the folder the user is in, where programs will start.

@@ -2,7 +2,9 @@
 
 use super::choices::Choices;
 use crate::args::{NetworkArgs, RunArgs};
+use crate::datasets;
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::project::Project;
 use crate::render::secret::masked;
 use automl_config::{
@@ -13,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// Programs whose first argument says more than they do.
 const INTERPRETERS: [&str; 8] = ["python", "python3", "sh", "bash", "node", "Rscript", "julia", "env"];
 /// Flags that only make sense with a network and may also come from the environment.
-const DATASETS: [&str; 4] = ["train-dataset", "eval-dataset", "inference-dataset", "calibration-dataset"];
+const DATASETS: [&str; 5] =
+    ["dataset", "train-dataset", "eval-dataset", "inference-dataset", "calibration-dataset"];
 /// A resolved target.
 pub(super) struct Target {
     pub(super) recipe: StudyRecipe,
@@ -32,9 +35,10 @@ pub(super) fn resolve(
     project: &Project,
     max_fidelity: Option<u64>,
     choices: &mut Choices<'_>,
+    output: Output,
 ) -> Result<Target, Failure> {
     match &args.network.network {
-        Some(network) => network_target(network, args, project, choices),
+        Some(network) => network_target(network, args, project, choices, output),
         None => program_target(args, max_fidelity, choices),
     }
 }
@@ -44,6 +48,7 @@ fn network_target(
     args: &RunArgs,
     project: &Project,
     choices: &mut Choices<'_>,
+    output: Output,
 ) -> Result<Target, Failure> {
     let program = &args.program;
     if !(program.command.is_empty() && program.param.is_empty() && program.space.is_none()) {
@@ -55,6 +60,7 @@ fn network_target(
     let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
     note_network(&request, &defaults, choices);
     defaults.fill(&mut request);
+    datasets::unpack(&project.catalog(), &mut request, output)?;
     let recipe = resolve_network(&project.catalog(), &request)?;
     let metric_source = match (&args.search.metric, &defaults.metric) {
         (Some(_), _) => choices.given_by("metric"),
@@ -80,6 +86,8 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
             eval: args.eval_dataset.clone(),
             inference: args.inference_dataset.clone(),
             calibration: args.calibration_dataset.clone(),
+            own: args.dataset.clone(),
+            ..Datasets::default()
         },
         metric,
         pretrained: args.pretrained.clone(),
@@ -101,6 +109,7 @@ fn note_network(request: &NetworkRequest, file: &NetworkSettings, choices: &mut 
     choices.optional("eval-dataset", data.eval.clone(), file.eval_dataset.clone(), path);
     choices.optional("inference-dataset", data.inference.clone(), file.inference_dataset.clone(), path);
     choices.optional("calibration-dataset", data.calibration.clone(), file.calibration_dataset.clone(), path);
+    choices.optional("dataset", data.own.clone(), None, path);
     choices.optional("pretrained", request.pretrained.clone(), file.pretrained.clone(), text);
     let file_name = choices.file_name();
     for (name, from_file, given) in

@@ -15,6 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
+/// Variable that names the folder of the files fetched for the action.
+const DOWNLOADS_VARIABLE: &str = "AUTOML_DOWNLOADS";
+
 /// Why an attempt cannot be started.
 #[derive(Debug, Error)]
 pub(crate) enum PrepareError {
@@ -66,6 +69,9 @@ impl Launcher {
         let mut argv = vec![find_program(program, &workdir)?.to_string_lossy().into_owned()];
         argv.extend_from_slice(arguments);
         let mut env = slot.map(Slot::env).unwrap_or_default();
+        if !recipe.downloads().is_empty() {
+            env.insert(DOWNLOADS_VARIABLE.into(), self.dir.downloads().to_string_lossy().into_owned());
+        }
         env.extend(realised.env.clone());
         let spec = LaunchSpec {
             key: AttemptKey {

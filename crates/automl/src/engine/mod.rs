@@ -12,11 +12,13 @@ pub(crate) mod history;
 mod launch;
 mod live;
 mod outcome;
+mod uploads;
 
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
 pub(crate) use launch::realise;
 pub use live::LogFileError;
+pub(crate) use uploads::Uploads;
 
 use crate::clock::now_ms;
 use crate::files::StudyDir;
@@ -113,6 +115,7 @@ pub struct Engine {
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     incumbent: Option<(TrialId, Fidelity)>,
+    uploads: Uploads,
 }
 
 /// What the engine is willing to do.
@@ -132,6 +135,7 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) uploads: Uploads,
 }
 
 impl Engine {
@@ -151,6 +155,7 @@ impl Engine {
             live: BTreeMap::new(),
             mode: Mode::Search,
             incumbent: None,
+            uploads: parts.uploads,
         }
     }
 
@@ -170,6 +175,17 @@ impl Engine {
         control: &mut UnboundedReceiver<Control>,
         observer: &mut dyn FnMut(Update<'_>),
     ) -> Result<RunEnd, EngineError> {
+        self.uploads.begin(&self.dir, self.log.study());
+        let end = self.work(control, observer).await?;
+        self.uploads.finish(control, observer).await;
+        Ok(end)
+    }
+
+    async fn work(
+        &mut self,
+        control: &mut UnboundedReceiver<Control>,
+        observer: &mut dyn FnMut(Update<'_>),
+    ) -> Result<RunEnd, EngineError> {
         if let Some(reason) = self.study().ended {
             return Ok(RunEnd::Ended(reason));
         }
@@ -178,6 +194,7 @@ impl Engine {
             if let Some(end) = self.advance(observer)? {
                 return Ok(end);
             }
+            self.uploads.report(observer);
             tokio::select! {
                 Some(ended) = self.ended.recv() => {
                     self.on_ended(&ended.key, &ended.verdict)?;
@@ -337,11 +354,13 @@ impl Engine {
         let attempt = known.running_attempt().expect("only running attempts are followed");
         let files = self.launcher.log_files(&self.recipe, trial, attempt.number);
         self.live.insert(trial, LiveAttempt::open(trial, attempt, &files, &self.metrics));
+        self.uploads.follow(&self.dir, trial, false);
     }
 
     fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
         let trial = TrialId(key.trial);
         let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        self.uploads.follow(&self.dir, trial, true);
         for event in live.finish()? {
             self.record(event)?;
         }

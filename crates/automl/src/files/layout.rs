@@ -67,6 +67,18 @@ impl StudyDir {
         self.trial(trial).join("fence")
     }
 
+    /// Files fetched for the study's trials.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
+    }
+
+    /// What has been uploaded.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.0.join("uploads.jsonl")
+    }
+
     /// The link to the incumbent's folder.
     #[must_use]
     pub fn best_link(&self) -> PathBuf {

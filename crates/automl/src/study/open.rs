@@ -6,7 +6,7 @@
 use super::{Changes, StudyError, view::exists};
 use crate::clock::now_ms;
 use crate::dry_run::first_trial;
-use crate::engine::{Engine, EventLog, Parts};
+use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, StudyDir, find_program};
 use automl_config::TrialRecipe;
 use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
@@ -15,6 +15,7 @@ use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
 use automl_scrape::{MetricRules, Metrics};
 use automl_store::{SledStore, StudyLock, read_journal};
+use automl_transfer::{Place, fetch};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub fn create(
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
     clear_unborn(&dir).map_err(not_writable(dir.path()))?;
+    fetch_downloads(&dir, &ready.recipe)?;
     let store = SledStore::create(dir.path())?;
     let version = env!("CARGO_PKG_VERSION").to_string();
     let event = Event::StudyCreated { format: EVENT_FORMAT, version, settings: Box::new(settings) };
@@ -86,6 +88,7 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     }
     let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
     let ready = Ready::check(&dir, &settings, recipe)?;
+    fetch_downloads(&dir, &ready.recipe)?;
     let mut notes = recovery.notes;
     notes.extend(set_aside_unknown(&dir, log.study()));
     let started = log.study().trials.len() as u64;
@@ -98,6 +101,14 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         log.commit()?;
     }
     Ok(ready.open(dir, log, lock, notes, runner))
+}
+
+/// Fetches what the action needs; what is there already is whole and stays.
+fn fetch_downloads(dir: &StudyDir, recipe: &TrialRecipe) -> Result<(), StudyError> {
+    for download in recipe.downloads() {
+        fetch(&download.from, &dir.downloads().join(&download.name))?;
+    }
+    Ok(())
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.
@@ -155,6 +166,8 @@ struct Ready {
     metrics: Arc<Metrics>,
     slots: Vec<Slot>,
     notes: Vec<String>,
+    /// Where results are uploaded to.
+    upload_to: Option<Place>,
 }
 
 impl Ready {
@@ -163,7 +176,9 @@ impl Ready {
         let (slots, note) = slots(&settings.resources)?;
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
-        Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes: note.into_iter().collect() })
+        let upload_to = recipe.upload_to().map(Place::open).transpose()?;
+        let notes = note.into_iter().collect();
+        Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes, upload_to })
     }
 
     fn open(
@@ -174,6 +189,7 @@ impl Ready {
         repairs: Vec<String>,
         runner: Vec<String>,
     ) -> OpenStudy {
+        let (uploads, problem) = Uploads::start(&dir, &self.recipe, self.upload_to);
         let (sender, ended) = tokio::sync::mpsc::unbounded_channel();
         let engine = Engine::new(Parts {
             log,
@@ -183,8 +199,9 @@ impl Ready {
             executor: Box::new(LocalExecutor::new(runner, sender)),
             ended,
             slots: self.slots.clone(),
+            uploads,
         });
-        let notes = repairs.into_iter().chain(self.notes).collect();
+        let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn fill(context: Context<'_>, spec: &mut Value) -> Filled {
         let value = match (&source.origin, own_value(&existing)) {
             (_, Some(own)) => Some(own),
             (Origin::ParentSpecHas(key), None) => parent_has(context.parent_spec, key),
-            (Origin::Datasets(rules), None) => filling.from_datasets(&source.key, rules, &existing, spec),
+            (Origin::Datasets(rules), None) => filling.given_value(&source.key, rules, &existing, spec),
         };
         if let Some(value) = value {
             if context.config.api_params.follows_dataset_files {
@@ -197,7 +197,7 @@ impl<'a> Filling<'a> {
         dataset
     }
 
-    fn from_datasets(
+    fn given_value(
         &mut self,
         key: &str,
         rules: &DatasetRules,

@@ -1,0 +1,52 @@
+//! `automl check DIR --network NETWORK`: whether a dataset is what a network needs.
+
+use crate::args::{CheckArgs, Intent};
+use crate::datasets;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::project::{Project, shown};
+use automl_config::{Datasets, NetworkRequest, Problem, check_dataset};
+use std::path::PathBuf;
+
+/// Checks datasets, one by one, and shows what each lacks.
+pub(super) fn run(
+    network: &str,
+    args: &CheckArgs,
+    project: &Project,
+    show: impl Fn(&Problem) -> Result<(), Failure>,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let catalog = project.catalog();
+    let mut broken = 0;
+    for path in &args.files {
+        let mut request = NetworkRequest {
+            network_config: args.network_config.clone(),
+            action: args.action.clone(),
+            datasets: placed(path.clone(), args.intent),
+            ..NetworkRequest::new(network)
+        };
+        let mut checked = check_dataset(&catalog, &request)?;
+        while !checked.archives.is_empty() {
+            datasets::unpack_all(checked.archives, &mut request.datasets, output)?;
+            checked = check_dataset(&catalog, &request)?;
+        }
+        checked.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
+        broken += usize::from(!checked.problems.is_empty());
+        checked.problems.iter().try_for_each(&show)?;
+        if checked.problems.is_empty() {
+            output.say(&format!("{}: has what `{network}` needs", shown(path)));
+        }
+    }
+    Ok(if broken == 0 { Exit::Done } else { Exit::Environment })
+}
+
+fn placed(path: PathBuf, intent: Option<Intent>) -> Datasets {
+    let none = Datasets::default();
+    match intent {
+        None => Datasets { own: Some(path), ..none },
+        Some(Intent::Training) => Datasets { train: vec![path], ..none },
+        Some(Intent::Evaluation) => Datasets { eval: Some(path), ..none },
+        Some(Intent::Testing) => Datasets { inference: Some(path), ..none },
+        Some(Intent::Calibration) => Datasets { calibration: Some(path), ..none },
+    }
+}
