@@ -128,7 +128,14 @@ pub fn archives(catalog: &Catalog, request: &NetworkRequest) -> Result<Vec<PathB
 pub fn check_dataset(catalog: &Catalog, request: &NetworkRequest) -> Result<DatasetCheck, Problems> {
     let (config, _) = Inputs::config(catalog, request)?;
     let filled = data::check(context(&config, request));
-    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes: filled.notes })
+    let mut notes = filled.notes;
+    if config.dataset_validation.formats().next().is_none() {
+        notes.push(format!(
+            "network `{}` has no dataset_validation, so no file was looked for",
+            request.network
+        ));
+    }
+    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes })
 }
 
 /// What came of checking datasets.
