@@ -5,6 +5,7 @@ mod support;
 mod action;
 mod architecture;
 mod crash;
+mod data;
 mod failures;
 mod hyperband;
 mod inputs;

@@ -154,8 +154,9 @@ fn study_exit(error: &StudyError) -> Exit {
         | StudyError::Fidelity { .. }
         | StudyError::TooFewTrials { .. }
         | StudyError::Patterns(_)
-        | StudyError::GpuList { .. } => Exit::Usage,
-        StudyError::NotWritable { .. } | StudyError::Program(_) => Exit::Environment,
+        | StudyError::GpuList { .. }
+        | StudyError::UploadTo(_) => Exit::Usage,
+        StudyError::NotWritable { .. } | StudyError::Program(_) | StudyError::Fetch(_) => Exit::Environment,
         StudyError::Recipe(_) | StudyError::Damaged { .. } => Exit::Damaged,
         StudyError::Realise(error) => recipe_exit(error),
         StudyError::Slots(error) => match error {

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod configurations;
+mod datasets;
 mod exit;
 mod facts;
 #[cfg(test)]

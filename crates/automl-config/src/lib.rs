@@ -51,8 +51,8 @@ pub use recipe::{
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{
-    DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, further_objective, resolve_command,
-    resolve_job, resolve_network, space_of_schema,
+    DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
+    resolve_command, resolve_job, resolve_network, space_of_schema,
 };
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};

@@ -75,6 +75,8 @@ pub struct RunSettings {
     pub silence_timeout: Option<String>,
     /// Failed trials in a row that end the search.
     pub max_failures: Option<u64>,
+    /// Folder or URL that results are uploaded to.
+    pub upload_to: Option<String>,
 }
 
 /// Defaults for one network.
@@ -169,6 +171,7 @@ impl RunSettings {
             retry: fields.count("retry", 0, report),
             silence_timeout: fields.string("silence_timeout", report),
             max_failures: fields.count("max_failures", 1, report),
+            upload_to: fields.string("upload_to", report).map(|text| located(&text, folder)),
         };
         fields.close(report);
         Some(settings)

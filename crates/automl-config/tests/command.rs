@@ -27,6 +27,7 @@ fn realise(recipe: &StudyRecipe, params: &[(&str, ParamValue)], resume_from: Opt
         params: &params,
         trial_dir: Path::new("/r/s/trials/00003"),
         results_dir: Path::new("/r/s/trials/00003/results"),
+        downloads_dir: Path::new("/studies/s/downloads"),
         until: 4,
         max_fidelity: 8,
         resume_from,

@@ -63,6 +63,7 @@ fn context(params: &Params) -> AttemptContext<'_> {
         params,
         trial_dir: Path::new("/studies/s1/trials/00007"),
         results_dir: Path::new("/studies/s1/trials/00007/results"),
+        downloads_dir: Path::new("/studies/s/downloads"),
         until: 3,
         max_fidelity: 9,
         resume_from: None,

@@ -88,6 +88,7 @@ fn spec(recipe: &StudyRecipe, params: &Params) -> Value {
         params,
         trial_dir: Path::new("/t"),
         results_dir: Path::new("/t/r"),
+        downloads_dir: Path::new("/studies/s/downloads"),
         until: 10,
         max_fidelity: 10,
         resume_from: None,

@@ -35,7 +35,7 @@ pub enum FetchError {
 }
 
 /// Brings a file here, unless it is here already. It gets its name when it is complete, so a file that is
-/// there is whole. Must not be called from asynchronous code, which it would block.
+/// there is whole. Blocks until then.
 ///
 /// # Errors
 /// A place that cannot be used, a file that is not there, a disk that is full.
@@ -48,11 +48,14 @@ pub fn fetch(from: &str, to: &Path) -> Result<(), FetchError> {
     std::fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).map_err(write)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(write)?;
     let lasts = |error: &FetchError| match error {
-        FetchError::Store { source, .. } => store_refuses(source),
+        FetchError::Store { source, .. } => place.is_local() || store_refuses(source),
         FetchError::Place(_) | FetchError::Write { .. } => true,
     };
     let partial = partial(to);
-    let fetched = runtime.block_on(retrying(lasts, || download(from, &place, &partial)));
+    // The caller's thread may belong to a runtime of its own, within which no other can wait.
+    let work = || runtime.block_on(retrying(lasts, || download(from, &place, &partial)));
+    let fetched = std::thread::scope(|scope| scope.spawn(work).join());
+    let fetched = fetched.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     match fetched {
         Ok(()) => std::fs::rename(&partial, to).map_err(write),
         Err(error) => {

@@ -68,6 +68,7 @@ pub struct Place {
     store: Arc<dyn ObjectStore>,
     prefix: StorePath,
     shown: String,
+    is_local: bool,
 }
 
 impl Place {
@@ -89,7 +90,7 @@ impl Place {
             let prefix = StorePath::from_absolute_path(&path).map_err(|why| setup(why.into()))?;
             // The store must not care for what is above: links and odd names there are the user's.
             let store = LocalFileSystem::new();
-            return Ok(Place { store: Arc::new(store), prefix, shown: text.into() });
+            return Ok(Place { store: Arc::new(store), prefix, shown: text.into(), is_local: true });
         }
         if !CLOUD_SCHEMES.contains(&url.scheme()) {
             return Err(PlaceError::UnknownScheme { text: text.into(), scheme: url.scheme().into() });
@@ -102,7 +103,7 @@ impl Place {
         let options = std::env::vars()
             .filter(|(name, _)| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|start| name.starts_with(start)));
         let (store, _) = object_store::parse_url_opts(&url, options).map_err(setup)?;
-        Ok(Place { store: Arc::from(store), prefix, shown: text.into() })
+        Ok(Place { store: Arc::from(store), prefix, shown: text.into(), is_local: false })
     }
 
     /// Returns the place as the user wrote it.
@@ -119,7 +120,12 @@ impl Place {
             .filter(|part| !part.is_empty())
             .fold(self.prefix.clone(), |p, part| p.join(part));
         let shown = format!("{}/{relative}", self.shown.trim_end_matches('/'));
-        Place { store: Arc::clone(&self.store), prefix, shown }
+        Place { store: Arc::clone(&self.store), prefix, shown, is_local: self.is_local }
+    }
+
+    /// Tells whether it is on this machine, where what fails once fails again.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {

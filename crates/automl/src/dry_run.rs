@@ -59,8 +59,8 @@ pub fn first_trial(
         end: None,
     };
     let files = realise(recipe, dir, &study, trial, &attempt, &[])?;
-    let (folder, results) = (dir.trial(trial.id), dir.results(trial.id));
-    let explained = recipe.explain(&launch::context(&folder, &results, &study, trial, &attempt, &[]))?;
+    let folders = launch::Folders::of(dir, trial.id);
+    let explained = recipe.explain(&launch::context(&folders, &study, trial, &attempt, &[]))?;
     Ok(FirstTrial { explained, params: trial.params.clone(), origin: trial.origin.clone(), files })
 }
 

@@ -70,6 +70,9 @@ pub(crate) struct ActionArgs {
     /// Time between asking the program to end and killing it [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) grace: Option<u64>,
+    /// Folder or URL (s3://, gs://, az://) that the results are uploaded to while the action runs
+    #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) upload_to: Option<String>,
     /// Show spec, command and environment, and run nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

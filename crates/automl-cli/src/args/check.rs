@@ -2,29 +2,44 @@
 
 use automl_config::FileFormat;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Files to check, and folders whose files to check
+    /// Files to check, and folders whose files to check; with --network, folders and archives are datasets
     #[arg(value_name = "PATH", required_unless_present = "print_schema", value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
     /// Parameter schema to check specs against
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "network")]
     pub(crate) schema: Option<PathBuf>,
-    /// Network to check specs against
+    /// Network that specs are checked against and datasets are meant for
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<String>,
     /// Action of the network [default: train]
     #[arg(long, value_name = "NAME", requires = "network")]
     pub(crate) action: Option<String>,
+    /// Network config to use in place of the packaged one, for datasets
+    #[arg(long, value_name = "FILE", requires = "network", value_hint = ValueHint::FilePath)]
+    pub(crate) network_config: Option<PathBuf>,
+    /// What the paths, all of them datasets then, are meant for [default: what they say themselves]
+    #[arg(long, value_name = "INTENT", requires = "network")]
+    pub(crate) intent: Option<Intent>,
     #[command(flatten)]
     pub(crate) skill: SkillArgs,
     /// Print the JSON Schema of a file format, for editors, and check nothing
     #[arg(long, value_name = "FORMAT", value_parser = format_parser(), conflicts_with_all = ["paths", "schema", "network", "action", "skill_dir"])]
     pub(crate) print_schema: Option<FileFormat>,
+}
+
+/// What a dataset is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Intent {
+    Training,
+    Evaluation,
+    Testing,
+    Calibration,
 }
 
 /// Where a network's files are, beside the catalogue.

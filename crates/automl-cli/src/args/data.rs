@@ -3,10 +3,10 @@
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
-/// Dataset folders.
+/// Datasets: folders, archives, or URIs to pass on.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct DatasetArgs {
-    /// Folder of training data (repeatable)
+    /// Training data: a folder, an archive, or a URI to pass on (repeatable)
     #[arg(long, value_name = "DIR", env = "AUTOML_TRAIN_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) train_dataset: Vec<PathBuf>,
     /// Folder of validation data
@@ -18,6 +18,9 @@ pub(crate) struct DatasetArgs {
     /// Folder of data to calibrate a quantised model with
     #[arg(long, value_name = "DIR", env = "AUTOML_CALIBRATION_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) calibration_dataset: Option<PathBuf>,
+    /// Dataset that the action itself works on, for example to convert it
+    #[arg(long, value_name = "DIR", env = "AUTOML_DATASET", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) dataset: Option<PathBuf>,
 }
 
 /// Whether programs run in containers. The values are explained in the help of their flag: explained

@@ -8,8 +8,8 @@ mod service;
 mod steer;
 
 pub(crate) use action::ActionArgs;
-pub(crate) use check::{CheckArgs, SkillArgs};
-pub(crate) use data::ContainerMode;
+pub(crate) use check::{CheckArgs, Intent, SkillArgs};
+pub(crate) use data::{ContainerMode, DatasetArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
 pub(crate) use service::ServeArgs;
 pub(crate) use steer::{EnqueueArgs, ExportArgs, ExportForm, SetArgs, TrialArg};
@@ -117,9 +117,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  automl networks\n  automl networks mal\n  automl networks mal train"
     )]
     Networks(NetworksArgs),
-    /// Check network configs, parameter schemas, search spaces, specs and automl.toml files
+    /// Check network configs, schemas, search spaces, specs, automl.toml files and datasets
     #[command(
         after_help = "Examples:\n  automl check network_configs space.yaml\n  automl check spec.yaml --network mal\n  \
+                      automl check data/train --network mal --intent training\n  \
                       automl check --print-schema network > network.schema.json"
     )]
     Check(CheckArgs),

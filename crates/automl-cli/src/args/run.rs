@@ -192,6 +192,9 @@ pub(crate) struct MachineArgs {
     /// Time between asking a program to end and killing it [default: 30s]
     #[arg(long, value_name = "DURATION", env = "AUTOML_GRACE", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) grace: Option<u64>,
+    /// Folder or URL (s3://, gs://, az://) that results are uploaded to while trials run
+    #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) upload_to: Option<String>,
     /// How often a failed trial is tried again where that may help [default: 1]
     #[arg(long, value_name = "N", env = "AUTOML_RETRY", hide_env_values = true)]
     pub(crate) retry: Option<u32>,

@@ -30,7 +30,7 @@ pub(super) fn run(args: &ActionArgs, project: &Project, output: Output) -> Resul
         }
         None => None,
     };
-    let JobPlan { recipe, options } = JobPlan::resolve(args, parent, project)?;
+    let JobPlan { recipe, options } = JobPlan::resolve(args, parent, project, output)?;
     remarks.extend(recipe.notes.clone());
     let results = options.results.clone();
     let image = recipe.trial.image().map(String::from);
@@ -128,6 +128,7 @@ fn observe(update: &JobUpdate<'_>, output: Output) {
             let step = step.map_or_else(String::new, |step| format!(" at {step}"));
             output.say(&format!("read{step}: {}", values.join(" ")));
         }
+        JobUpdate::Note(note) => output.say(&format!("note: {note}")),
         JobUpdate::Output(_) | JobUpdate::Measured { .. } => {}
     }
 }

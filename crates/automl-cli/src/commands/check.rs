@@ -1,21 +1,24 @@
 //! `automl check`.
 
+use super::check_dataset;
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Output, stdout_paint};
 use crate::project::Project;
 use crate::render::paint::Style;
 use crate::render::value::count;
-use automl_config::{Problem, Severity, SpecSchema, check_paths, json_schema};
+use automl_config::{NetworkRequest, Problem, Severity, SpecSchema, check_paths, is_dataset, json_schema};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
-/// Action whose schema specs are checked against where none is named.
+/// Action whose schema specs are checked against, and whose data is asked for, where none is named.
 const USUAL_ACTION: &str = "train";
 
 /// Checks files and shows every problem; a file without errors is good enough.
 ///
-/// The project is opened only where a network is asked for: a broken `automl.toml` is a file to check, not an
-/// obstacle.
+/// With a network, folders and archives are datasets for it and files are specs; `--intent` makes everything
+/// a dataset. The project is opened only where a network is asked for: a broken `automl.toml` is a file to
+/// check, not an obstacle.
 pub(super) fn run(
     args: &CheckArgs,
     project: impl FnOnce() -> Result<Project, Failure>,
@@ -27,22 +30,47 @@ pub(super) fn run(
         output.data(&text)?;
         return Ok(Exit::Done);
     }
-    let schema = schema(args, project)?;
-    let checked = check_paths(&args.paths, schema.as_ref());
+    let Some(network) = &args.network else {
+        let schema = schema(args, project)?;
+        return check(&args.paths, schema.as_ref(), output);
+    };
+    let (datasets, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.paths.iter().cloned().partition(|path| args.intent.is_some() || is_dataset(path));
+    let project = project()?;
+    let catalog = project.catalog_with(&args.skill)?;
+    let action = args.action.as_deref().unwrap_or(USUAL_ACTION);
+    let request = NetworkRequest {
+        network_config: args.network_config.clone(),
+        action: action.into(),
+        ..NetworkRequest::new(network)
+    };
+    let show = |problem: &Problem| show(problem, output);
+    let of_datasets = check_dataset::run(&datasets, args.intent, &request, &catalog, show, output)?;
+    if files.is_empty() {
+        return Ok(of_datasets);
+    }
+    let schema = SpecSchema::of_network(&catalog, network, action)?;
+    let of_files = check(&files, Some(&schema), output)?;
+    Ok(if of_files == Exit::Done { of_datasets } else { of_files })
+}
+
+/// Checks files and folders of files.
+fn check(paths: &[PathBuf], schema: Option<&SpecSchema>, output: Output) -> Result<Exit, Failure> {
+    let checked = check_paths(paths, schema);
     let (mut errors, mut warnings) = (0, 0);
     for problem in &checked.problems {
         match problem.severity {
             Severity::Error => errors += 1,
             Severity::Warning => warnings += 1,
         }
-        if output.json { output.object(&object(problem))? } else { output.data(&line(problem))? }
+        show(problem, output)?;
     }
     let files = count(checked.files as u64, "file");
     output.say(&format!("{files} checked: {}, {}", count(errors, "error"), count(warnings, "warning")));
     Ok(if errors == 0 { Exit::Done } else { Exit::Usage })
 }
 
-/// Returns the schema that specs are checked against, where one is asked for.
+/// Returns the schema that specs are checked against where no network is named.
 fn schema(
     args: &CheckArgs,
     project: impl FnOnce() -> Result<Project, Failure>,
@@ -50,18 +78,21 @@ fn schema(
     if let Some(path) = &args.schema {
         return Ok(Some(SpecSchema::read(path)?));
     }
-    if args.network.is_none() && args.skill.skill_dir.is_none() {
+    if args.skill.skill_dir.is_none() {
         return Ok(None);
     }
     let catalog = project()?.catalog_with(&args.skill)?;
-    let Some(network) = args.network.clone().or_else(|| catalog.skill_network()) else {
+    let Some(network) = catalog.skill_network() else {
         return Err(Failure::new(
             Exit::Usage,
             "the skill does not say of which network it is; add `--network`",
         ));
     };
-    let action = args.action.as_deref().unwrap_or(USUAL_ACTION);
-    Ok(Some(SpecSchema::of_network(&catalog, &network, action)?))
+    Ok(Some(SpecSchema::of_network(&catalog, &network, USUAL_ACTION)?))
+}
+
+fn show(problem: &Problem, output: Output) -> Result<(), Failure> {
+    if output.json { output.object(&object(problem)) } else { output.data(&line(problem)) }
 }
 
 fn line(problem: &Problem) -> String {

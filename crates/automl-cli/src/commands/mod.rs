@@ -3,6 +3,7 @@
 mod action;
 mod best;
 mod check;
+mod check_dataset;
 mod completions;
 mod doctor;
 mod dry_run;

@@ -44,7 +44,7 @@ pub(super) fn run(
         foreign.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
         return action::run(&plain_training(args, project)?, project, output);
     }
-    let mut plan = Plan::resolve(args, matches, project, foreign)?;
+    let mut plan = Plan::resolve(args, matches, project, foreign, output)?;
     if args.print_config {
         return print_config(&plan, output);
     }

@@ -1,13 +1,14 @@
 //! What an `action`, or a `run` without a search, is about to do.
 
-use super::{GRACE_MS, current_dir};
+use super::{GRACE_MS, current_dir, upload_place};
 use crate::args::{ActionArgs, ContainerMode, RunArgs};
+use crate::datasets;
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::project::Project;
 use automl::{JobOptions, find_program};
 use automl_config::{
-    AttemptContext, ContainerRequest, Datasets, JobRecipe, NetworkRequest, ParentJob, TrialRecipe,
-    resolve_job,
+    AttemptContext, ContainerRequest, JobRecipe, NetworkRequest, ParentJob, TrialRecipe, resolve_job,
 };
 use automl_core::{Limits, Params};
 use std::path::{Path, PathBuf};
@@ -33,17 +34,21 @@ impl JobPlan {
         args: &ActionArgs,
         parent: Option<ParentJob>,
         project: &Project,
+        output: Output,
     ) -> Result<Self, Failure> {
         let here = current_dir()?;
         let mut request = request(args, parent, project);
         let catalog = project.catalog();
-        let recipe = in_container(args.container, &mut request, &here, |request| {
+        datasets::unpack(&catalog, &mut request, output)?;
+        let mut recipe = in_container(args.container, &mut request, &here, |request| {
             let recipe = resolve_job(&catalog, request)?;
             Ok((recipe.trial.clone(), recipe))
         })?;
         let stem = format!("{}-{}", args.network, args.action);
         let results = args.results.as_ref().map_or_else(|| free_folder(&here, &stem), |dir| here.join(dir));
         let file = &project.settings.run;
+        let upload_to = args.upload_to.as_deref().map(upload_place).transpose()?;
+        recipe.trial.set_upload_to(upload_to.or_else(|| file.upload_to.clone()));
         let options = JobOptions {
             results,
             limits: Limits {
@@ -60,19 +65,12 @@ impl JobPlan {
 }
 
 fn request(args: &ActionArgs, parent: Option<ParentJob>, project: &Project) -> NetworkRequest {
-    let data = &args.data;
     let mut request = NetworkRequest {
         action: args.action.clone(),
         network_config: args.network_config.clone(),
         schema: args.schema.clone(),
         set: args.set.clone(),
-        datasets: Datasets {
-            train: data.train_dataset.clone(),
-            eval: data.eval_dataset.clone(),
-            inference: data.inference_dataset.clone(),
-            calibration: data.calibration_dataset.clone(),
-            ..Datasets::default()
-        },
+        datasets: datasets::given(&args.data),
         metric: args.metric.clone(),
         pretrained: args.pretrained.clone(),
         parent,
@@ -125,6 +123,7 @@ pub(crate) fn plain_training(args: &RunArgs, project: &Project) -> Result<Action
         timeout: args.machine.trial_timeout.or(args.search.timeout),
         silence_timeout: args.machine.silence_timeout,
         grace: args.machine.grace,
+        upload_to: args.machine.upload_to.clone(),
         dry_run: args.dry_run,
     })
 }
@@ -164,6 +163,7 @@ fn has_program(recipe: &TrialRecipe, here: &Path) -> bool {
         params: &params,
         trial_dir: here,
         results_dir: here,
+        downloads_dir: here,
         until: 1,
         max_fidelity: 1,
         resume_from: None,

@@ -15,6 +15,7 @@ pub(crate) use job::{JobPlan, plain_training};
 
 use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::project::{Project, shown};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
@@ -63,6 +64,7 @@ impl Plan {
         matches: &ArgMatches,
         project: &Project,
         foreign: Foreign,
+        output: Output,
     ) -> Result<Self, Failure> {
         let choices = Choices::new(matches, project.file.as_deref());
         let mut choices = choices.laid_over(args.search.settings.as_deref(), foreign.names);
@@ -76,7 +78,7 @@ impl Plan {
         choices.note("root", shown(&project.root), &root_source);
         let max_fidelity =
             choices.optional("max-fidelity", args.search.max_fidelity, file.max_fidelity, u64::to_string);
-        let mut target = target::resolve(args, project, max_fidelity, &mut choices)?;
+        let mut target = target::resolve(args, project, max_fidelity, &mut choices, output)?;
         target.recipe.notes.splice(0..0, foreign.notes);
         let mut options = search(&args.search, file, &mut choices)?;
         goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
@@ -88,6 +90,9 @@ impl Plan {
         };
         let name_source = if args.search.name.is_some() { "--name" } else { "first free number" };
         choices.note("name", options.name.clone(), name_source);
+        let upload_to = args.machine.upload_to.as_deref().map(upload_place).transpose()?;
+        let upload_to = choices.optional("upload-to", upload_to, file.upload_to.clone(), String::clone);
+        target.recipe.trial.set_upload_to(upload_to);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
         let (start, notes) = start::warm_start(&args.search, &resolved, project)?;
@@ -170,6 +175,14 @@ fn goals(
         options.constraints.push(constraint.clone());
     }
     Ok(())
+}
+
+/// A folder is kept as an absolute path: the study may be resumed elsewhere.
+fn upload_place(text: &str) -> Result<String, Failure> {
+    if text.contains("://") {
+        return Ok(text.into());
+    }
+    Ok(current_dir()?.join(text).to_string_lossy().into_owned())
 }
 
 /// Returns the folder the user is in, where programs will start.

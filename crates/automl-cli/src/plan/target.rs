@@ -3,18 +3,21 @@
 use super::choices::Choices;
 use super::job::in_container;
 use crate::args::{NetworkArgs, RunArgs};
+use crate::datasets;
 use crate::exit::{Exit, Failure};
+use crate::output::Output;
 use crate::project::Project;
 use crate::render::secret::masked;
 use automl_config::{
-    CommandRequest, Datasets, NetworkRequest, NetworkSettings, StudyRecipe, resolve_command, resolve_network,
+    CommandRequest, NetworkRequest, NetworkSettings, StudyRecipe, resolve_command, resolve_network,
 };
 use std::path::{Path, PathBuf};
 
 /// Programs whose first argument says more than they do.
 const INTERPRETERS: [&str; 8] = ["python", "python3", "sh", "bash", "node", "Rscript", "julia", "env"];
 /// Flags that only make sense with a network and may also come from the environment.
-const DATASETS: [&str; 4] = ["train-dataset", "eval-dataset", "inference-dataset", "calibration-dataset"];
+const DATASETS: [&str; 5] =
+    ["dataset", "train-dataset", "eval-dataset", "inference-dataset", "calibration-dataset"];
 /// A resolved target.
 pub(super) struct Target {
     pub(super) recipe: StudyRecipe,
@@ -33,9 +36,10 @@ pub(super) fn resolve(
     project: &Project,
     max_fidelity: Option<u64>,
     choices: &mut Choices<'_>,
+    output: Output,
 ) -> Result<Target, Failure> {
     match &args.network.network {
-        Some(network) => network_target(network, args, project, choices),
+        Some(network) => network_target(network, args, project, choices, output),
         None if args.network.skill.skill_dir.is_some() => {
             Err(Failure::new(Exit::Usage, "`--skill-dir` needs `--network NAME`"))
         }
@@ -48,6 +52,7 @@ fn network_target(
     args: &RunArgs,
     project: &Project,
     choices: &mut Choices<'_>,
+    output: Output,
 ) -> Result<Target, Failure> {
     let program = &args.program;
     if !(program.log.is_empty() && program.metric_pattern.is_empty()) {
@@ -64,6 +69,7 @@ fn network_target(
     note_network(&request, &defaults, choices);
     defaults.fill(&mut request);
     let (catalog, here) = (project.catalog_with(&args.network.skill)?, super::current_dir()?);
+    datasets::unpack(&catalog, &mut request, output)?;
     let recipe = in_container(args.network.container, &mut request, &here, |request| {
         let recipe = resolve_network(&catalog, request)?;
         Ok((recipe.trial.clone(), recipe))
@@ -87,13 +93,7 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
         params: args.params.clone(),
         bounds: args.bound.clone(),
         set: args.set.clone(),
-        datasets: Datasets {
-            train: args.data.train_dataset.clone(),
-            eval: args.data.eval_dataset.clone(),
-            inference: args.data.inference_dataset.clone(),
-            calibration: args.data.calibration_dataset.clone(),
-            ..Datasets::default()
-        },
+        datasets: datasets::given(&args.data),
         metric,
         pretrained: args.pretrained.clone(),
         ..NetworkRequest::new(network)
@@ -114,6 +114,7 @@ fn note_network(request: &NetworkRequest, file: &NetworkSettings, choices: &mut 
     choices.optional("eval-dataset", data.eval.clone(), file.eval_dataset.clone(), path);
     choices.optional("inference-dataset", data.inference.clone(), file.inference_dataset.clone(), path);
     choices.optional("calibration-dataset", data.calibration.clone(), file.calibration_dataset.clone(), path);
+    choices.optional("dataset", data.own.clone(), None, path);
     choices.optional("pretrained", request.pretrained.clone(), file.pretrained.clone(), text);
     let file_name = choices.file_name();
     for (name, from_file, given) in

@@ -43,7 +43,7 @@ pub(crate) struct DatasetRules {
     pub(crate) condition: Option<Condition>,
     pub(crate) metadata: Option<MetadataValue>,
     pub(crate) convert: Option<ConvertPath>,
-    /// Paths that depend on a fact, in the order in which they are tried.
+    /// Paths that depend on a fact; the first choice speaks.
     pub(crate) choices: Vec<PathChoice>,
     pub(crate) value: Option<Value>,
     pub(crate) mapping: Option<Vec<(String, MappingValue)>>,

@@ -44,7 +44,13 @@ impl Uploads {
     /// Returns the rules of an action; everything is uploaded as it is written where it has none.
     pub(crate) fn of(&self, action: &str) -> UploadRules {
         let own = self.0.iter().find(|(name, _)| name == action);
-        own.map(|(_, rules)| rules.clone()).unwrap_or_default()
+        let makes_archives =
+            |rules: &UploadRules| rules.selection.is_some() || rules.strategy == UploadStrategy::Archive;
+        let mut rules = own.map(|(_, rules)| rules.clone()).unwrap_or_default();
+        if makes_archives(&rules) {
+            rules.archive_stem = action.into();
+        }
+        rules
     }
 
     fn entry(&mut self, action: &str) -> &mut UploadRules {

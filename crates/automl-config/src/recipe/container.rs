@@ -29,6 +29,8 @@ pub(crate) struct ContainerCall<'a> {
     pub(crate) workdir: Option<&'a Path>,
     /// Folders that the program writes to: that of its results, that of its spec.
     pub(crate) outputs: [&'a Path; 2],
+    /// Folder of the files fetched for the action, where there are any.
+    pub(crate) downloads: Option<&'a Path>,
     pub(crate) gpus: &'a [u32],
 }
 
@@ -47,7 +49,8 @@ impl Container {
             let devices = call.gpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
             argv.extend(["--gpus".into(), format!("\"device={devices}\"")]);
         }
-        for path in self.inputs.iter().filter(|path| !call.outputs.iter().any(|out| path.starts_with(out))) {
+        let inputs = self.inputs.iter().map(PathBuf::as_path).chain(call.downloads);
+        for path in inputs.filter(|path| !call.outputs.iter().any(|out| path.starts_with(out))) {
             argv.extend(["--mount".into(), mount(path, ",readonly")?]);
         }
         for path in outermost(call.outputs) {
@@ -97,6 +100,7 @@ mod tests {
             env: &env,
             workdir: None,
             outputs: [Path::new(results), Path::new("/s/t")],
+            downloads: Some(Path::new("/s/downloads")),
             gpus,
         })
     }
@@ -116,6 +120,7 @@ mod tests {
             words.join(" "),
             "docker run --rm --init --ipc=host --name automl-s-1-1 --user 1000:1000 --gpus \"device=0,2\" \
              --mount type=bind,source=/data/train,target=/data/train,readonly \
+             --mount type=bind,source=/s/downloads,target=/s/downloads,readonly \
              --mount type=bind,source=/s/t,target=/s/t --workdir /s/t/results --env API_KEY nvcr.io/x:1 \
              mal train -e /s/t/spec.yaml"
         );

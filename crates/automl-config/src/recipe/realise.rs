@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// File name of a trial's parameters, beside its spec in the trial's folder.
 pub const PARAMS_FILE: &str = "params.json";
+/// Variable that names the folder of the files fetched for the action.
+const DOWNLOADS_VARIABLE: &str = "AUTOML_DOWNLOADS";
 
 /// What is known of an attempt before it starts.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,8 @@ pub struct AttemptContext<'a> {
     pub trial_dir: &'a Path,
     /// Folder that the program writes its results to, absolute.
     pub results_dir: &'a Path,
+    /// Folder of the files fetched for the action, absolute.
+    pub downloads_dir: &'a Path,
     /// Fidelity at which this attempt shall end, counted from the trial's start.
     pub until: u64,
     /// Fidelity of a full training.
@@ -109,9 +113,11 @@ impl TrialRecipe {
         });
         let params = serde_json::to_string_pretty(context.params).expect("plain values always serialise");
         let values = Values::new(self, context)?;
+        let downloads = self.downloads_dir(context).map(path_text).transpose()?;
         let environment =
             self.environment.iter().map(|(name, template)| (name.clone(), values.fill(template)));
         let mut env = self.own_variables(context, &values);
+        env.extend(downloads.map(|folder| (DOWNLOADS_VARIABLE.into(), folder)));
         env.extend(environment);
         let command: Vec<String> = self.argv.iter().map(|template| values.fill(template)).collect();
         Ok(AttemptFiles {
@@ -137,6 +143,11 @@ impl TrialRecipe {
         explained.transpose()
     }
 
+    /// Returns the folder of the fetched files, where there are any.
+    fn downloads_dir<'a>(&self, context: &AttemptContext<'a>) -> Option<&'a Path> {
+        (!self.downloads.is_empty()).then_some(context.downloads_dir)
+    }
+
     fn in_container(
         &self,
         argv: Vec<String>,
@@ -150,6 +161,7 @@ impl TrialRecipe {
             env,
             workdir: self.workdir.as_deref(),
             outputs: [context.results_dir, context.trial_dir],
+            downloads: self.downloads_dir(context),
             gpus: context.gpus,
         };
         container.argv(&call).map_err(|path| RecipeError::Mount { path })

@@ -20,6 +20,8 @@ pub struct UploadRules {
     pub strategy: UploadStrategy,
     /// Files that go into an archive of their own when the trial has ended.
     pub selection: Option<Selection>,
+    /// Beginning of the archives' names: the action.
+    pub archive_stem: String,
     /// Files that stay, by their path relative to the results folder.
     pub exclude: Vec<Pattern>,
 }

@@ -14,6 +14,7 @@ mod space;
 mod stage;
 
 pub use command::resolve_command;
+pub use data::is_dataset;
 pub use metric::further_objective;
 pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
 pub use space::space_of_schema;

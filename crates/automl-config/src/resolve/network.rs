@@ -86,7 +86,14 @@ pub fn check_dataset(catalog: &Catalog, request: &NetworkRequest) -> Result<Data
         parent_spec: None,
         configured: &[],
     });
-    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes: filled.notes })
+    let mut notes = filled.notes;
+    if config.dataset_validation.formats().next().is_none() {
+        notes.push(format!(
+            "network `{}` has no dataset_validation, so no file was looked for",
+            request.network
+        ));
+    }
+    Ok(DatasetCheck { problems: filled.problems, archives: filled.archives, notes })
 }
 
 /// What came of checking datasets.

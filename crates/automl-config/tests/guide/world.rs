@@ -119,6 +119,7 @@ pub(crate) fn spec_of(trial: &TrialRecipe, params: &Params, resume_from: Option<
         params,
         trial_dir: Path::new(RESULTS),
         results_dir: Path::new(RESULTS),
+        downloads_dir: Path::new(RESULTS),
         until: 10,
         max_fidelity: 10,
         resume_from,

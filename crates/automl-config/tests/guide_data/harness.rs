@@ -158,6 +158,7 @@ pub(crate) fn spec_file(recipe: &StudyRecipe) -> (String, String) {
         params: &params,
         trial_dir: Path::new("/studies/s/trials/00003"),
         results_dir: Path::new(RESULTS),
+        downloads_dir: Path::new(RESULTS),
         until: 1,
         max_fidelity: 1,
         resume_from: None,

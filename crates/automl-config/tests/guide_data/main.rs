@@ -2,6 +2,7 @@
 
 mod api_params;
 mod choices;
+mod complete;
 mod datasets;
 mod harness;
 mod sources;

@@ -28,7 +28,7 @@ pub enum Choose {
     /// It goes by itself, as soon as it has not changed for a moment.
     File,
     /// It goes into an archive of this name when its folder has ended.
-    Archive(&'static str),
+    Archive(String),
 }
 
 /// A folder to upload.

@@ -78,7 +78,7 @@ fn changed_files_are_uploaded_once() {
 fn archives_hold_what_was_chosen() {
     let bench = Bench::new();
     let choose = |path: &str| match path {
-        _ if path.starts_with("data/Camera") => Choose::Archive("dataset_convert_selective.tar.gz"),
+        _ if path.starts_with("data/Camera") => Choose::Archive("dataset_convert_selective.tar.gz".into()),
         "log.txt" => Choose::Leave,
         _ => Choose::File,
     };

@@ -41,8 +41,10 @@ pub(super) struct Worker {
     runtime: Runtime,
     sources: BTreeMap<String, Source>,
     outcome: Outcome,
-    /// Failures since the last success.
+    /// Failures of this look since its last success.
     failures: u32,
+    /// People know that something is wrong.
+    noted: bool,
 }
 
 /// Something to upload: a file of the folder, or an archive of several.
@@ -65,7 +67,18 @@ impl Worker {
         let ledger = Ledger::open(ledger, place.shown())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sources, outcome) = (BTreeMap::new(), Outcome::default());
-        Ok(Worker { place, ledger, choose, notes, abort, runtime, sources, outcome, failures: 0 })
+        Ok(Worker {
+            place,
+            ledger,
+            choose,
+            notes,
+            abort,
+            runtime,
+            sources,
+            outcome,
+            failures: 0,
+            noted: false,
+        })
     }
 
     pub(super) fn run(mut self, inbox: &Receiver<Command>) -> Outcome {
@@ -82,13 +95,13 @@ impl Worker {
             self.look(false);
             pause = if self.failures == 0 { LOOK } else { (pause * 2).min(LOOK_MAX) };
         }
-        self.failures = 0;
         self.look(true);
         self.outcome
     }
 
     /// Uploads what has changed. The last look takes what is there, and counts what it cannot upload.
     fn look(&mut self, last: bool) {
+        self.failures = 0;
         let sources: Vec<Source> = self.sources.values().cloned().collect();
         for source in sources {
             let found = scan(&source.folder);
@@ -111,7 +124,7 @@ impl Worker {
     fn items<'f>(&self, source: &Source, found: &'f [Found], last: bool) -> Vec<Item<'f>> {
         let done = source.ended || last;
         let mut items = Vec::new();
-        let mut archives: BTreeMap<&'static str, Vec<&Found>> = BTreeMap::new();
+        let mut archives: BTreeMap<String, Vec<&Found>> = BTreeMap::new();
         for file in found {
             match (self.choose)(&file.name) {
                 Choose::Leave => {}
@@ -145,7 +158,7 @@ impl Worker {
             Ok(bytes) => {
                 self.outcome.uploaded += 1;
                 self.outcome.bytes += bytes;
-                self.failures = 0;
+                (self.failures, self.noted) = (0, false);
                 true
             }
             // The program has removed or replaced it: nothing is wrong, and there is a next look.
@@ -155,7 +168,7 @@ impl Worker {
             }
             Err(error) => {
                 self.failures += 1;
-                if self.failures == 1 {
+                if !std::mem::replace(&mut self.noted, true) {
                     let to = self.place.shown();
                     // Nobody listening is no reason to stop.
                     let _ = self.notes.send(format!("cannot upload {} to {to}: {error}", item.name));
@@ -182,7 +195,7 @@ impl Worker {
         let place = self.place.join(name);
         let lasts = |error: &io::Error| {
             let store = error.get_ref().and_then(|e| e.downcast_ref::<object_store::Error>());
-            store.is_some_and(store_refuses) || error.kind() == io::ErrorKind::NotFound
+            place.is_local() || store.is_some_and(store_refuses) || error.kind() == io::ErrorKind::NotFound
         };
         let file = file.to_path_buf();
         self.runtime.block_on(retrying(lasts, || put(file.clone(), place.clone())))
@@ -200,5 +213,38 @@ async fn put(file: PathBuf, place: Place) -> io::Result<u64> {
             let _ = writer.abort().await;
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_place_that_was_down_is_tried_at_the_next_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let (results, target) = (dir.path().join("results"), dir.path().join("target"));
+        fs::create_dir_all(&results).unwrap();
+        fs::create_dir_all(&target).unwrap();
+        for name in ["a", "b"] {
+            fs::write(results.join(name), name).unwrap();
+        }
+        fs::write(target.join("s"), "in the way").unwrap();
+        let (outbox, notes) = channel();
+        let place = Place::open(target.to_str().unwrap()).unwrap();
+        let choose = Box::new(|_: &str| Choose::File);
+        let ledger = dir.path().join("uploads.jsonl");
+        let mut worker = Worker::new(place, &ledger, choose, outbox, Arc::default()).unwrap();
+        let source = Source { name: "s".into(), folder: results, ended: true };
+        worker.sources.insert(source.name.clone(), source);
+        worker.look(false);
+        worker.look(false);
+        assert_eq!(notes.try_iter().count(), 1, "the same trouble is told once");
+        assert_eq!((worker.outcome.uploaded, worker.sources.len()), (0, 1));
+        fs::remove_file(target.join("s")).unwrap();
+        worker.look(false);
+        assert_eq!((worker.outcome.uploaded, worker.sources.len()), (2, 0));
     }
 }

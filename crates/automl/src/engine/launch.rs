@@ -1,7 +1,7 @@
 //! Turns a recorded start into files on the disk and a launch spec. Safe to repeat: every file is
 //! derived from the record and replaced whole.
 
-use crate::files::{self, FENCE, LogFile, ProgramError, StudyDir, find_program};
+use crate::files::{self, COMMAND_FILE, FENCE, LogFile, ProgramError, StudyDir, find_program};
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
@@ -173,7 +173,7 @@ impl Place<'_> {
         let fence = spec.key.attempt.to_string();
         let plain = [
             (self.folder.join(FENCE), &fence),
-            (self.folder.join("command.json"), &command),
+            (self.folder.join(COMMAND_FILE), &command),
             (self.folder.join(params_name), params),
         ];
         for (path, text) in plain {
@@ -198,14 +198,25 @@ pub(crate) fn realise(
     attempt: &Attempt,
     gpus: &[u32],
 ) -> Result<AttemptFiles, RecipeError> {
-    let (folder, results) = (dir.trial(trial.id), dir.results(trial.id));
-    recipe.realise(&context(&folder, &results, study, trial, attempt, gpus))
+    recipe.realise(&context(&Folders::of(dir, trial.id), study, trial, attempt, gpus))
+}
+
+/// The folders that a trial's files are in.
+pub(crate) struct Folders {
+    trial: PathBuf,
+    results: PathBuf,
+    downloads: PathBuf,
+}
+
+impl Folders {
+    pub(crate) fn of(dir: &StudyDir, trial: TrialId) -> Self {
+        Folders { trial: dir.trial(trial), results: dir.results(trial), downloads: dir.downloads() }
+    }
 }
 
 /// Returns what a recipe has to know of an attempt.
 pub(crate) fn context<'a>(
-    folder: &'a Path,
-    results: &'a Path,
+    folders: &'a Folders,
     study: &'a Study,
     trial: &'a Trial,
     attempt: &'a Attempt,
@@ -216,8 +227,9 @@ pub(crate) fn context<'a>(
         trial: trial.id.0,
         attempt: attempt.number.0,
         params: &trial.params,
-        trial_dir: folder,
-        results_dir: results,
+        trial_dir: &folders.trial,
+        results_dir: &folders.results,
+        downloads_dir: &folders.downloads,
         until: attempt.until.0,
         max_fidelity: study.settings.fidelity.max.0,
         resume_from: attempt.resume_from.as_deref().map(Path::new),

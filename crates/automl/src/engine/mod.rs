@@ -12,12 +12,14 @@ pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+mod uploads;
 mod wishes;
 
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
 pub(crate) use launch::realise;
 pub use live::LogFileError;
+pub(crate) use uploads::Uploads;
 
 use crate::clock::now_ms;
 use crate::files::StudyDir;
@@ -44,6 +46,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How often running attempts' logs are looked at.
 const POLL: Duration = Duration::from_millis(150);
+/// How uploads that are left are tried again.
+const UPLOAD_AGAIN: &str = "`automl resume`";
 
 /// Why the engine cannot go on. Running trials are left alone: a later engine finds them.
 #[derive(Debug, Error)]
@@ -118,6 +122,7 @@ pub struct Engine {
     incumbent: Option<(TrialId, Fidelity)>,
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
+    uploads: Uploads,
 }
 
 /// What the engine is willing to do.
@@ -137,6 +142,7 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) uploads: Uploads,
 }
 
 impl Engine {
@@ -157,6 +163,7 @@ impl Engine {
             mode: Mode::Search,
             incumbent: None,
             granted: Vec::new(),
+            uploads: parts.uploads,
         }
     }
 
@@ -176,6 +183,29 @@ impl Engine {
         control: &mut UnboundedReceiver<Control>,
         observer: &mut dyn FnMut(Update<'_>),
     ) -> Result<RunEnd, EngineError> {
+        self.upload_earlier();
+        let end = self.work(control, observer).await?;
+        self.uploads.finish(control, UPLOAD_AGAIN, &mut |note| observer(Update::Note(note))).await;
+        Ok(end)
+    }
+
+    /// Has the results of trials uploaded that earlier engines have run.
+    fn upload_earlier(&self) {
+        let ended = self.study().trials.values().filter(|trial| trial.state != TrialState::Running);
+        ended.for_each(|trial| self.upload(trial.id, true));
+    }
+
+    /// Has the results of a trial uploaded from now on.
+    fn upload(&self, trial: TrialId, ended: bool) {
+        let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
+        self.uploads.follow(name, self.dir.results(trial), ended);
+    }
+
+    async fn work(
+        &mut self,
+        control: &mut UnboundedReceiver<Control>,
+        observer: &mut dyn FnMut(Update<'_>),
+    ) -> Result<RunEnd, EngineError> {
         if let Some(reason) = self.study().ended {
             return Ok(RunEnd::Ended(reason));
         }
@@ -185,6 +215,7 @@ impl Engine {
             if let Some(end) = self.advance(observer)? {
                 return Ok(end);
             }
+            self.uploads.report(&mut |note| observer(Update::Note(note)));
             tokio::select! {
                 Some(ended) = self.ended.recv() => {
                     self.on_ended(&ended.key, &ended.verdict)?;
@@ -380,11 +411,13 @@ impl Engine {
         let attempt = known.running_attempt().expect("only running attempts are followed");
         let files = self.launcher.log_files(&self.recipe, trial, attempt.number);
         self.live.insert(trial, LiveAttempt::open(trial, attempt, &files, &self.metrics));
+        self.upload(trial, false);
     }
 
     fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
         let trial = TrialId(key.trial);
         let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        self.upload(trial, true);
         for event in live.finish()? {
             self.record(event)?;
         }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const JOURNAL: &str = "events.jsonl";
 /// Name of the fence in a trial's folder, as `automl-exec` reads it.
 pub(crate) const FENCE: &str = "fence";
+/// The command of the last attempt, for people.
+pub(crate) const COMMAND_FILE: &str = "command.json";
 /// See [`JOURNAL`].
 pub(crate) const STORE: &str = "store";
 
@@ -73,6 +75,18 @@ impl StudyDir {
     #[must_use]
     pub fn wishes(&self) -> PathBuf {
         self.0.join("wishes")
+    }
+
+    /// Files fetched for the study's trials.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        self.0.join("downloads")
+    }
+
+    /// What has been uploaded.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.0.join("uploads.jsonl")
     }
 
     /// The link to the incumbent's folder.

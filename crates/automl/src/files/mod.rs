@@ -9,7 +9,7 @@ mod tail;
 
 pub(crate) use checkpoints::list_files;
 pub use layout::StudyDir;
-pub(crate) use layout::{FENCE, JOURNAL, STORE};
+pub(crate) use layout::{COMMAND_FILE, FENCE, JOURNAL, STORE};
 pub(crate) use log::LogFile;
 pub use programs::{ProgramError, find_program};
 pub(crate) use replace::{link, write, write_private};

@@ -15,9 +15,9 @@ pub use record::{JobRecord, JobState};
 use crate::clock::now_ms;
 use crate::engine::launch::{Place, PrepareError, log_files};
 use crate::engine::live::LiveAttempt;
-use crate::engine::{Control, EngineError, outcome};
-use crate::files::{self, LogFile, News, Tail, find_program};
-use crate::study::{StudyError, metric_rules, new_tag, slots};
+use crate::engine::{Control, EngineError, Uploads, outcome};
+use crate::files::{self, COMMAND_FILE, FENCE, LogFile, News, Tail, find_program};
+use crate::study::{StudyError, fetch_downloads, metric_rules, new_tag, slots};
 use automl_config::{
     AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogSource, Origins, RecipeError, TrialRecipe,
 };
@@ -30,6 +30,7 @@ use automl_exec::{
     Verdict,
 };
 use automl_scrape::Metrics;
+use automl_transfer::Place as UploadPlace;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 const POLL: Duration = Duration::from_millis(100);
 /// A job is a study with one trial, as far as the names in its environment go.
 const TRIAL: TrialId = TrialId(1);
+/// Folder of the files fetched for the action, in the job's folder.
+const DOWNLOADS: &str = "downloads";
+/// Begins the names of the attempts' folders.
+const ATTEMPT_PREFIX: &str = "attempt-";
+/// What has been uploaded, in the job's folder.
+const UPLOADS_FILE: &str = "uploads.jsonl";
+/// How uploads that are left are tried again.
+const UPLOAD_AGAIN: &str = "running it again with the same --results";
 
 /// What a user can choose about a job.
 #[derive(Clone, Debug)]
@@ -67,6 +76,8 @@ pub enum JobUpdate<'a> {
         /// Their values.
         values: &'a std::collections::BTreeMap<String, f64>,
     },
+    /// Something people should know: what became of uploads.
+    Note(&'a str),
 }
 
 /// How a job ended.
@@ -86,6 +97,8 @@ pub struct Job {
     resume_from: Option<PathBuf>,
     slot: Option<Slot>,
     metrics: Arc<Metrics>,
+    /// Where results are uploaded to.
+    upload_to: Option<UploadPlace>,
     /// Facts about devices, for people.
     pub notes: Vec<String>,
 }
@@ -113,7 +126,9 @@ impl Job {
             .chain(resume_from.iter().map(|path| format!("carrying on from {}", path.display())));
         let notes = notes.collect();
         let slot = slots.into_iter().next();
-        let job = Job { recipe, options, record, resume_from, slot, metrics, notes };
+        let upload_to =
+            recipe.trial.upload_to().map(UploadPlace::open).transpose().map_err(StudyError::from)?;
+        let job = Job { recipe, options, record, resume_from, slot, metrics, upload_to, notes };
         let files = job.files()?;
         find_program(&files.argv[0], files.workdir.as_deref().unwrap_or(&job.options.workdir))?;
         Ok(job)
@@ -124,7 +139,7 @@ impl Job {
     /// # Errors
     /// If they cannot be built.
     pub fn files(&self) -> Result<AttemptFiles, RecipeError> {
-        self.recipe.trial.realise(&self.context(&self.options.results, &Params::default()))
+        self.recipe.trial.realise(&self.context(&self.downloads(), &Params::default()))
     }
 
     /// Returns the spec of the next attempt as values, and where each came from.
@@ -132,17 +147,18 @@ impl Job {
     /// # Errors
     /// If it cannot be built.
     pub fn explain(&self) -> Result<Option<(serde_json::Value, Origins)>, RecipeError> {
-        self.recipe.trial.explain(&self.context(&self.options.results, &Params::default()))
+        self.recipe.trial.explain(&self.context(&self.downloads(), &Params::default()))
     }
 
-    fn context<'a>(&'a self, folder: &'a Path, params: &'a Params) -> AttemptContext<'a> {
+    fn context<'a>(&'a self, downloads: &'a Path, params: &'a Params) -> AttemptContext<'a> {
         AttemptContext {
             study: &self.record.tag,
             trial: TRIAL.0,
             attempt: self.record.attempt + 1,
             params,
-            trial_dir: folder,
-            results_dir: folder,
+            trial_dir: &self.options.results,
+            results_dir: &self.options.results,
+            downloads_dir: downloads,
             until: self.recipe.full_fidelity,
             max_fidelity: self.recipe.full_fidelity,
             resume_from: self.resume_from.as_deref(),
@@ -169,6 +185,7 @@ impl Job {
         let logs = log_files(&self.recipe.trial, &folder, &attempt_dir);
         let mut attempt = self.attempt(number, &logs);
         self.begin(number, &files)?;
+        self.fetch()?;
         let key = self.key();
         let place = Place {
             key: key.clone(),
@@ -185,6 +202,7 @@ impl Job {
         if let Submit::Refused { reason } = executor.submit(&spec) {
             return Err(JobError::Refused(reason));
         }
+        let mut uploads = self.uploads(&files, observer);
         let mut live = LiveAttempt::open(TRIAL, &attempt, &logs, &self.metrics);
         let mut streams = [STDOUT_LOG, STDERR_LOG].map(|name| Tail::new(&attempt_dir.join(name), 0));
         let mut asked = None;
@@ -198,6 +216,7 @@ impl Job {
                 }
                 () = tokio::time::sleep(POLL) => {
                     show(&mut streams, observer);
+                    uploads.report(&mut |note| observer(JobUpdate::Note(note)));
                     take(live.poll().map_err(EngineError::from)?, &mut attempt, observer);
                 }
             }
@@ -207,7 +226,27 @@ impl Job {
         live.asked = asked;
         let never_started = verdict.started_ms.is_none() && asked.is_none();
         self.conclude(&live, &verdict, &attempt)?;
+        uploads.follow(self.upload_name(), folder, true);
+        uploads.finish(control, UPLOAD_AGAIN, &mut |note| observer(JobUpdate::Note(note))).await;
         Ok(JobEnd { record: self.record, never_started })
+    }
+
+    /// Starts uploading the results, where that is wanted.
+    fn uploads(&mut self, files: &AttemptFiles, observer: &mut dyn FnMut(JobUpdate<'_>)) -> Uploads {
+        let folder = &self.options.results;
+        let stays = own_files(files);
+        let rules = self.recipe.trial.upload_rules().clone();
+        let (uploads, problem) =
+            Uploads::start(self.upload_to.take(), folder.join(UPLOADS_FILE), rules, move |path| stays(path));
+        problem.iter().for_each(|note| observer(JobUpdate::Note(note)));
+        uploads.follow(self.upload_name(), folder.clone(), false);
+        uploads
+    }
+
+    /// Returns the name that the results have where they are uploaded to: that of their folder.
+    fn upload_name(&self) -> String {
+        let name = self.options.results.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// Makes the attempt's folder: whoever comes second does not, and leaves the job alone.
@@ -224,6 +263,23 @@ impl Job {
             }
             made => made.map_err(not_writable(attempt_dir)),
         }
+    }
+
+    /// Returns the folder of the files that are fetched for the action.
+    fn downloads(&self) -> PathBuf {
+        self.options.results.join(DOWNLOADS)
+    }
+
+    /// Fetches what the action needs, once the job is on record.
+    fn fetch(&mut self) -> Result<(), JobError> {
+        let fetched = fetch_downloads(&self.recipe.trial, &self.downloads());
+        if let Err(error) = &fetched {
+            self.record.state = JobState::Failed;
+            self.record.reason = Some(error.to_string());
+            self.record.ended = Some(now_ms());
+            self.save()?;
+        }
+        fetched.map_err(|error| StudyError::from(error).into())
     }
 
     fn title(&self) -> String {
@@ -313,7 +369,20 @@ impl Job {
 
 /// Returns the folder of an attempt.
 fn attempt_dir(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("attempt-{number}"))
+    folder.join(format!("{ATTEMPT_PREFIX}{number}"))
+}
+
+/// Returns what tells the files of the job itself, which stay here: some may hold secrets, and what was
+/// fetched is somewhere else already.
+fn own_files(files: &AttemptFiles) -> impl Fn(&str) -> bool + Send + 'static {
+    let spec = files.spec.iter().map(|(name, _)| name.as_str());
+    let names = [FENCE, COMMAND_FILE, UPLOADS_FILE, files.params_file.0.as_str()].into_iter().chain(spec);
+    let names: Vec<String> = names.map(String::from).collect();
+    move |path: &str| {
+        let top = path.split_once('/').map(|(top, _)| top);
+        names.iter().any(|name| name == path)
+            || top.is_some_and(|top| top == DOWNLOADS || top.starts_with(ATTEMPT_PREFIX))
+    }
 }
 
 /// Returns the record that the job goes on with: a new one, or that of the same job in the same folder.

@@ -6,6 +6,7 @@ use automl_config::RecipeError;
 use automl_exec::slots::SlotError;
 use automl_scrape::RuleError;
 use automl_store::{LockError, StoreError};
+use automl_transfer::{FetchError, PlaceError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -98,6 +99,12 @@ pub enum StudyError {
     /// The command of a trial cannot be built.
     #[error(transparent)]
     Realise(#[from] RecipeError),
+    /// A file that the action needs cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Results cannot go where they should.
+    #[error("cannot upload: {0}")]
+    UploadTo(#[from] PlaceError),
     /// GPUs or slots that do not exist.
     #[error(transparent)]
     Slots(#[from] SlotError),

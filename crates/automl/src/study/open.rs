@@ -6,7 +6,7 @@
 use super::{Changes, StudyError, view::exists};
 use crate::clock::now_ms;
 use crate::dry_run::first_trial;
-use crate::engine::{Engine, EventLog, Parts};
+use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, StudyDir, find_program};
 use automl_config::{Pattern, TrialRecipe};
 use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
@@ -15,6 +15,7 @@ use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
 use automl_scrape::{MetricRules, Metrics};
 use automl_store::{SledStore, StudyLock, read_journal};
+use automl_transfer::{FetchError, Place, fetch};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub fn create(
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
     }
     let ready = Ready::check(&dir, &settings, recipe)?;
+    // Before the study is there: what cannot be fetched must not leave half a study behind.
+    fetch_downloads(&ready.recipe, &dir.downloads())?;
     let (log, lock) = begin(&dir, settings)?;
     Ok(ready.open(dir, log, lock, Vec::new(), runner))
 }
@@ -106,6 +109,7 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     }
     let recipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
     let ready = Ready::check(&dir, &settings, recipe)?;
+    fetch_downloads(&ready.recipe, &dir.downloads())?;
     notes.extend(set_aside_unknown(&dir, log.study()));
     let started = log.study().started();
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
@@ -121,6 +125,11 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     let told = opened.engine.settle_wishes()?;
     opened.notes.extend(told);
     Ok(opened)
+}
+
+/// Fetches what the action needs; what is there already is whole and stays.
+pub(crate) fn fetch_downloads(recipe: &TrialRecipe, folder: &Path) -> Result<(), FetchError> {
+    recipe.downloads().iter().try_for_each(|download| fetch(&download.from, &folder.join(&download.name)))
 }
 
 /// Tells whether a study's first event was ever acknowledged, or may have been.
@@ -178,6 +187,8 @@ struct Ready {
     metrics: Arc<Metrics>,
     slots: Vec<Slot>,
     notes: Vec<String>,
+    /// Where results are uploaded to.
+    upload_to: Option<Place>,
 }
 
 impl Ready {
@@ -188,7 +199,9 @@ impl Ready {
         let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
-        Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes: note.into_iter().collect() })
+        let upload_to = recipe.upload_to().map(Place::open).transpose()?;
+        let notes = note.into_iter().collect();
+        Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes, upload_to })
     }
 
     fn open(
@@ -199,6 +212,8 @@ impl Ready {
         repairs: Vec<String>,
         runner: Vec<String>,
     ) -> OpenStudy {
+        let (uploads, problem) =
+            Uploads::start(self.upload_to, dir.uploads(), self.recipe.upload_rules().clone(), |_| false);
         let (sender, ended) = tokio::sync::mpsc::unbounded_channel();
         let engine = Engine::new(Parts {
             log,
@@ -208,8 +223,9 @@ impl Ready {
             executor: Box::new(LocalExecutor::new(runner, sender)),
             ended,
             slots: self.slots.clone(),
+            uploads,
         });
-        let notes = repairs.into_iter().chain(self.notes).collect();
+        let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
     }
 }

@@ -230,6 +230,13 @@ pub(super) fn without_scheme(text: &str) -> String {
     local.map_or_else(|| text.into(), |path| format!("/{}", path.trim_start_matches('/')))
 }
 
+/// Tells whether a path is that of a dataset rather than of a file: a folder, an archive, a URI.
+#[must_use]
+pub fn is_dataset(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    files::is_dir(path) || is_archive(&text) || text.contains("://")
+}
+
 /// Tells whether a name is that of an archive.
 pub(super) fn is_archive(name: &str) -> bool {
     without_archive_ending(name).is_some()

@@ -10,6 +10,8 @@ mod place;
 mod validate;
 mod value;
 
+pub use dataset::is_dataset;
+
 use crate::files;
 use crate::network::{DatasetRules, NetworkConfig, Origin, SourceName};
 use crate::problem::{Code, Problem};
@@ -64,7 +66,7 @@ pub(super) fn fill(context: Context<'_>, spec: &mut Value) -> Filled {
         let value = match (&source.origin, own_value(&existing)) {
             (_, Some(own)) => Some(own),
             (Origin::ParentSpecHas(key), None) => parent_has(context.parent_spec, key),
-            (Origin::Datasets(rules), None) => filling.from_datasets(&source.key, rules, &existing, spec),
+            (Origin::Datasets(rules), None) => filling.given_value(&source.key, rules, &existing, spec),
         };
         if let Some(value) = value {
             if context.config.api_params.follows_dataset_files {
@@ -197,7 +199,7 @@ impl<'a> Filling<'a> {
         dataset
     }
 
-    fn from_datasets(
+    fn given_value(
         &mut self,
         key: &str,
         rules: &DatasetRules,

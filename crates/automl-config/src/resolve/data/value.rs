@@ -30,18 +30,18 @@ impl Filling<'_> {
             let each: Vec<Transform> =
                 rules.transforms.iter().copied().filter(|t| *t != Transform::WrapInList).collect();
             let rules = DatasetRules { transforms: each, ..rules.clone() };
-            let values = fitting.iter().map(|dataset| self.from_dataset(target, &rules, dataset, spec));
+            let values = fitting.iter().map(|dataset| self.one_value(target, &rules, dataset, spec));
             let values: Vec<Option<Value>> = values.collect();
             return values.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array);
         }
         if fitting.len() > 1 {
             self.note(format!("{key}: takes one dataset; the first of {} is used", fitting.len()));
         }
-        self.from_dataset(target, rules, first, spec)
+        self.one_value(target, rules, first, spec)
     }
 
     /// The rules of an entry in the order of the format.
-    fn from_dataset(
+    fn one_value(
         &mut self,
         target: Target<'_>,
         rules: &DatasetRules,
@@ -56,16 +56,16 @@ impl Filling<'_> {
         if let Some(path) = &converted {
             return self.path_value(target, dataset, wanted(path));
         }
-        for choice in &rules.choices {
+        if let Some(choice) = rules.choices.first() {
             let facts = self.facts(choice.by, target.source, dataset, spec);
             let cases = facts.iter().find_map(|fact| exact(&choice.cases, fact));
-            match cases.or_else(|| pick(&choice.cases, None)) {
-                Some(paths) => return self.path_value(target, dataset, wanted(first_there(paths, dataset))),
-                None => self.no_case(target, choice.by, &facts, &choice.cases, rules.optional, dataset),
-            }
-        }
-        if !rules.choices.is_empty() {
-            return None;
+            return match cases.or_else(|| pick(&choice.cases, None)) {
+                Some(paths) => self.path_value(target, dataset, wanted(first_there(paths, dataset))),
+                None => {
+                    self.no_case(target, choice.by, &facts, &choice.cases, rules.optional, dataset);
+                    None
+                }
+            };
         }
         match (&rules.value, &rules.mapping) {
             (Some(value), _) => Some(value.clone()),
