@@ -117,7 +117,7 @@ fn trials(study: &Study) -> String {
 
 fn field(label: &str, text: &str, page: Page) -> String {
     let text = page.width.map_or_else(|| text.to_string(), |width| cut(text, width.saturating_sub(LABEL)));
-    format!("{}{text}", page.paint.paint(Style::Bold, &format!("{label:<LABEL$}")))
+    format!("{}{text}", page.paint.paint(Style::Bold, &value::padded(label, LABEL)))
 }
 
 #[cfg(test)]

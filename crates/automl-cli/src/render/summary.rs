@@ -101,7 +101,7 @@ fn next(study: &Study, finish: &Finish, name: &str) -> String {
 }
 
 fn field(label: &str, text: &str, paint: Paint) -> String {
-    format!("{}{text}", paint.paint(Style::Dim, &format!("{label:<LABEL$}")))
+    format!("{}{text}", paint.paint(Style::Dim, &value::padded(label, LABEL)))
 }
 
 #[cfg(test)]

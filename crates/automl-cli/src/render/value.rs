@@ -71,6 +71,12 @@ fn without_zeros(digits: &str) -> &str {
     if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
+/// Returns a label filled up to a column's width; a longer one is set off from what follows all the same.
+pub(crate) fn padded(label: &str, width: usize) -> String {
+    let width = width.max(label.chars().count() + 2);
+    format!("{label:<width$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +109,11 @@ mod tests {
         n.relations = vec!["> low".parse().unwrap()];
         assert_eq!(domain(&n), "1 .. 9, whole, step 2, > low");
         assert_eq!(domain(&Parameter::new("b", Distribution::bool())), "false | true");
+    }
+
+    #[test]
+    fn long_labels_are_set_off() {
+        assert_eq!(padded("lr", 4), "lr  ");
+        assert_eq!(padded("model.dropout", 4), "model.dropout  ");
     }
 }
