@@ -159,3 +159,63 @@ fn further_files_are_fetched_before_the_first_trial() {
     assert!(ran.stderr.contains("cannot fetch file://"), "{}", ran.stderr);
     assert!(automl(&env, "list").stdout.lines().all(|line| !line.contains("s2")));
 }
+
+/// One action goes the way that searches go: its archive is unpacked, its files are fetched, its results
+/// uploaded; its own files, the spec among them, stay here.
+#[test]
+fn an_action_unpacks_fetches_and_uploads() {
+    let env = env();
+    env.script(
+        "net.sh",
+        &NET.replace("mkdir", "test \"$(cat $AUTOML_DOWNLOADS/extra.bin)\" = extra || exit 8; mkdir"),
+    );
+    let url = format!("file://{}", env.path("extra.bin").display());
+    let config = fs::read_to_string(env.path("net.config.json")).unwrap();
+    let config = config.replace(&format!("\"{}\"", env.path("extra.bin").display()), &format!("\"{url}\""));
+    fs::write(env.path("net.config.json"), &config).unwrap();
+    tar(&env, &["-czf", "d.tar.gz", "d"]);
+    let action = "action net train --network-config net.config.json --schema net.schema.json --gpus none";
+    let run = format!("{action} --train-dataset d.tar.gz --results r/one --upload-to out");
+    let ran = automl(&env, &run);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("unpacking ") && ran.stderr.contains("uploaded "), "{}", ran.stderr);
+    let mut uploaded: Vec<String> = fs::read_dir(env.path("out/one"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    uploaded.sort();
+    assert_eq!(uploaded, ["action.json", "model.pth", "train_selective.tar.gz"]);
+    fs::remove_file(env.path("d/list.json")).unwrap();
+    fs::write(env.path("d/dataset.yaml"), "format: coco\n").unwrap();
+    let ran = automl(&env, &format!("{action} --train-dataset d --results r/two"));
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("needs file `list.json`"), "{}", ran.stderr);
+    assert!(!env.path("r/two").exists());
+    fs::write(env.path("d/list.json"), "[]").unwrap();
+    fs::rename(env.path("extra.bin"), env.path("away.bin")).unwrap();
+    let ran = automl(&env, &format!("{action} --train-dataset d --results r/two"));
+    assert_eq!((ran.code, ran.stderr.contains("cannot fetch file://")), (3, true), "{}", ran.stderr);
+    fs::rename(env.path("away.bin"), env.path("extra.bin")).unwrap();
+    let ran = automl(&env, &format!("{action} --train-dataset d --results r/two"));
+    assert_eq!(ran.code, 0, "the folder can be used again: {}", ran.stderr);
+    let ran = automl(&env, &format!("{action} --train-dataset d --results r/three --upload-to ftp://host/x"));
+    assert_eq!((ran.code, env.path("r/three").exists()), (2, false), "{}", ran.stderr);
+}
+
+/// Without a network folders are walked; with one they are datasets, and files are specs.
+#[test]
+fn a_network_makes_folders_datasets_and_files_specs() {
+    let env = env();
+    for (name, text) in [("ok", "train: {num_epochs: 3}\n"), ("bad", "train: {num_epochs: many}\n")] {
+        fs::write(env.path(&format!("{name}.yaml")), text).unwrap();
+    }
+    fs::create_dir_all(env.path("m/images")).unwrap();
+    fs::write(env.path("m/annotations.json"), "{}").unwrap();
+    fs::create_dir_all(env.path("lacking/images")).unwrap();
+    let code = |paths: &str| automl(&env, &format!("check {paths} --network mal")).code;
+    assert_eq!(code("m"), 0);
+    assert_eq!(code("m ok.yaml"), 0);
+    assert_eq!(code("lacking ok.yaml"), 3);
+    assert_eq!(code("m bad.yaml"), 2);
+    assert_eq!(code("lacking bad.yaml"), 2);
+}

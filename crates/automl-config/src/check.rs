@@ -2,6 +2,7 @@
 
 use crate::catalog::ModelInfo;
 use crate::check_spec::check_spec_values;
+use crate::facts::Facts;
 use crate::files;
 use crate::network::NetworkConfig;
 use crate::node::{Data, Node};
@@ -9,7 +10,6 @@ use crate::problem::{Code, Position, Problem, Report};
 use crate::read::Format;
 use crate::schema::Schema;
 use crate::settings::Settings;
-use crate::shape::DATASET;
 use crate::space_file::read_space;
 use automl_core::SearchSpace;
 use std::path::Path;
@@ -81,7 +81,10 @@ fn check_text_against(path: &Path, text: &str, schema: Option<&Schema>) -> Vec<P
             drop(Settings::from_node(&node, folder, &mut report));
         }
         FileKind::Space => check_space(&node, &mut report),
-        FileKind::Dataset => DATASET.check(&node, &mut report),
+        FileKind::Dataset => {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            drop(Facts::read(&node, folder, &mut report));
+        }
         FileKind::Spec => {
             check_spec(&node, text, format, &mut report);
             schema.into_iter().for_each(|schema| check_spec_values(&node, schema, &mut report));

@@ -121,7 +121,7 @@ mod tests {
             found,
             [
                 "a.config.json:1:1: error: key `api_params` is missing",
-                "data/dataset.yaml:1:1: error: unknown key `fromat` (did you mean `format`?)",
+                "data/dataset.yaml:1:1: warning: unknown key `fromat` is ignored (did you mean `format`?)",
                 "deep/er/train.schema.json:1:1: error: key `properties` is missing",
                 "spaces/own.yaml:1:5: error: lr: expected a number, found `x` (character 4 of `1..x`) (write name=low..high, name=a|b|c or name=value)",
             ]

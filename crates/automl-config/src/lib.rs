@@ -14,6 +14,7 @@ mod node;
 mod pattern;
 mod problem;
 
+mod facts;
 mod fields;
 mod files;
 mod glob;

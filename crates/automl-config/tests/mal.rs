@@ -220,8 +220,8 @@ fn missing_data_is_named_with_its_flag() {
     assert_eq!(
         data.problems(&data.request()),
         [
+            "DATA/train: error: dataset_validation.required_files.default[1]: format `default` needs file `annotations.json`; there are images/",
             "--eval-dataset: error: folder DATA/val does not exist",
-            "--train-dataset: error: DATA/train has no file `annotations.json`, needed for `dataset.train_ann_path`",
         ]
     );
 }

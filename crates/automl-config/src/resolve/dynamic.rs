@@ -1,40 +1,16 @@
 //! Section `dynamic_config` of a network, for one job: what a parent asks for is done at once, the rest
 //! becomes rules of the recipe.
 
+use super::data::DataFacts;
 use super::draft::Draft;
-use crate::files;
-use crate::network::{DynamicConfig, NetworkConfig, ParentRule, RuleCondition, SpecTransform, Subject};
+use crate::network::{DynamicConfig, ParentRule, RuleCondition, SpecTransform, Subject};
 use crate::parent::ParentJob;
 use crate::recipe::{ModelTypeRules, SpecRules};
-use crate::request::Datasets;
 use crate::spec::SpecPath;
-use serde_json::{Map, Value};
-use std::path::Path;
+use serde_json::Value;
 
-/// File that describes a dataset, in its folder.
-const DATASET_FILE: &str = "dataset.yaml";
 /// Stands in values for the parent job.
 const PARENT_ID: &str = "{parent_id}";
-
-/// Returns what is known of the data that a job works on: what the first of its datasets says of itself,
-/// else what the network assumes.
-pub(super) fn metadata(datasets: &Datasets, config: &NetworkConfig) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    let api_params = &config.api_params;
-    let assumed = [("format", api_params.formats.first()), ("type", api_params.dataset_type.as_ref())];
-    metadata.extend(assumed.into_iter().filter_map(|(key, value)| Some((key.into(), value?.clone().into()))));
-    let Datasets { train, eval, inference, calibration, own, .. } = datasets;
-    let first = train.iter().chain(eval).chain(inference).chain(calibration).chain(own).next();
-    if let Some(Value::Object(own)) = first.and_then(|folder| read_dataset(folder)) {
-        metadata.extend(own);
-    }
-    metadata
-}
-
-fn read_dataset(folder: &Path) -> Option<Value> {
-    let file = Some(folder.join(DATASET_FILE)).filter(|file| files::exists(file))?;
-    files::read_tree(&file).0?.to_json()
-}
 
 /// Applies the rules for the parent's action; returns the keys that they set, which datasets then leave
 /// alone.
@@ -42,7 +18,7 @@ pub(super) fn apply_parent(
     rules: &DynamicConfig,
     parent: Option<&ParentJob>,
     action: &str,
-    metadata: &Map<String, Value>,
+    known: &DataFacts,
     draft: &mut Draft,
 ) -> Vec<String> {
     let Some(parent) = parent else { return Vec::new() };
@@ -50,7 +26,7 @@ pub(super) fn apply_parent(
         return Vec::new();
     };
     let mut wanted: Vec<&(String, Value)> = Vec::new();
-    if rule.condition.as_ref().is_none_or(|condition| holds(condition, metadata, draft)) {
+    if rule.condition.as_ref().is_none_or(|condition| holds(condition, known, draft)) {
         wanted.extend(&rule.set_value);
     }
     wanted.extend(matched(rule, parent));
@@ -73,12 +49,12 @@ fn matched<'r>(rule: &'r ParentRule, parent: &ParentJob) -> &'r [(String, Value)
     if check.expected.iter().any(says) { &check.set_value } else { &[] }
 }
 
-fn holds(condition: &RuleCondition, metadata: &Map<String, Value>, draft: &Draft) -> bool {
+fn holds(condition: &RuleCondition, known: &DataFacts, draft: &Draft) -> bool {
     let found = match &condition.subject {
-        Subject::Metadata(key) => metadata.get(key),
-        Subject::Spec(key) => draft.get(key),
+        Subject::Metadata(key) => known.get(key),
+        Subject::Spec(key) => draft.get(key).cloned(),
     };
-    (found == Some(&condition.value)) == condition.equal
+    (found.as_ref() == Some(&condition.value)) == condition.equal
 }
 
 /// Returns a value in which `results/{parent_id}` is the parent's folder, and `{parent_id}` its name.

@@ -53,10 +53,9 @@ impl<'a> Stage<'a> {
             inherit(parent, &launch, inputs, request, &mut draft, &mut notes);
         }
         let applied = apply_settings(inputs, request, &mut draft, &mut problems);
-        let metadata = dynamic::metadata(&request.datasets, &inputs.config);
+        let known = data::facts(inputs.data(request, &[]));
         let parent = request.parent.as_ref();
-        let configured =
-            dynamic::apply_parent(inputs.dynamic(), parent, &request.action, &metadata, &mut draft);
+        let configured = dynamic::apply_parent(inputs.dynamic(), parent, &request.action, &known, &mut draft);
         let data = inputs.data(request, &configured);
         let filled = draft.change("data_sources", |spec| data::fill(data, spec));
         notes.extend(filled.notes);

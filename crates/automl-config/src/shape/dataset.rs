@@ -1,8 +1,17 @@
 //! `dataset.yaml`, beside the data of one dataset.
 
-use super::{Others, Shape, TEXT_OR_TEXTS, Table, optional};
+use super::{Others, Shape, TEXT_OR_TEXTS, Table, optional, required};
 
-/// The file's table; it is also what the file is checked by.
+const CONVERSION: Shape = Shape::Object(
+    &[
+        required("results", Shape::Text, "folder that it wrote to, relative to this file"),
+        optional("id", Shape::Text, "number of the job; the name of its folder where absent"),
+        optional("spec", Shape::Text, "its spec, relative to this file"),
+    ],
+    Others::Open,
+);
+
+/// The file's table.
 pub(crate) const DATASET: Table = Table {
     title: "Dataset",
     definitions: &[],
@@ -21,7 +30,8 @@ pub(crate) const DATASET: Table = Table {
             optional("type", Shape::Text, "kind of data, for example `segmentation`"),
             optional("id", Shape::Text, "name of the dataset; its folder's where absent"),
             optional("metadata", Shape::Map(&Shape::Any), "facts that rules of a network ask for"),
+            optional("convert", CONVERSION, "job that made another form of the data"),
         ],
-        Others::Closed,
+        Others::Open,
     ),
 };

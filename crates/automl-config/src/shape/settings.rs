@@ -27,6 +27,7 @@ const RUN: Shape = Shape::Object(
         optional("retry", Shape::Whole, "further attempts after a failure that may pass"),
         optional("silence_timeout", Shape::Text, "longest time without output"),
         optional("max_failures", Shape::Whole, "failed trials in a row that end the search"),
+        optional("upload_to", Shape::Text, "folder or URL that results are uploaded to"),
     ],
     Others::Closed,
 );

@@ -3,6 +3,8 @@
 use super::*;
 use crate::fields::recorded;
 use crate::network::NetworkConfig;
+use crate::node::Node;
+use crate::problem::Report;
 use crate::read::{Format, read_json};
 use crate::schema::Schema;
 use crate::settings::Settings;
@@ -144,7 +146,8 @@ fn tables_are_printed_as_json_schemas() {
         }
     }
     let dataset = json_schema(FileFormat::Dataset);
-    assert_eq!(dataset["additionalProperties"], false);
+    assert_eq!(dataset["additionalProperties"], Value::Null, "other programs have files of that name");
+    assert_eq!(json_schema(FileFormat::Settings)["additionalProperties"], false);
     assert_eq!(dataset["properties"]["format"]["type"], "string");
     let network = json_schema(FileFormat::Network);
     assert_eq!(network["required"], json!(["api_params"]));

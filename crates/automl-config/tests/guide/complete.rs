@@ -46,10 +46,28 @@ fn simple_configuration_with_empty_sections_runs() {
 
 const REST: &str = r#", "data_sources": {
     "train": {
-        "dataset.train_images": {"source": "train_datasets", "multiple_sources": false, "path": "images.tar.gz"}
+        "dataset.train_images": {"source": "train_datasets", "multiple_sources": false, "path": "images.tar.gz"},
+        "dataset.train_labels": {
+            "source": "train_datasets",
+            "multiple_sources": false,
+            "path_from_format": {"custom": "custom_labels.json", "standard": "labels.tar.gz"}
+        }
     },
     "evaluate": {
         "dataset.test_images": {"source": "eval_dataset", "multiple_sources": false, "path": "images.tar.gz"}
+    }
+},
+"dataset_validation": {
+    "required_files": {
+        "default": [{"path": "images.tar.gz", "type": "file"}],
+        "custom": [
+            {
+                "all_of": [
+                    {"path": "images.tar.gz", "type": "file"},
+                    {"path": "custom_labels.json", "type": "file"}
+                ]
+            }
+        ]
     }
 },
 "spec_params": {
@@ -81,7 +99,7 @@ fn world() -> World {
         spec
     };
     let mut training = with("train", train);
-    training["dataset"] = json!({"train_images": ""});
+    training["dataset"] = json!({"train_images": "", "train_labels": ""});
     let mut evaluation = with("evaluate", json!({"checkpoint": ""}));
     evaluation["dataset"] = json!({"test_images": ""});
     World::new()
@@ -89,6 +107,7 @@ fn world() -> World {
         .spec("my_network", "train", training)
         .spec("my_network", "evaluate", evaluation)
         .write("data/images/1.png", "")
+        .write("data/custom_labels.json", "{}")
 }
 
 fn on_data(world: &World, request: NetworkRequest) -> NetworkRequest {
@@ -101,7 +120,8 @@ fn on_data(world: &World, request: NetworkRequest) -> NetworkRequest {
 fn comprehensive_configuration_trains_and_evaluates() {
     let world = world();
     let trained = world.job(&on_data(&world, action("my_network", "train")));
-    assert_eq!(trained["dataset"]["train_images"], "DIR/data/images");
+    let labelled = json!({"train_images": "DIR/data/images", "train_labels": "DIR/data/custom_labels.json"});
+    assert_eq!(trained["dataset"], labelled);
     assert_eq!(trained["results_dir"], RESULTS);
     assert_eq!(trained["model"]["pretrained_path"], "/m/p.pth");
     assert_eq!(trained["train"]["checkpoint_interval"], 4);
@@ -109,6 +129,15 @@ fn comprehensive_configuration_trains_and_evaluates() {
     let evaluated = world.job(&evaluation);
     assert_eq!(evaluated["evaluate"]["checkpoint"], "/results/p1/train/model_epoch_004.pth");
     assert_eq!(evaluated["dataset"]["test_images"], "DIR/data/images");
+    std::fs::remove_file(world.path("data/images/1.png")).unwrap();
+    std::fs::remove_dir(world.path("data/images")).unwrap();
+    let problems = world.problems(&on_data(&world, action("my_network", "train")));
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("needs archive `images.tar.gz` (or its folder `images`)")),
+        "{problems:?}"
+    );
 }
 
 /// Its search writes intervals that end with the training.

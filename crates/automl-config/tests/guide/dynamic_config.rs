@@ -22,9 +22,9 @@ fn action_recognition(model_type: &str) -> World {
         "model_type": model_type, "rgb_seq_length": 3, "of_seq_length": 10,
         "rgb_pretrained_model_path": "", "of_pretrained_model_path": "", "of_pretrained_num_classes": 0}});
     World::new()
-        .network("action_recognition", ACTION_RECOGNITION)
-        .spec("action_recognition", "train", model.clone())
-        .spec("action_recognition", "evaluate", model)
+        .network("clips", ACTION_RECOGNITION)
+        .spec("clips", "train", model.clone())
+        .spec("clips", "evaluate", model)
 }
 
 /// Removes what the chosen mode does not have, and in training one key more.
@@ -32,11 +32,11 @@ fn action_recognition(model_type: &str) -> World {
 fn model_type_removes_what_it_does_not_have() {
     let world = action_recognition("rgb");
     assert_eq!(
-        world.job(&action("action_recognition", "train")),
+        world.job(&action("clips", "train")),
         json!({"model": {"model_type": "rgb", "rgb_seq_length": 3, "rgb_pretrained_model_path": ""}})
     );
     assert_eq!(
-        world.job(&action("action_recognition", "evaluate")),
+        world.job(&action("clips", "evaluate")),
         json!({"model": {"model_type": "rgb", "rgb_seq_length": 3, "rgb_pretrained_model_path": "",
                          "of_pretrained_num_classes": 0}})
     );
@@ -45,7 +45,7 @@ fn model_type_removes_what_it_does_not_have() {
 #[test]
 fn joint_model_gets_one_path_for_each_stream() {
     let both = "model.rgb_pretrained_model_path=/m/resnet_rgb_1.pth,/m/resnet_of_1.pth";
-    let spec = action_recognition("joint").job(&with_set(action("action_recognition", "train"), &[both]));
+    let spec = action_recognition("joint").job(&with_set(action("clips", "train"), &[both]));
     assert_eq!(spec["model"]["rgb_pretrained_model_path"], "/m/resnet_rgb_1.pth");
     assert_eq!(spec["model"]["of_pretrained_model_path"], "/m/resnet_of_1.pth");
     assert_eq!(spec["model"]["of_seq_length"], 10);
@@ -53,13 +53,13 @@ fn joint_model_gets_one_path_for_each_stream() {
 
 #[test]
 fn unnamed_model_types_leave_the_spec_alone() {
-    let spec = action_recognition("of").job(&action("action_recognition", "train"));
+    let spec = action_recognition("of").job(&action("clips", "train"));
     assert_eq!(spec["model"].as_object().unwrap().len(), 6);
 }
 
 #[test]
 fn settings_that_a_rule_undoes_are_remarked_upon() {
-    let request = with_set(action("action_recognition", "train"), &["model.of_seq_length=5"]);
+    let request = with_set(action("clips", "train"), &["model.of_seq_length=5"]);
     let recipe = action_recognition("rgb").resolve(&request).unwrap();
     assert!(
         recipe.notes.contains(
@@ -203,9 +203,9 @@ fn rules_of_an_action_may_set_values() {
 fn label_map_has_a_default() {
     let config = r#"{"dynamic_config": {"defaults": {"dataset.label_map": {"catch": 0, "smile": 1}}}}"#;
     let job = |default: Value, set: &[&str]| {
-        let world = World::new().network("action_recognition", config);
-        let world = world.spec("action_recognition", "train", default);
-        world.job(&with_set(action("action_recognition", "train"), set))["dataset"].clone()
+        let world = World::new().network("clips", config);
+        let world = world.spec("clips", "train", default);
+        world.job(&with_set(action("clips", "train"), set))["dataset"].clone()
     };
     let empty = json!({"dataset": {"label_map": {}, "batch_size": 2}});
     assert_eq!(job(empty.clone(), &[]), json!({"label_map": {"catch": 0, "smile": 1}, "batch_size": 2}));

@@ -243,13 +243,12 @@ fn trials_of_a_search_get_their_folders_models_and_intervals() {
                        "resume_training_checkpoint_path": "", "lr": 0.1});
     let default = json!({"results_dir": "", "encryption_key": "", "train": train,
                          "model": {"rgb_pretrained_model_path": "", "of_pretrained_model_path": ""}});
-    let world =
-        World::new().network("action_recognition", AUTOML).spec("action_recognition", "train", default);
+    let world = World::new().network("clips", AUTOML).spec("clips", "train", default);
     let request = NetworkRequest {
         params: Some(vec!["train.lr".into()]),
         bounds: vec!["train.lr=1e-4..1e-1:log".into()],
         pretrained: Some("/m/ptm.pth".into()),
-        ..NetworkRequest::new("action_recognition")
+        ..NetworkRequest::new("clips")
     };
     let recipe = resolve_network(&world.catalog(), &request).unwrap_or_else(|problems| panic!("{problems}"));
     let params: Params = [("train.lr".to_string(), ParamValue::Float(0.05))].into_iter().collect();

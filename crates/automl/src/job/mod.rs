@@ -185,7 +185,7 @@ impl Job {
         let logs = log_files(&self.recipe.trial, &folder, &attempt_dir);
         let mut attempt = self.attempt(number, &logs);
         self.begin(number, &files)?;
-        self.fetch()?;
+        self.fetch().await?;
         let key = self.key();
         let place = Place {
             key: key.clone(),
@@ -271,8 +271,11 @@ impl Job {
     }
 
     /// Fetches what the action needs, once the job is on record.
-    fn fetch(&mut self) -> Result<(), JobError> {
-        let fetched = fetch_downloads(&self.recipe.trial, &self.downloads());
+    async fn fetch(&mut self) -> Result<(), JobError> {
+        let (recipe, folder) = (self.recipe.trial.clone(), self.downloads());
+        // It blocks, and may have a runtime of its own, which must not end within this one.
+        let fetching = tokio::task::spawn_blocking(move || fetch_downloads(&recipe, &folder));
+        let fetched = fetching.await.expect("fetching files does not panic");
         if let Err(error) = &fetched {
             self.record.state = JobState::Failed;
             self.record.reason = Some(error.to_string());

@@ -1,21 +1,15 @@
 //! A dataset as the resolver sees it: where it is and what is known of it.
 //!
-//! What is known stands in `dataset.yaml` in the dataset's folder: `format`, `type`, `intent` (a text or a
-//! list), `id`, `metadata` (any further facts) and `convert` (the job that made another form of it: `id`,
-//! the folder `results`, and the file `spec`, relative to the dataset). What it does not say is inferred.
-//! Other programs use files of that name too, so unknown keys are left alone.
+//! What its `dataset.yaml` does not say is inferred.
 
-use crate::fields::{Fields, join, string};
+use crate::facts::{Facts, read_facts};
 use crate::files;
 use crate::network::{ApiParams, DatasetValidation, SourceName};
-use crate::node::Node;
-use crate::problem::{Code, Problem, Report, Severity};
+use crate::problem::{Code, Problem};
 use crate::request::Datasets;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Name of the file with a dataset's facts.
-const FACTS: &str = "dataset.yaml";
 /// Endings of archives, the longest first.
 const ARCHIVES: [&str; 3] = [".tar.gz", ".tgz", ".tar"];
 /// URI schemes that mean nothing but a path on this machine.
@@ -41,28 +35,14 @@ pub(super) enum Root {
     Uri(String),
 }
 
-/// What is known of a dataset.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Facts {
-    pub(super) format: Option<String>,
-    pub(super) kind: Option<String>,
-    pub(super) intents: Vec<String>,
-    /// It says itself what it is meant for.
-    pub(super) states_intents: bool,
-    pub(super) metadata: Map<String, Value>,
-    pub(super) convert: Option<Conversion>,
-}
-
-/// The job that converted the dataset.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Conversion {
-    pub(super) id: String,
-    /// Where it wrote to.
-    pub(super) results: PathBuf,
-    pub(super) spec: Value,
-}
-
 impl Dataset {
+    /// Returns what a network assumes of data that nobody has named.
+    pub(super) fn assumed(api: &ApiParams) -> Self {
+        let (format, kind) = (api.formats.first().cloned(), api.dataset_type.clone());
+        let facts = Facts { format, kind, ..Facts::default() };
+        Dataset { given: String::new(), root: Root::Uri(String::new()), facts, broken: false }
+    }
+
     /// Returns a field of the metadata; the well-known ones under their names, everything else as the
     /// dataset states it.
     pub(super) fn metadata(&self, key: &str) -> Option<Value> {
@@ -161,66 +141,6 @@ impl Opening<'_> {
             }
         }
         problems
-    }
-}
-
-fn read_facts(folder: &Path) -> (Facts, Vec<Problem>) {
-    let file = folder.join(FACTS);
-    if !files::exists(&file) {
-        return (Facts::default(), Vec::new());
-    }
-    let (node, mut report) = files::read_tree(&file);
-    let facts = node.and_then(|node| Facts::read(&node, folder, &mut report)).unwrap_or_default();
-    let is_error = |p: &Problem| p.severity == Severity::Error;
-    (facts, report.into_problems().into_iter().filter(is_error).collect())
-}
-
-impl Facts {
-    /// Reads `dataset.yaml`.
-    pub(super) fn read(node: &Node, folder: &Path, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "", report)?;
-        let intents = fields.node("intent").map(|node| match node.items() {
-            Some(_) => crate::fields::strings(node, "intent", report),
-            None => string(node, "intent", report).into_iter().collect(),
-        });
-        let metadata = fields.node("metadata").and_then(Node::to_json);
-        let mut metadata = metadata.and_then(|v| v.as_object().cloned()).unwrap_or_default();
-        if let Some(id) = fields.string("id", report) {
-            metadata.insert("id".into(), id.into());
-        }
-        let convert = fields.node("convert").and_then(|node| Conversion::read(node, folder, report));
-        Some(Facts {
-            format: fields.string("format", report),
-            kind: fields.string("type", report),
-            intents: intents.unwrap_or_default(),
-            states_intents: false,
-            metadata,
-            convert,
-        })
-    }
-}
-
-impl Conversion {
-    fn read(node: &Node, folder: &Path, report: &mut Report) -> Option<Self> {
-        let mut fields = Fields::open(node, "convert", report)?;
-        let results = fields.required_string("results", report).map(|path| folder.join(path));
-        let id = fields.string("id", report);
-        let place = join("convert", "spec");
-        let (spec_at, spec) = (fields.node("spec"), fields.string("spec", report));
-        fields.close_leniently(report);
-        let results = results?;
-        let id = id.or_else(|| results.file_name().map(|name| name.to_string_lossy().into_owned()));
-        let spec = spec.map(|file| files::require_tree(&folder.join(file)));
-        let spec = match spec {
-            Some(Ok(node)) => node.to_json().unwrap_or_default(),
-            Some(Err(problems)) => {
-                let at = spec_at.map_or(node.at, |n| n.at);
-                report.error(at, &place, Code::Dataset, problems.to_string());
-                Value::Null
-            }
-            None => Value::Null,
-        };
-        Some(Conversion { id: id.unwrap_or_default(), results, spec })
     }
 }
 

@@ -87,6 +87,24 @@ pub(super) fn check(context: Context<'_>) -> Filled {
     Filling::open(context).finish()
 }
 
+/// What is known of the data that a job works on: of the first of its datasets, else what the network
+/// assumes.
+pub(super) struct DataFacts(Dataset);
+
+impl DataFacts {
+    /// Returns a fact by the name that rules ask for.
+    pub(super) fn get(&self, key: &str) -> Option<Value> {
+        self.0.metadata(key)
+    }
+}
+
+/// Looks what is known of the data. What is wrong with it is told where the data is filled in.
+pub(super) fn facts(context: Context<'_>) -> DataFacts {
+    let opened = Filling::open(context).opened;
+    let first = opened.into_iter().flat_map(|(_, datasets)| datasets).next();
+    DataFacts(first.unwrap_or_else(|| Dataset::assumed(&context.config.api_params)))
+}
+
 /// The spec key that a value is for, and the source it comes from.
 #[derive(Clone, Copy)]
 struct Target<'a> {
