@@ -50,7 +50,12 @@ impl Distribution {
                 let from = step.map_or(from, |step| first_on_grid(*least, step, from));
                 // One step may be wider than what is left; one value has no step.
                 let left = step.filter(|step| *step <= to - from);
-                let high = if left == *step { to } else { from };
+                let high = match left {
+                    // A bound that just excludes a place must not be taken for that place.
+                    Some(step) => last_on_grid(from, step, to),
+                    None if step.is_none() => to,
+                    None => from,
+                };
                 (from <= to).then_some(Distribution::Float { low: from, high, scale: *scale, step: left })
             }
             Distribution::Int { low: least, high: most, step, scale } => {
@@ -80,6 +85,13 @@ fn first_on_grid(least: f64, step: f64, from: f64) -> f64 {
     let index = ((from - least) / step).floor();
     let places = [0.0, 1.0, 2.0].map(|more| decimal(least + (index + more) * step));
     places.into_iter().find(|place| *place >= from).unwrap_or(from)
+}
+
+/// Returns the last of `from, from + step, …` that is not above `to`; at least `from`.
+fn last_on_grid(from: f64, step: f64, to: f64) -> f64 {
+    let index = ((to - from) / step).ceil();
+    let places = [0.0, 1.0, 2.0].map(|less| decimal(from + (index - less) * step));
+    places.into_iter().find(|place| *place <= to).unwrap_or(from)
 }
 
 /// Brings a whole float next to the range `least..=most` if it lies beyond; `None` for NaN.
@@ -116,6 +128,8 @@ mod tests {
             (float(0.0, 1.0, Some(0.1)), 0.25, 0.5, Some(float(0.3, 0.5, Some(0.1)))),
             (float(0.0, 1.0, Some(0.1)), 0.25, 0.35, Some(float(0.3, 0.3, None))),
             (float(0.0, 1.0, Some(0.1)), 0.31, 0.39, None),
+            (float(0.0, 20.0, Some(2.0)), 0.0, 4.0_f64.next_down(), Some(float(0.0, 2.0, Some(2.0)))),
+            (float(0.0, 20.0, Some(2.0)), 0.0, 5.0, Some(float(0.0, 4.0, Some(2.0)))),
             (float(0.0, 1.0, None), 0.5, 2.0, Some(float(0.5, 1.0, None))),
             (float(0.0, 1.0, None), 2.0, 3.0, None),
         ] {
