@@ -54,7 +54,7 @@ pub(crate) fn settled(study: &Study) -> u64 {
 
 /// Returns the working time of a study in milliseconds. Without an engine, time stands still.
 pub(crate) fn worked_ms(study: &Study, engine_runs: bool, now: u64) -> u64 {
-    study.worked_ms(if engine_runs { now } else { study.updated_at })
+    study.worked_ms(if engine_runs { now } else { study.worked_until })
 }
 
 /// Returns how long a trial has run over all of its attempts, in milliseconds.
@@ -106,6 +106,21 @@ pub(crate) fn gain(study: &Study) -> Option<Gain> {
     let difference = value - default;
     let share = (default != 0.0).then(|| difference / default.abs());
     Some(Gain { default, difference, share })
+}
+
+/// Tells whether a trial of the study's own has a result; one from elsewhere is no success of this search.
+pub(crate) fn succeeded(study: &Study) -> bool {
+    study.trials.values().any(|trial| trial.foreign.is_none() && trial.value().is_some())
+}
+
+/// Says which constraints a trial breaks; `None` if it keeps to all.
+pub(crate) fn broken(study: &Study, trial: &Trial) -> Option<String> {
+    let values = &trial.further.get(&trial.fidelity()?)?.constraints;
+    let found = study.settings.constraints.iter().zip(values);
+    let broken = found.filter(|(constraint, value)| constraint.violation(**value) > 0.0);
+    let said: Vec<String> =
+        broken.map(|(c, value)| format!("{c} is broken: {}", crate::render::value::number(*value))).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 #[cfg(test)]

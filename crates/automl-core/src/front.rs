@@ -47,6 +47,12 @@ impl Study {
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, trial)| trial)
     }
 
+    /// Tells whether a trial's furthest result keeps to all constraints.
+    #[must_use]
+    pub fn is_feasible(&self, trial: &Trial) -> bool {
+        trial.fidelity().is_none_or(|fidelity| Excess::of(trial, fidelity, &self.settings).0 <= 0.0)
+    }
+
     /// Returns the feasible trials that no other one beats in every objective at once, oldest first. For
     /// one objective that is the incumbent and those equal to it.
     #[must_use]

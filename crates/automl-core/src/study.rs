@@ -43,6 +43,9 @@ pub struct Study {
     pub earlier_engines_ms: u64,
     /// Time of the last event.
     pub updated_at: u64,
+    /// Time of the last event that an engine's work left. What users say, which may be between two
+    /// engines, is not counted as work.
+    pub worked_until: u64,
     index: Index,
 }
 
@@ -84,6 +87,7 @@ impl Study {
             engine_started_at: record.at,
             earlier_engines_ms: 0,
             updated_at: record.at,
+            worked_until: record.at,
             index: Index::default(),
         })
     }
@@ -131,6 +135,16 @@ impl Study {
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
         }
+        let said_by_users = matches!(
+            record.event,
+            Event::BudgetChanged { .. }
+                | Event::Enqueued { .. }
+                | Event::TrialAdded { .. }
+                | Event::TrialStopped { .. }
+        );
+        if !said_by_users {
+            self.worked_until = at;
+        }
         self.updated_at = at;
         Ok(())
     }
@@ -169,7 +183,7 @@ impl Study {
             return Err(FoldError::EngineOrder { found: epoch, last: self.engine_epoch });
         }
         if self.engine_epoch > 0 {
-            self.earlier_engines_ms += self.updated_at.saturating_sub(self.engine_started_at);
+            self.earlier_engines_ms += self.worked_until.saturating_sub(self.engine_started_at);
         }
         self.engine_epoch = epoch;
         self.engine_started_at = at;

@@ -30,6 +30,7 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     if values.len() > 1 {
         object["values"] = values.into();
     }
+    say_feasible(study, trial, &mut object);
     if let Some(foreign) = &trial.foreign {
         object["source"] = foreign.source.as_str().into();
     }
@@ -57,10 +58,18 @@ pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
     if values.len() > 1 {
         object["values"] = values.into();
     }
+    say_feasible(study, trial, &mut object);
     if !study.settings.further_objectives.is_empty() {
         object["pareto"] = study.pareto_front().into_iter().map(|t| on_front(study, t)).collect();
     }
     object
+}
+
+/// Whether a result keeps to the constraints, where there are some.
+fn say_feasible(study: &Study, trial: &Trial, object: &mut Value) {
+    if !study.settings.constraints.is_empty() && trial.value().is_some() {
+        object["feasible"] = study.is_feasible(trial).into();
+    }
 }
 
 /// How much each parameter matters: `automl importance --json`, and `importance` of the service.

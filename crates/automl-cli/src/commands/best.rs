@@ -4,6 +4,7 @@ use super::search::spec_path;
 use super::{locate, look};
 use crate::args::BestArgs;
 use crate::exit::{Exit, Failure};
+use crate::facts;
 use crate::output::Output;
 use crate::project::Project;
 use crate::render::table::{Align, Table};
@@ -33,6 +34,12 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
             .data(&format!("trial {}: {} {number} ({})", trial.id, objective.metric, objective.direction))?;
         for (name, v) in trial.params.iter() {
             output.data(&format!("  {name} = {v}"))?;
+        }
+        if let Some(broken) = facts::broken(&study, trial) {
+            output.data(&format!("infeasible: {broken}; no trial keeps to every constraint"))?;
+        }
+        if let Some(foreign) = &trial.foreign {
+            output.data(&format!("from: {}", foreign.source))?;
         }
         if !study.settings.further_objectives.is_empty() {
             output.data("nothing beats these in every objective:")?;

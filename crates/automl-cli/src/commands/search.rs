@@ -50,7 +50,7 @@ pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Resul
         failure
     })?;
     let exit = match end {
-        RunEnd::Ended(_) if study.incumbent().is_some() => Exit::Done,
+        RunEnd::Ended(_) if facts::succeeded(study) => Exit::Done,
         RunEnd::Ended(_) => Exit::NoSuccess,
         RunEnd::Stopped if signalled => Exit::Interrupted,
         RunEnd::Stopped => Exit::Stopped,

@@ -11,10 +11,23 @@ use crate::render::value::{self, count};
 use automl::{StudyDir, View, Wish, leave_wish};
 use automl_core::TrialId;
 
+/// Looks at a study that an engine works on. One that hands its trials out does not read wishes.
+fn steerable(dir: &StudyDir) -> Result<View, Failure> {
+    let view = look(dir)?;
+    if view.study.settings.recipe.is_null() {
+        let message = format!(
+            "study {} is run by whoever asks for its trials; ask `automl serve` for `enqueue`, `release`, `tell` or `close`",
+            dir.name()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(view)
+}
+
 /// Puts configurations first in line.
 pub(super) fn enqueue(args: &EnqueueArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, Some(&args.study), output)?;
-    let view = look(&dir)?;
+    let view = steerable(&dir)?;
     let space = &view.study.settings.space;
     let read = args.params.iter().map(|text| read_configurations(text, space, "enqueue"));
     let all = read.collect::<Result<Vec<_>, _>>()?.concat();
@@ -38,7 +51,7 @@ pub(super) fn enqueue(args: &EnqueueArgs, project: &Project, output: Output) -> 
 /// Asks the engine to end: gracefully with its trials, or when they have ended.
 pub(super) fn end(args: &StudyArg, wish: &Wish, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
-    let Some(engine) = look(&dir)?.engine else {
+    let Some(engine) = steerable(&dir)?.engine else {
         output.say(&format!("nothing works on study {}", dir.name()));
         return Ok(Exit::Done);
     };
@@ -55,7 +68,7 @@ pub(super) fn end(args: &StudyArg, wish: &Wish, project: &Project, output: Outpu
 pub(super) fn cancel(args: &TrialArg, project: &Project, output: Output) -> Result<Exit, Failure> {
     let (study, number) = args.parts().map_err(|message| Failure::new(Exit::Usage, message))?;
     let dir = locate(project, study, output)?;
-    let view = look(&dir)?;
+    let view = steerable(&dir)?;
     let trial = super::find_trial(&view.study, number)?;
     if trial.state.is_final() {
         output.say(&format!("trial {number} has ended already: {}", trial.state));
@@ -70,7 +83,7 @@ pub(super) fn cancel(args: &TrialArg, project: &Project, output: Output) -> Resu
 /// Changes limits of a study.
 pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, Some(&args.study), output)?;
-    let view = look(&dir)?;
+    let view = steerable(&dir)?;
     let (mut trials, mut timeout_ms, mut parallel) = (None, None, None);
     for change in &args.changes {
         let wrong = |why: String| Failure::new(Exit::Usage, format!("`{change}`: {why}"));

@@ -62,6 +62,13 @@ fn best(study: &Study, places: &Places, paint: Paint) -> Vec<String> {
     ];
     lines.extend(against_default(study).map(|text| field("default", &text, paint)));
     lines.extend(trial.params.iter().map(|(name, v)| field(&format!("  {name}"), &value::param(v), paint)));
+    if let Some(broken) = facts::broken(study, trial) {
+        lines.push(field("infeasible", &format!("{broken}; no trial keeps to every constraint"), paint));
+    }
+    if let Some(foreign) = &trial.foreign {
+        lines.push(field("from", &foreign.source, paint));
+        return lines;
+    }
     lines.push(field("results", &places.best, paint));
     lines.extend(places.spec.as_ref().map(|spec| field("spec", spec, paint)));
     lines
