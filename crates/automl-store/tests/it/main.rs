@@ -3,6 +3,7 @@
 mod child;
 mod conformance;
 mod crash;
+mod fsck;
 mod full_disk;
 mod locks;
 mod refusals;
