@@ -4,8 +4,10 @@ mod support;
 
 mod action;
 mod architecture;
+mod archive;
 mod crash;
 mod failures;
+mod fsck;
 mod hyperband;
 mod inputs;
 mod json;

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::faults::{self, Operation};
 use crate::files::sync_dir;
 use crate::format::{FORMAT, Header, Line, MAX_LINE_BYTES, StoreId, push_line, record_crc};
 
@@ -226,8 +227,7 @@ impl Journal {
             let offset = self.good_len + push_line(&mut text, seq, batch_last, payload) as u64;
             entries.push(Entry { offset, len: payload.len() as u32, crc: record_crc(seq, payload) });
         }
-        let written = self.file.write_all_at(&text, self.good_len).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(source) = self.write_durably(&text) {
             self.untrimmed = true;
             // A failure to cut is no news for the caller: the next append has to cut first anyway.
             let _ = self.trim();
@@ -238,11 +238,21 @@ impl Journal {
         Ok(())
     }
 
+    fn write_durably(&self, text: &[u8]) -> io::Result<()> {
+        if let Some(fault) = faults::strike(Operation::JournalWrite) {
+            self.file.write_all_at(&text[..fault.written.min(text.len())], self.good_len)?;
+            return Err(fault.into());
+        }
+        self.file.write_all_at(text, self.good_len)?;
+        faults::pass(Operation::JournalSync)?;
+        self.file.sync_data()
+    }
+
     /// Cuts off whatever is behind the last good record.
     pub(crate) fn trim(&mut self) -> Result<(), StoreError> {
         if self.untrimmed {
-            self.file
-                .set_len(self.good_len)
+            faults::pass(Operation::JournalCut)
+                .and_then(|()| self.file.set_len(self.good_len))
                 .and_then(|()| self.file.sync_data())
                 .map_err(StoreError::io("cut the unfinished end of", &self.path))?;
             self.untrimmed = false;

@@ -23,6 +23,7 @@
 mod contain;
 mod database;
 mod error;
+mod faults;
 mod files;
 mod format;
 mod inspect;
@@ -37,6 +38,7 @@ mod view;
 
 pub use contain::panic_is_contained;
 pub use error::StoreError;
+pub use faults::{Fault, Operation, with_faults};
 pub use format::MAX_PAYLOAD_BYTES;
 pub use inspect::{CopyState, Defect, Inspection, LogCopy, inspect};
 pub use journal::Stray;

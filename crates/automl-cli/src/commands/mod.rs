@@ -8,6 +8,8 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod export;
+mod fsck;
+mod import;
 mod importance;
 mod list;
 mod logs;
@@ -24,7 +26,7 @@ mod trials;
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::project::{Project, shown};
+use crate::project::{Project, shown, study_word};
 use automl::{StudyDir, View, Wish, exists, list as list_studies, view};
 use automl_core::{Study, Trial, TrialId};
 use clap::ArgMatches;
@@ -54,6 +56,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Explain(args) => explain::run(&args, &project()?, output),
         Command::Importance(args) => importance::run(&args, &project()?, output),
         Command::Export(args) => export::run(&args, &project()?, output),
+        Command::Import(args) => import::run(&args, &project()?, output),
         Command::Enqueue(args) => steer::enqueue(&args, &project()?, output),
         Command::Set(args) => steer::set(&args, &project()?, output),
         Command::Stop(args) => steer::end(&args, &Wish::Stop, &project()?, output),
@@ -64,6 +67,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, project, output),
         Command::Replay(args) => replay::run(&args, &project()?, output),
+        Command::Fsck(args) => fsck::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),
     }
@@ -104,8 +108,8 @@ fn look(dir: &StudyDir) -> Result<View, Failure> {
         let mut failure = Failure::from(error);
         if failure.exit == Exit::Damaged {
             failure.advise(&format!(
-                "`automl resume {}` repairs what the other copy of the log still has",
-                dir.name()
+                "`automl fsck {}` tells what is damaged and what can be kept",
+                study_word(dir)
             ));
         }
         failure
