@@ -1,7 +1,7 @@
 //! `automl export`: the table of trials for other programs, or the log itself. `run --from` reads the CSV
 //! form, `import` the log.
 
-use super::{locate, look};
+use super::{locate, look, unusable};
 use crate::args::{ExportArgs, ExportForm};
 use crate::configurations::BOOKKEEPING;
 use crate::exit::{Exit, Failure};
@@ -19,7 +19,7 @@ const PIECE_BYTES: usize = 1 << 18;
 pub(super) fn run(args: &ExportArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
     match args.to {
-        ExportForm::Jsonl => copy(export_log(&dir)?, output)?,
+        ExportForm::Jsonl => copy(export_log(&dir).map_err(|error| unusable(error, &dir))?, output)?,
         ExportForm::Json => {
             let study = look(&dir)?.study;
             let trials: Vec<Value> = study.trials.values().map(|t| present::trial(&study, t)).collect();

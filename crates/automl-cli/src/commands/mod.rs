@@ -27,7 +27,7 @@ use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::{Project, shown, study_word};
-use automl::{StudyDir, View, Wish, exists, list as list_studies, view};
+use automl::{StudyDir, StudyError, View, Wish, exists, list as list_studies, view};
 use automl_core::{Study, Trial, TrialId};
 use clap::ArgMatches;
 use std::path::Path;
@@ -104,16 +104,17 @@ fn find_trial(study: &Study, number: u64) -> Result<&Trial, Failure> {
 /// # Errors
 /// Why it cannot be read, with the way to mend a damaged log.
 fn look(dir: &StudyDir) -> Result<View, Failure> {
-    view(dir).map_err(|error| {
-        let mut failure = Failure::from(error);
-        if failure.exit == Exit::Damaged {
-            failure.advise(&format!(
-                "`automl fsck {}` tells what is damaged and what can be kept",
-                study_word(dir)
-            ));
-        }
+    view(dir).map_err(|error| unusable(error, dir))
+}
+
+/// Returns the failure of a study that cannot be opened, with the way to mend a damaged log.
+fn unusable(error: StudyError, dir: &StudyDir) -> Failure {
+    let mut failure = Failure::from(error);
+    if failure.exit == Exit::Damaged {
         failure
-    })
+            .advise(&format!("`automl fsck {}` tells what is damaged and what can be kept", study_word(dir)));
+    }
+    failure
 }
 
 fn named(root: &Path, name: &str) -> Result<StudyDir, Failure> {

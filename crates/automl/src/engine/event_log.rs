@@ -17,7 +17,7 @@ pub enum LogError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A record cannot be understood.
-    #[error("event {seq} cannot be read: {source}; `automl fsck` shows what can")]
+    #[error("event {seq} cannot be read: {source}")]
     Record {
         /// Its number.
         seq: u64,
