@@ -196,7 +196,7 @@ fn damaged_log_has_its_own_code_and_is_mended() {
     fs::write(&journal, b"garbage\n").unwrap();
     let ran = env.automl("status s");
     assert_eq!(ran.code, 5, "{}", ran.stderr);
-    assert!(ran.stderr.contains("`automl resume s` repairs"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`automl fsck s` tells"), "{}", ran.stderr);
     let mended = env.automl("resume s --trials 2");
     assert_eq!(mended.code, 0, "{}", mended.stderr);
     assert_eq!(env.objects("trials s --json").len(), 2);

@@ -4,9 +4,11 @@ mod support;
 
 mod action;
 mod architecture;
+mod archive;
 mod crash;
 mod data;
 mod failures;
+mod fsck;
 mod hyperband;
 mod inputs;
 mod json;

@@ -182,6 +182,12 @@ fn ran(output: &Output) -> Ran {
     }
 }
 
+/// Continues a CRC-32, bit by bit: slow, and independent of the code that is tested.
+pub(crate) fn crc32(bytes: &[u8], crc: u32) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(!crc, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
 /// Splits at blanks; single quotes keep words together.
 fn words(text: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut open) = (Vec::new(), String::new(), false, false);

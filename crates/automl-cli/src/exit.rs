@@ -2,6 +2,7 @@
 
 use automl::{EngineError, JobError, LogError, ParentError, StudyError};
 use automl_config::{Problem, Problems, RecipeError, Severity};
+use automl_core::FoldError;
 use automl_exec::slots::SlotError;
 use automl_store::{LockError, StoreError};
 use std::error::Error;
@@ -150,6 +151,7 @@ fn study_exit(error: &StudyError) -> Exit {
         StudyError::BadName { .. }
         | StudyError::Exists { .. }
         | StudyError::Missing { .. }
+        | StudyError::BadArchive { .. }
         | StudyError::NoProgram { .. }
         | StudyError::Fidelity { .. }
         | StudyError::TooFewTrials { .. }
@@ -157,7 +159,10 @@ fn study_exit(error: &StudyError) -> Exit {
         | StudyError::GpuList { .. }
         | StudyError::UploadTo(_) => Exit::Usage,
         StudyError::NotWritable { .. } | StudyError::Program(_) | StudyError::Fetch(_) => Exit::Environment,
-        StudyError::Recipe(_) | StudyError::Damaged { .. } => Exit::Damaged,
+        StudyError::Recipe(_)
+        | StudyError::Damaged { .. }
+        | StudyError::Contradictory { .. }
+        | StudyError::NothingLeft { .. } => Exit::Damaged,
         StudyError::Realise(error) => recipe_exit(error),
         StudyError::Slots(error) => match error {
             SlotError::NoSuchGpu { .. } | SlotError::TooFewGpus { .. } => Exit::Environment,
@@ -193,6 +198,7 @@ fn recipe_exit(error: &RecipeError) -> Exit {
 fn log_exit(error: &LogError) -> Exit {
     match error {
         LogError::Store(error) => store_exit(error),
+        LogError::Fold { source: FoldError::NewerFormat { .. }, .. } => Exit::Environment,
         LogError::Record { .. } | LogError::Fold { .. } => Exit::Damaged,
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::contain::{SledFailure, contained};
 use crate::error::StoreError;
+use crate::faults::{self, Operation};
 use crate::files::{DATABASE_DIR, short, sync_dir};
 use crate::format::{FORMAT, StoreId, parse_key, record_key, record_values, split_value};
 
@@ -183,8 +184,11 @@ impl Database {
     ) -> Result<(), StoreError> {
         let (db, file) = (&self.db, &self.file);
         contained(|| {
+            faults::pass(Operation::DatabaseWrite).map_err(SledFailure::Io)?;
             work(db)?;
+            faults::pass(Operation::DatabaseFlush).map_err(SledFailure::Io)?;
             db.flush()?;
+            faults::pass(Operation::DatabaseSync).map_err(SledFailure::Io)?;
             file.sync_data().map_err(SledFailure::Io)
         })
         .map_err(|failure| failure.into_error(action, &self.dir.join("db")))

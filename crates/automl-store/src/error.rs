@@ -19,7 +19,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The database reported damage, or panicked, in the middle of its work.
-    #[error("cannot {action} {}: {detail}; open the study again, which repairs it from events.jsonl", path.display())]
+    #[error("cannot {action} {}: {detail}; open the study again, or `automl fsck --repair` it, which mends it from events.jsonl", path.display())]
     Database {
         /// What was attempted.
         action: &'static str,
@@ -29,7 +29,7 @@ pub enum StoreError {
         detail: String,
     },
     /// A record did not read back as it was written.
-    #[error("record {seq} in {} is damaged; open the study again, which repairs it from the other copy", path.display())]
+    #[error("record {seq} in {} is damaged; open the study again, or `automl fsck --repair` it, which mends it from the other copy", path.display())]
     Damaged {
         /// The file or folder.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum StoreError {
     /// Neither copy of the log can be used.
     #[error(
         "no usable event log in {}: store/ is {database}, events.jsonl is {journal}; \
-         restore one of them from a backup",
+         restore one of them from a backup (`automl fsck` tells more)",
         study_dir.display()
     )]
     Unreadable {
@@ -59,7 +59,8 @@ pub enum StoreError {
     /// Both copies are damaged, and records that were acknowledged are in neither.
     #[error(
         "{} has lost records: {expected} were acknowledged, only the first {readable} can be read \
-         from store/ or events.jsonl; restore the folder from a backup",
+         from store/ or events.jsonl; restore the folder from a backup, or let `automl fsck --repair` go on from \
+         what is left",
         study_dir.display()
     )]
     Lost {
@@ -73,7 +74,7 @@ pub enum StoreError {
     /// The two copies disagree about a record.
     #[error(
         "record {seq} differs between store/ and events.jsonl in {}; one of them belongs to another \
-         study or was edited: put it back, or move the wrong one away",
+         study or was edited: `automl fsck --repair --from store` (or `journal`) keeps the right one",
         study_dir.display()
     )]
     Conflict {
@@ -85,7 +86,7 @@ pub enum StoreError {
     /// The two copies carry the marks of different logs.
     #[error(
         "store/ (log {database}) and events.jsonl (log {journal}) in {} belong to different studies; \
-         put the right one back, or move the wrong one away",
+         `automl fsck --repair --from store` (or `journal`) keeps the right one",
         study_dir.display()
     )]
     Mixed {

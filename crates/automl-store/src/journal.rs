@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::faults::{self, Operation};
 use crate::files::sync_dir;
 use crate::format::{FORMAT, Header, Line, MAX_LINE_BYTES, StoreId, push_line, record_crc};
 
@@ -36,6 +37,21 @@ pub(crate) struct Scan {
     /// Highest sequence number in any intact line, also behind a damaged one. The lines of an
     /// unfinished last batch do not count: that batch was never acknowledged.
     pub(crate) claimed: u64,
+    /// The first line that does not follow on what is before it, if there is one.
+    pub(crate) stray: Option<Stray>,
+    /// Intact lines from there on.
+    pub(crate) behind: u64,
+}
+
+/// Where a journal stops making sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stray {
+    /// Number of the line, from 1; the header is line 1.
+    pub line: u64,
+    /// Position of its first byte in the file.
+    pub offset: u64,
+    /// Number of the record in it, where the line is intact and only in the wrong place.
+    pub found: Option<u64>,
 }
 
 impl Scan {
@@ -70,13 +86,17 @@ pub(crate) fn scan(file: impl Read, mut visit: impl FnMut(u64, &[u8])) -> io::Re
     let mut scan = Scan::default();
     let mut prefix = Prefix::default();
     let mut line = Vec::new();
+    let mut number = 1;
     while read_line(&mut reader, &mut line)? {
         let start = scan.file_len;
         scan.file_len += line.len() as u64;
         let whole = line.strip_suffix(b"\n");
+        let here = Stray { line: number, offset: start, found: None };
+        number += u64::from(whole.is_some());
         if start == 0 && whole.and_then(Line::parse).is_none() {
             scan.header = whole.and_then(Header::parse);
             scan.good_len = if scan.header.is_some() { scan.file_len } else { 0 };
+            scan.stray = scan.header.is_none().then_some(here);
             continue;
         }
         match whole.and_then(Line::parse) {
@@ -91,9 +111,14 @@ pub(crate) fn scan(file: impl Read, mut visit: impl FnMut(u64, &[u8])) -> io::Re
                     }
                 } else {
                     scan.claimed = scan.claimed.max(record.seq);
+                    scan.behind += 1;
+                    scan.stray.get_or_insert(Stray { found: Some(record.seq), ..here });
                 }
             }
-            None => prefix.broken = true,
+            None => {
+                prefix.broken = true;
+                scan.stray.get_or_insert(here);
+            }
         }
     }
     scan.claimed = scan.claimed.max(scan.prefix());
@@ -202,8 +227,7 @@ impl Journal {
             let offset = self.good_len + push_line(&mut text, seq, batch_last, payload) as u64;
             entries.push(Entry { offset, len: payload.len() as u32, crc: record_crc(seq, payload) });
         }
-        let written = self.file.write_all_at(&text, self.good_len).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(source) = self.write_durably(&text) {
             self.untrimmed = true;
             // A failure to cut is no news for the caller: the next append has to cut first anyway.
             let _ = self.trim();
@@ -214,11 +238,21 @@ impl Journal {
         Ok(())
     }
 
+    fn write_durably(&self, text: &[u8]) -> io::Result<()> {
+        if let Some(fault) = faults::strike(Operation::JournalWrite) {
+            self.file.write_all_at(&text[..fault.written.min(text.len())], self.good_len)?;
+            return Err(fault.into());
+        }
+        self.file.write_all_at(text, self.good_len)?;
+        faults::pass(Operation::JournalSync)?;
+        self.file.sync_data()
+    }
+
     /// Cuts off whatever is behind the last good record.
     pub(crate) fn trim(&mut self) -> Result<(), StoreError> {
         if self.untrimmed {
-            self.file
-                .set_len(self.good_len)
+            faults::pass(Operation::JournalCut)
+                .and_then(|()| self.file.set_len(self.good_len))
                 .and_then(|()| self.file.sync_data())
                 .map_err(StoreError::io("cut the unfinished end of", &self.path))?;
             self.untrimmed = false;

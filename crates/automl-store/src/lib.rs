@@ -23,24 +23,31 @@
 mod contain;
 mod database;
 mod error;
+mod faults;
 mod files;
 mod format;
+mod inspect;
 mod journal;
 mod lock;
 mod memory;
 mod process;
 mod recover;
+mod repair;
 mod sled_store;
 mod view;
 
 pub use contain::panic_is_contained;
 pub use error::StoreError;
+pub use faults::{Fault, Operation, with_faults};
 pub use format::MAX_PAYLOAD_BYTES;
+pub use inspect::{CopyState, Defect, Inspection, LogCopy, inspect};
+pub use journal::Stray;
 pub use lock::{EngineInfo, LockError, StudyLock, running_engine};
 pub use memory::MemoryStore;
 pub use recover::Recovery;
+pub use repair::{cut_behind, rebuild_from};
 pub use sled_store::SledStore;
-pub use view::{JournalView, read_journal};
+pub use view::{JournalView, read_journal, read_journal_file};
 
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]

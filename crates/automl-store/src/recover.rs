@@ -14,7 +14,7 @@ use crate::journal::{self, Journal};
 use crate::view::refuse_newer;
 
 /// Records copied from one side to the other in one step.
-const COPY_RECORDS: usize = 4096;
+pub(crate) const COPY_RECORDS: usize = 4096;
 
 /// What opening a log found and repaired.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -205,7 +205,8 @@ fn has_log(study_dir: &Path) -> Result<bool, StoreError> {
     Ok(found(JOURNAL_FILE)? || found(DATABASE_DIR)?)
 }
 
-fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
+/// Keeps other processes, and other openings in this one, away from a log.
+pub(crate) fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
     let path = study_dir.join(STORE_LOCK_FILE);
     let mut options = OpenOptions::new();
     let opened = options.read(true).write(true).create(true).truncate(false).open(&path);

@@ -5,11 +5,13 @@
 //! while the engine runs or not. Programs, files, the clock and the log meet here; everything that is
 //! decided is decided in the pure crates below.
 
+mod archive;
 mod asktell;
 mod clock;
 mod dry_run;
 mod engine;
 mod files;
+mod fsck;
 mod importance;
 mod incumbent;
 mod job;
@@ -20,10 +22,12 @@ mod study;
 mod warm;
 mod wishes;
 
+pub use archive::{Imported, export_log, import_log};
 pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
+pub use fsck::{Health, Repaired, check, repair};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};

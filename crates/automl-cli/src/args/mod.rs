@@ -1,6 +1,7 @@
 //! The command line: names, help texts, shapes of values. What the values mean is checked elsewhere.
 
 mod action;
+mod archive;
 mod check;
 mod data;
 mod run;
@@ -8,6 +9,7 @@ mod service;
 mod steer;
 
 pub(crate) use action::ActionArgs;
+pub(crate) use archive::{FsckArgs, ImportArgs};
 pub(crate) use check::{CheckArgs, Intent, SkillArgs};
 pub(crate) use data::{ContainerMode, DatasetArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
@@ -85,9 +87,13 @@ pub(crate) enum Command {
     /// Show how much each parameter matters for good results
     #[command(after_help = "Examples:\n  automl importance\n  automl importance mal-1 --json")]
     Importance(StudyArg),
-    /// Print the trials of a study as a table for other programs
-    #[command(after_help = "Examples:\n  automl export > trials.csv\n  automl export mal-1 --to json")]
+    /// Print the trials of a study as a table for other programs, or its whole event log
+    #[command(after_help = "Examples:\n  automl export > trials.csv\n  automl export mal-1 --to json\n  \
+                      automl export mal-1 --to jsonl > mal-1.events.jsonl")]
     Export(ExportArgs),
+    /// Make a study from an event log
+    #[command(after_help = "Example:\n  automl import mal-1.events.jsonl --name mal-1-again")]
+    Import(ImportArgs),
     /// Try configurations of your own next
     #[command(
         after_help = "Examples:\n  automl enqueue mal-1 'train.lr=1e-6,train.wd=0'\n  automl enqueue mal-1 mine.jsonl"
@@ -127,6 +133,9 @@ pub(crate) enum Command {
     /// Derive every suggestion of a study again from its log, and compare
     #[command(after_help = "Example:\n  automl replay mal-1")]
     Replay(StudyArg),
+    /// Check the two copies of a study's log against each other, and repair them
+    #[command(after_help = "Examples:\n  automl fsck mal-1\n  automl fsck mal-1 --repair")]
+    Fsck(FsckArgs),
     /// Find out what works on this machine, what does not, and how to mend it
     #[command(after_help = "Example:\n  automl doctor --json")]
     Doctor,

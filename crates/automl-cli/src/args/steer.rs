@@ -55,18 +55,20 @@ pub(crate) struct ExportArgs {
     /// Name of the study, or its folder [default: the one worked on last]
     #[arg(value_name = "STUDY")]
     pub(crate) study: Option<String>,
-    /// Form of the table
+    /// What to print
     #[arg(long, value_name = "FORM", default_value = "csv")]
     pub(crate) to: ExportForm,
 }
 
-/// Forms of an exported table.
+/// Forms of an exported study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportForm {
     /// One line a trial under a line of headings
     Csv,
     /// One JSON object with a list of trials
     Json,
+    /// The event log as it is, for archives and `automl import`
+    Jsonl,
 }
 
 #[cfg(test)]

@@ -1,20 +1,27 @@
-//! `automl export`: the table of trials for other programs. `run --from` reads the CSV form.
+//! `automl export`: the table of trials for other programs, or the log itself. `run --from` reads the CSV
+//! form, `import` the log.
 
-use super::{locate, look};
+use super::{locate, look, unusable};
 use crate::args::{ExportArgs, ExportForm};
 use crate::configurations::BOOKKEEPING;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::Project;
-use automl::present;
+use automl::{export_log, present};
 use automl_core::{Study, Trial};
 use serde_json::{Value, json};
+use std::io::Read;
+
+/// Bytes of a log that are copied in one step.
+const PIECE_BYTES: usize = 1 << 18;
 
 /// Prints the trials of a study.
 pub(super) fn run(args: &ExportArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
-    let study = look(&locate(project, args.study.as_deref(), output)?)?.study;
+    let dir = locate(project, args.study.as_deref(), output)?;
     match args.to {
+        ExportForm::Jsonl => copy(export_log(&dir).map_err(|error| unusable(error, &dir))?, output)?,
         ExportForm::Json => {
+            let study = look(&dir)?.study;
             let trials: Vec<Value> = study.trials.values().map(|t| present::trial(&study, t)).collect();
             let settings = &study.settings;
             output.object(&json!({
@@ -24,9 +31,22 @@ pub(super) fn run(args: &ExportArgs, project: &Project, output: Output) -> Resul
                 "trials": trials,
             }))?;
         }
-        ExportForm::Csv => output.raw(&csv_of(&study)?)?,
+        ExportForm::Csv => output.raw(&csv_of(&look(&dir)?.study)?)?,
     }
     Ok(Exit::Done)
+}
+
+fn copy(mut log: impl Read, output: Output) -> Result<(), Failure> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match log.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(bytes) => output.raw(&piece[..bytes])?,
+            Err(error) => {
+                return Err(Failure::new(Exit::Environment, format!("cannot read the log: {error}")));
+            }
+        }
+    }
 }
 
 fn csv_of(study: &Study) -> Result<Vec<u8>, Failure> {

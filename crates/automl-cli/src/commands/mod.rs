@@ -9,6 +9,8 @@ mod doctor;
 mod dry_run;
 mod explain;
 mod export;
+mod fsck;
+mod import;
 mod importance;
 mod list;
 mod logs;
@@ -25,8 +27,8 @@ mod trials;
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::project::{Project, shown};
-use automl::{StudyDir, View, Wish, exists, list as list_studies, view};
+use crate::project::{Project, shown, study_word};
+use automl::{StudyDir, StudyError, View, Wish, exists, list as list_studies, view};
 use automl_core::{Study, Trial, TrialId};
 use clap::ArgMatches;
 use std::path::Path;
@@ -55,6 +57,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Explain(args) => explain::run(&args, &project()?, output),
         Command::Importance(args) => importance::run(&args, &project()?, output),
         Command::Export(args) => export::run(&args, &project()?, output),
+        Command::Import(args) => import::run(&args, &project()?, output),
         Command::Enqueue(args) => steer::enqueue(&args, &project()?, output),
         Command::Set(args) => steer::set(&args, &project()?, output),
         Command::Stop(args) => steer::end(&args, &Wish::Stop, &project()?, output),
@@ -65,6 +68,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, project, output),
         Command::Replay(args) => replay::run(&args, &project()?, output),
+        Command::Fsck(args) => fsck::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),
     }
@@ -101,16 +105,17 @@ fn find_trial(study: &Study, number: u64) -> Result<&Trial, Failure> {
 /// # Errors
 /// Why it cannot be read, with the way to mend a damaged log.
 fn look(dir: &StudyDir) -> Result<View, Failure> {
-    view(dir).map_err(|error| {
-        let mut failure = Failure::from(error);
-        if failure.exit == Exit::Damaged {
-            failure.advise(&format!(
-                "`automl resume {}` repairs what the other copy of the log still has",
-                dir.name()
-            ));
-        }
+    view(dir).map_err(|error| unusable(error, dir))
+}
+
+/// Returns the failure of a study that cannot be opened, with the way to mend a damaged log.
+fn unusable(error: StudyError, dir: &StudyDir) -> Failure {
+    let mut failure = Failure::from(error);
+    if failure.exit == Exit::Damaged {
         failure
-    })
+            .advise(&format!("`automl fsck {}` tells what is damaged and what can be kept", study_word(dir)));
+    }
+    failure
 }
 
 fn named(root: &Path, name: &str) -> Result<StudyDir, Failure> {

@@ -1,6 +1,6 @@
 //! `automl replay`.
 
-use super::locate;
+use super::{locate, unusable};
 use crate::args::StudyArg;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -13,7 +13,7 @@ use serde_json::json;
 /// Derives every suggestion of a study again and compares.
 pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
-    let found = replay(&dir)?;
+    let found = replay(&dir).map_err(|error| unusable(error, &dir))?;
     let exit = if found.difference.is_some() { Exit::Damaged } else { Exit::Done };
     if output.json {
         let difference = found.difference.as_ref().map(|d| {

@@ -1,6 +1,6 @@
 //! `automl resume`.
 
-use super::{locate, look, run, search};
+use super::{locate, look, run, search, unusable};
 use crate::args::{Parallel, ResumeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
@@ -13,7 +13,7 @@ pub(super) fn run(args: &ResumeArgs, project: &Project, output: Output) -> Resul
     let dir = locate(project, args.study.study.as_deref(), output)?;
     let changes =
         Changes { trials: args.trials, timeout_ms: args.timeout, resources: resources(args, &dir)? };
-    let opened = open(dir.clone(), &changes, run::runner()?)?;
+    let opened = open(dir.clone(), &changes, run::runner()?).map_err(|error| unusable(error, &dir))?;
     match opened.engine.study().ended {
         Some(reason) => {
             output.say(&format!("nothing to do: {reason}; `--trials` and `--timeout` give it more"))

@@ -3,6 +3,9 @@
 mod child;
 mod conformance;
 mod crash;
+mod cuts;
+mod faults;
+mod fsck;
 mod full_disk;
 mod locks;
 mod refusals;

@@ -8,6 +8,9 @@ use automl_store::{Store, StoreError, StoredRecord};
 use thiserror::Error;
 
 /// Why a log cannot be used.
+///
+/// A record that came out of the store intact and still cannot be used was written that way: by another
+/// version of the program, or by hand.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The store failed.
@@ -92,10 +95,23 @@ impl EventLog {
     }
 }
 
+impl LogError {
+    /// Returns the number of the event that cannot be used, where it is the event's fault and not this
+    /// program's age.
+    pub(crate) fn impossible_event(&self) -> Option<u64> {
+        match self {
+            LogError::Store(_) | LogError::Fold { source: FoldError::NewerFormat { .. }, .. } => None,
+            LogError::Record { seq, .. } | LogError::Fold { seq, .. } => Some(*seq),
+        }
+    }
+}
+
 /// Folds stored records into a study.
 pub(crate) fn fold(stored: &[StoredRecord]) -> Result<Study, LogError> {
     let mut study = None;
-    for (seq, record) in (1..).zip(records(stored)?) {
+    for stored in stored {
+        let seq = stored.seq;
+        let record = read(stored)?;
         EventLog::fold_one(&mut study, &record).map_err(|source| LogError::Fold { seq, source })?;
     }
     study.ok_or(LogError::Fold { seq: 0, source: FoldError::Empty })
@@ -103,11 +119,12 @@ pub(crate) fn fold(stored: &[StoredRecord]) -> Result<Study, LogError> {
 
 /// Reads stored records.
 pub(crate) fn records(stored: &[StoredRecord]) -> Result<Vec<Record>, LogError> {
-    let read = |stored: &StoredRecord| {
-        let seq = stored.seq;
-        serde_json::from_slice(&stored.payload).map_err(|source| LogError::Record { seq, source })
-    };
     stored.iter().map(read).collect()
+}
+
+fn read(stored: &StoredRecord) -> Result<Record, LogError> {
+    let seq = stored.seq;
+    serde_json::from_slice(&stored.payload).map_err(|source| LogError::Record { seq, source })
 }
 
 fn encode(record: &Record) -> Vec<u8> {

@@ -54,12 +54,38 @@ pub enum StudyError {
         started: u64,
     },
     /// The readable copy of the log is damaged.
-    #[error("events.jsonl of {} is damaged: {what}; `automl resume` repairs it from the other copy", path.display())]
+    #[error("events.jsonl of {} is damaged: {what}; `automl fsck --repair` mends it from the other copy, and so does `automl resume`", path.display())]
     Damaged {
         /// The study's folder.
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// A log from an archive is damaged or makes no sense.
+    #[error("{}:{line}: {what}", path.display())]
+    BadArchive {
+        /// The file.
+        path: PathBuf,
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// Two copies of a log that are each sound and not the same.
+    #[error(
+        "the two copies of the log in {} contradict each other; look at both, then \
+         `automl fsck --repair --from store` or `--from journal` keeps the right one",
+        path.display()
+    )]
+    Contradictory {
+        /// The study's folder.
+        path: PathBuf,
+    },
+    /// A log without a single event that can be kept.
+    #[error("nothing of the log in {} can be kept; restore the folder from a backup", path.display())]
+    NothingLeft {
+        /// The study's folder.
+        path: PathBuf,
     },
     /// A folder or file cannot be written.
     #[error("cannot write {}: {source}; choose another folder with `--root`", path.display())]

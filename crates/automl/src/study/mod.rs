@@ -7,7 +7,9 @@ mod view;
 
 pub use error::StudyError;
 pub use open::{OpenStudy, create, open};
-pub(crate) use open::{begin, created, fetch_downloads, has_begun, metric_rules, reopen, slots};
+pub(crate) use open::{
+    begin, created, fetch_downloads, has_begun, metric_rules, reopen, slots, take_unborn, write_settings,
+};
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use options::{check_name, new_tag};
 pub(crate) use view::whole_journal;

@@ -56,6 +56,14 @@ pub fn create(
 
 /// Creates a study's folder and log, and holds it.
 pub(crate) fn begin(dir: &StudyDir, settings: StudySettings) -> Result<(EventLog, StudyLock), StudyError> {
+    let (store, lock) = take_unborn(dir, &settings.study)?;
+    let log = EventLog::create(Box::new(store), created(settings))?;
+    write_settings(dir, log.study())?;
+    Ok((log, lock))
+}
+
+/// Creates a study's folder with an empty log, and holds it.
+pub(crate) fn take_unborn(dir: &StudyDir, name: &str) -> Result<(SledStore, StudyLock), StudyError> {
     let not_writable = |path: &Path| {
         let path = path.to_path_buf();
         move |source| StudyError::NotWritable { path, source }
@@ -63,13 +71,10 @@ pub(crate) fn begin(dir: &StudyDir, settings: StudySettings) -> Result<(EventLog
     std::fs::create_dir_all(dir.path()).map_err(not_writable(dir.path()))?;
     let lock = StudyLock::acquire(dir.path())?;
     if has_begun(dir) {
-        return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
+        return Err(StudyError::Exists { name: name.to_string(), path: dir.path().to_path_buf() });
     }
     clear_unborn(dir).map_err(not_writable(dir.path()))?;
-    let store = SledStore::create(dir.path())?;
-    let log = EventLog::create(Box::new(store), created(settings))?;
-    write_settings(dir, log.study())?;
-    Ok((log, lock))
+    Ok((SledStore::create(dir.path())?, lock))
 }
 
 /// Returns the first record of a study's log.
@@ -175,7 +180,7 @@ fn set_aside_unknown(dir: &StudyDir, study: &Study) -> Option<String> {
 }
 
 /// Writes what was asked for where people can read it.
-fn write_settings(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
+pub(crate) fn write_settings(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
     let text = serde_json::to_string_pretty(&study.settings).map_err(StudyError::Recipe)?;
     let path = dir.settings();
     files::write(&path, text.as_bytes()).map_err(|source| StudyError::NotWritable { path, source })

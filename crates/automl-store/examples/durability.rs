@@ -1,0 +1,227 @@
+//! Cuts and disk faults at every place, and what the store makes of them, as a table.
+//!
+//! `cargo run --release -p automl-store --example durability [FOLDER] [STRIDE]`
+//!
+//! FOLDER (default: the one for temporary files) is where the logs are made. A journal is read at every
+//! cut; a log is opened, which takes milliseconds, at every STRIDE-th (default 211). STRIDE 1 tries all.
+//! Ends with an error when a record is lost or a log cannot be opened.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use automl_store::{Fault, Operation, SledStore, Store, StoredRecord, inspect, read_journal, with_faults};
+
+/// Records of the log, in batches of 1 to 7.
+const RECORDS: u64 = 900;
+/// How much of the end of a file is cut.
+const TAIL_BYTES: u64 = 64 << 10;
+/// Input/output error, no space left, quota exceeded.
+const ERRNOS: [i32; 3] = [5, 28, 122];
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1);
+    let root = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let stride = arguments.next().map_or(Ok(211), |text| text.parse::<u64>())?.max(1);
+    // sled panics on some damage; the store catches that.
+    std::panic::set_hook(Box::new(|_| ()));
+    let work = tempfile::tempdir_in(root)?;
+    let whole = work.path().join("whole");
+    prepare(&whole)?;
+    let mut table = Table::begin()?;
+    let journal = |dir: &Path| dir.join("events.jsonl");
+    let database = |dir: &Path| dir.join("store/db");
+
+    table.row("journal cut, read beside a running engine", &read_cuts(&whole)?)?;
+    table.row("journal cut, database whole", &cuts(&whole, stride, &[journal], Expected::All)?)?;
+    table.row("database cut, journal whole", &cuts(&whole, stride, &[database], Expected::All)?)?;
+    table.row("both cut", &cuts(&whole, stride, &[journal, database], Expected::Journal)?)?;
+    fs::remove_dir_all(whole.join("store"))?;
+    table.row("journal cut, database gone", &cuts(&whole, stride, &[journal], Expected::Journal)?)?;
+    table.row("append refused, then repeated", &faults(work.path(), true)?)?;
+    table.row("append refused, then the process ended", &faults(work.path(), false)?)?;
+    Ok(())
+}
+
+/// What a log must still hold.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// Every record.
+    All,
+    /// Every whole batch that is left in the journal, or more.
+    Journal,
+}
+
+/// What became of one kind of damage.
+#[derive(Default)]
+struct Tally {
+    cases: u64,
+    /// Fewest and most records that came back.
+    kept: Option<(u64, u64)>,
+    /// Longest time that reading or opening took.
+    slowest: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, records: &[StoredRecord], at_least: u64, took: Duration) -> Outcome<()> {
+        let kept = records.len() as u64;
+        if kept < at_least {
+            return Err(format!("case {}: {kept} records left of {at_least}", self.cases + 1).into());
+        }
+        for (record, seq) in records.iter().zip(1..) {
+            if record.seq != seq || record.payload != payload(seq) {
+                return Err(format!("case {}: record {seq} reads back as another", self.cases + 1).into());
+            }
+        }
+        self.cases += 1;
+        let (fewest, most) = self.kept.unwrap_or((kept, kept));
+        self.kept = Some((fewest.min(kept), most.max(kept)));
+        self.slowest = self.slowest.max(took);
+        Ok(())
+    }
+}
+
+/// Prints rows as they are known.
+struct Table(io::Stdout);
+
+impl Table {
+    fn begin() -> Outcome<Self> {
+        let mut table = Table(io::stdout());
+        writeln!(table.0, "| what is done | cases | records lost | records left | slowest, ms |")?;
+        writeln!(table.0, "|---|--:|--:|--:|--:|")?;
+        Ok(table)
+    }
+
+    fn row(&mut self, what: &str, tally: &Tally) -> Outcome<()> {
+        let (fewest, most) = tally.kept.unwrap_or_default();
+        let slowest = tally.slowest.as_secs_f64() * 1000.0;
+        // A tally with a loss ends the program before it is printed.
+        Ok(writeln!(self.0, "| {what} | {} | 0 | {fewest} to {most} | {slowest:.1} |", tally.cases)?)
+    }
+}
+
+fn payload(seq: u64) -> Vec<u8> {
+    let filler = "x".repeat((seq % 97) as usize);
+    format!(r#"{{"event":"told","n":{seq},"note":"{filler}"}}"#).into_bytes()
+}
+
+fn payloads(first: u64, last: u64) -> Vec<Vec<u8>> {
+    (first..=last).map(payload).collect()
+}
+
+fn prepare(dir: &Path) -> Outcome<()> {
+    let mut store = SledStore::create(dir)?;
+    let mut size = 0;
+    while store.last_seq() < RECORDS {
+        size = size % 7 + 1;
+        let first = store.last_seq() + 1;
+        store.append(&payloads(first, RECORDS.min(first + size - 1)))?;
+    }
+    Ok(())
+}
+
+/// Reads a journal that ends at every byte of its tail.
+fn read_cuts(whole: &Path) -> Outcome<Tally> {
+    let dir = tempfile::tempdir_in(whole.parent().expect("it is in a folder"))?;
+    let path = dir.path().join("events.jsonl");
+    let len = fs::copy(whole.join("events.jsonl"), &path)?;
+    let file = OpenOptions::new().write(true).open(&path)?;
+    let mut tally = Tally::default();
+    let mut at_most = RECORDS;
+    for at in (len.saturating_sub(TAIL_BYTES)..len).rev() {
+        file.set_len(at)?;
+        let start = Instant::now();
+        let view = read_journal(dir.path())?;
+        let kept = view.records.len() as u64;
+        // A byte less costs a whole batch or nothing, and is no damage.
+        if view.damage.is_some() || kept > at_most || kept + 7 < at_most {
+            return Err(format!("cut at {at}: {kept} records after {at_most}").into());
+        }
+        at_most = kept;
+        tally.add(&view.records, kept, start.elapsed())?;
+    }
+    Ok(tally)
+}
+
+/// Opens logs some of whose files end at places of their tails.
+fn cuts(whole: &Path, stride: u64, files: &[fn(&Path) -> PathBuf], expected: Expected) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    let root = whole.parent().expect("it is in a folder");
+    for back in (1..=TAIL_BYTES).step_by(usize::try_from(stride)?) {
+        let dir = tempfile::tempdir_in(root)?;
+        copy_folder(whole, dir.path())?;
+        for path in files.iter().map(|file| file(dir.path())) {
+            let len = fs::metadata(&path)?.len();
+            OpenOptions::new().write(true).open(&path)?.set_len(len.saturating_sub(back))?;
+        }
+        let at_least = match expected {
+            Expected::All => RECORDS,
+            Expected::Journal => read_journal(dir.path())?.records.len() as u64,
+        };
+        let start = Instant::now();
+        let (store, _) = SledStore::open(dir.path())?;
+        let took = start.elapsed();
+        tally.add(&store.read_all()?, at_least, took)?;
+    }
+    Ok(tally)
+}
+
+/// Appends to logs on disks that refuse one step, and reads them in another opening.
+fn faults(root: &Path, repeat: bool) -> Outcome<Tally> {
+    const BEFORE: u64 = 20;
+    let mut tally = Tally::default();
+    for operation in Operation::ALL {
+        for errno in ERRNOS {
+            for written in [0, 1, 100, usize::MAX] {
+                let dir = tempfile::tempdir_in(root)?;
+                let mut store = SledStore::create(dir.path())?;
+                store.append(&payloads(1, BEFORE))?;
+                let fault = Fault { errno, written };
+                // The end of a journal is cut only where a write to it has failed.
+                let refuses = move |asked| {
+                    asked == operation
+                        || (operation, asked) == (Operation::JournalCut, Operation::JournalWrite)
+                };
+                let refused = with_faults(
+                    move |asked| refuses(asked).then_some(fault),
+                    || store.append(&payloads(BEFORE + 1, BEFORE + 4)).is_err(),
+                );
+                if !refused || store.read_all()?.len() as u64 != BEFORE {
+                    return Err(
+                        format!("{operation:?}, error {errno}: the append was not refused whole").into()
+                    );
+                }
+                if repeat {
+                    store.append(&payloads(BEFORE + 1, BEFORE + 4))?;
+                }
+                drop(store);
+                let start = Instant::now();
+                drop(SledStore::open(dir.path())?);
+                let took = start.elapsed();
+                let found = inspect(dir.path())?;
+                if !found.defects.is_empty() || ![BEFORE, BEFORE + 4].contains(&(found.records.len() as u64))
+                {
+                    return Err(format!("{operation:?}, error {errno}: {:?}", found.defects).into());
+                }
+                tally.add(&found.records, if repeat { BEFORE + 4 } else { BEFORE }, took)?;
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &target)?,
+            false => fs::copy(entry.path(), &target).map(drop)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Studies as single files, and logs of every format that was ever written.
+
+use crate::support::{TestEnv, crc32};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/it/fixtures/logs").join(name)
+}
+
+/// Exports a study to a file.
+fn export(env: &TestEnv, study: &str, file: &str) -> String {
+    let exported = env.automl(&format!("export {study} --to jsonl"));
+    assert_eq!(exported.code, 0, "{}", exported.stderr);
+    fs::write(env.path(file), &exported.stdout).unwrap();
+    exported.stdout
+}
+
+#[test]
+fn exported_study_is_imported_whole() {
+    let env = TestEnv::new();
+    env.search("--trials 4 --name s --algorithm bayesian");
+    let text = export(&env, "s", "s.jsonl");
+    assert_eq!(text, fs::read_to_string(env.root().join("s/events.jsonl")).unwrap(), "the log as it is");
+    let made = env.automl("import s.jsonl --name t");
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    assert!(made.stdout.contains("4 trials"), "{}", made.stdout);
+    let trials = |study: &str| env.objects(&format!("trials {study} --json"));
+    let values = |study: &str| trials(study).iter().map(|t| t["value"].clone()).collect::<Vec<Value>>();
+    assert_eq!(values("s"), values("t"));
+    assert_eq!(env.objects("status t --json")[0]["study"], "t");
+    for command in ["fsck t", "replay t", "resume t --trials 6"] {
+        assert_eq!(env.automl(command).code, 0, "{command}");
+    }
+    assert_eq!((trials("s").len(), trials("t").len()), (4, 6));
+}
+
+#[test]
+fn existing_names_are_refused() {
+    let env = TestEnv::new();
+    env.search("--trials 2 --name s");
+    export(&env, "s", "s.jsonl");
+    let before = fs::read(env.root().join("s/events.jsonl")).unwrap();
+    let refused = env.automl("import s.jsonl");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("`--name`"), "{}", refused.stderr);
+    assert_eq!(fs::read(env.root().join("s/events.jsonl")).unwrap(), before);
+    assert_eq!(env.automl("import s.jsonl --name ../out").code, 2);
+}
+
+#[test]
+fn damaged_archives_are_refused_by_line_and_leave_nothing() {
+    let env = TestEnv::new();
+    env.search("--trials 3 --name s");
+    let text = export(&env, "s", "s.jsonl");
+    let lines: Vec<&str> = text.lines().collect();
+    let joined = |lines: &[&str]| lines.join("\n") + "\n";
+    let cases = [
+        ("flipped", text.replacen("\"trial\":2", "\"trial\":9", 1), ".jsonl:"),
+        ("missing", joined(&[&lines[..4], &lines[5..]].concat()), ".jsonl:5: holds event 5"),
+        ("cut", text[..text.len() - 9].to_string(), &format!(".jsonl:{}: breaks off", lines.len())),
+        ("headless", joined(&lines[1..]), ".jsonl:1: is not the first line"),
+        ("table", "trial,state\n1,complete\n".into(), ".jsonl:1: is not the first line"),
+        ("empty", String::new(), ".jsonl:1: is not the first line"),
+    ];
+    for (name, content, words) in cases {
+        fs::write(env.path(&format!("{name}.jsonl")), content).unwrap();
+        let refused = env.automl(&format!("import {name}.jsonl --name t"));
+        assert_eq!(refused.code, 2, "{name}: {}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("{name}{words}")), "{name}: {}", refused.stderr);
+        assert!(!env.root().join("t").exists(), "{name} left a folder");
+    }
+    let missing = env.automl("import nowhere.jsonl");
+    assert_eq!(missing.code, 3);
+    assert!(missing.stderr.contains("nowhere.jsonl"), "{}", missing.stderr);
+}
+
+#[test]
+fn damaged_studies_are_not_exported() {
+    let env = TestEnv::new();
+    env.search("--trials 2 --name s");
+    let path = env.root().join("s/events.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"trial\":1", "\"trial\":7", 1)).unwrap();
+    let refused = env.automl("export s --to jsonl");
+    assert_eq!((refused.code, refused.stdout.as_str()), (5, ""));
+    assert!(refused.stderr.contains("automl fsck"), "{}", refused.stderr);
+}
+
+/// The number of trials in every kept log of an earlier format.
+const FORMATS: [(&str, usize); 2] = [("format-1.jsonl", 3), ("format-2.jsonl", 5)];
+
+#[test]
+fn logs_of_every_format_are_opened() {
+    for (name, trials) in FORMATS {
+        let env = TestEnv::new();
+        let study = env.root().join("old");
+        fs::create_dir_all(&study).unwrap();
+        fs::copy(fixture(name), study.join("events.jsonl")).unwrap();
+        // Only the journal is kept, so the database is the first thing to be rebuilt.
+        let checked = env.automl("fsck old --repair");
+        assert_eq!(checked.code, 0, "{name}: {}{}", checked.stdout, checked.stderr);
+        let found = env.objects("trials old --json");
+        assert_eq!(found.len(), trials, "{name}");
+        assert!(found.iter().all(|trial| trial["value"].is_number()), "{name}: {found:?}");
+        for command in ["status old", "best old --json", "export old", "replay old"] {
+            let ran = env.automl(command);
+            assert_eq!(ran.code, 0, "{name}: {command}: {}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn logs_of_every_format_are_imported_and_carried_on() {
+    for (name, trials) in FORMATS {
+        let env = TestEnv::new();
+        // A study remembers the folder its program is in, which the log's writer had elsewhere.
+        let made = env.command("import --name new").arg(fixture(name)).output().unwrap();
+        assert!(made.status.success(), "{name}: {}", String::from_utf8_lossy(&made.stderr));
+        assert_eq!(env.automl(&format!("set new trials={}", trials + 1)).code, 0, "{name}");
+        assert_eq!(env.objects("trials new --json").len(), trials, "{name}");
+    }
+}
+
+#[test]
+fn newer_formats_are_refused() {
+    let env = TestEnv::new();
+    let body = "{\"automl_events\":9,\"store\":\"ab\"";
+    let header = format!("{body},\"crc\":\"{:08x}\"}}\n", crc32(body.as_bytes(), 0));
+    fs::write(env.path("new.jsonl"), header).unwrap();
+    let refused = env.automl("import new.jsonl");
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("has format 9"), "{}", refused.stderr);
+    assert!(!env.root().exists());
+}
