@@ -28,11 +28,18 @@ fn observation(space: &SearchSpace, trial: u64) -> Observation {
 }
 
 fn ask(c: &mut Criterion) {
+    few_and_many(c, "gp", SamplerKind::Bayesian, &[20, 50, 100, 200, 500, 1000, 10_000]);
+    few_and_many(c, "tpe", SamplerKind::Tpe, &[100, 1000, 10_000]);
+    few_and_many(c, "cma-es", SamplerKind::CmaEs, &[100, 1000, 10_000]);
+}
+
+/// One row for each number of observations.
+fn few_and_many(c: &mut Criterion, name: &str, kind: SamplerKind, counts: &[u64]) {
     let space = space();
-    let sampler = SamplerKind::Bayesian.build();
-    let mut group = c.benchmark_group("ask/gp/d10");
+    let sampler = kind.build();
+    let mut group = c.benchmark_group(format!("ask/{name}/d10"));
     group.sample_size(10);
-    for n in [20_u64, 50, 100, 200, 500, 1000, 10_000] {
+    for &n in counts {
         let observations = (1..n).map(|trial| observation(&space, trial)).collect();
         let mut history = History { observations, ..History::default() };
         // The state a running study is in: the previous suggestion's fit is known, one result is new.

@@ -39,7 +39,7 @@ const PREFERENCE_MIN: f64 = 5.0;
 const BUDGET_USUAL: u64 = 100;
 /// Noise variance, in squared standardised units, from which on every second suggestion is the best in the
 /// mean: one result says little, and the best one of many is a lucky one unless there are several at the optimum.
-const NOISE_LARGE: f64 = 0.02;
+pub(crate) const NOISE_LARGE: f64 = 0.02;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
 const FITTED_ALWAYS: usize = 64;
 const FIT_SHARE: usize = 20;

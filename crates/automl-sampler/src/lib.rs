@@ -21,6 +21,7 @@ mod importance;
 mod pareto;
 mod quasi;
 mod random;
+mod recommend;
 mod scalarise;
 mod sobol;
 mod sobol_table;
@@ -40,6 +41,7 @@ pub use importance::{Importance, importance};
 pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
 pub use quasi::Quasi;
 pub use random::Random;
+pub use recommend::{Recommendation, recommend};
 pub use sobol::Sobol;
 pub use tpe::Tpe;
 

@@ -123,7 +123,7 @@ fn constraints(observations: &[&Observation], rows: &[Vec<f64>]) -> Vec<Measured
 }
 
 /// Indices of the best and the latest results when there are too many, ascending.
-fn select(results: &[f64]) -> Vec<usize> {
+pub(crate) fn select(results: &[f64]) -> Vec<usize> {
     if results.len() <= ROWS_MAX {
         return (0..results.len()).collect();
     }

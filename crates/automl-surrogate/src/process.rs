@@ -110,7 +110,7 @@ impl GaussianProcess {
     }
 
     /// Returns the posterior means at many rows; much cheaper than [`GaussianProcess::predict`].
-    pub(crate) fn predict_means(&self, rows: &[Vec<f64>]) -> Vec<f64> {
+    pub fn predict_means(&self, rows: &[Vec<f64>]) -> Vec<f64> {
         let mut means = Vec::with_capacity(rows.len());
         vectorised(
             #[inline(always)]

@@ -7,5 +7,6 @@ mod goals;
 mod importance;
 mod pareto;
 mod properties;
+mod recommend;
 mod recorded;
 mod sobol;
