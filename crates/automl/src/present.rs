@@ -39,7 +39,7 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     object
 }
 
-/// The incumbent: `automl best --json`, and `best` of the service. A study of several objectives has its
+/// The incumbent, as in the status of a study. A study of several objectives has its
 /// Pareto front beside it.
 #[must_use]
 pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
@@ -59,6 +59,18 @@ pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
     }
     if !study.settings.further_objectives.is_empty() {
         object["pareto"] = study.pareto_front().into_iter().map(|t| on_front(study, t)).collect();
+    }
+    object
+}
+
+/// [`best`], and `recommended` beside it where results are noisy and another trial is to be preferred:
+/// `automl best --json`, and `best` of the service.
+#[must_use]
+pub fn best_and_recommended(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
+    let mut object = best(study, trial, spec_path);
+    if let Some(crate::Recommended { trial, mean, noise_sd }) = crate::recommended(study) {
+        object["recommended"] =
+            json!({"trial": trial.id, "mean": mean, "noise_sd": noise_sd, "params": params(&trial.params)});
     }
     object
 }

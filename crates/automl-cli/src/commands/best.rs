@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::project::Project;
 use crate::render::table::{Align, Table};
 use crate::render::{json, value};
-use automl::{StudyDir, spec_of};
+use automl::{Recommended, StudyDir, recommended, spec_of};
 use automl_config::TrialRecipe;
 use automl_core::{Study, Trial};
 
@@ -25,7 +25,7 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
     if args.spec {
         print_spec(&dir, &study, trial, output)?;
     } else if output.json {
-        output.object(&json::best(&study, trial, spec.as_deref()))?;
+        output.object(&json::best_and_recommended(&study, trial, spec.as_deref()))?;
     } else {
         let objective = &study.settings.objective;
         let number = trial.value().map_or_else(String::new, value::number);
@@ -33,6 +33,9 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
             .data(&format!("trial {}: {} {number} ({})", trial.id, objective.metric, objective.direction))?;
         for (name, v) in trial.params.iter() {
             output.data(&format!("  {name} = {v}"))?;
+        }
+        if let Some(found) = recommended(&study) {
+            output.say(&advice(&found));
         }
         if !study.settings.further_objectives.is_empty() {
             output.data("nothing beats these in every objective:")?;
@@ -43,6 +46,15 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
         }
     }
     Ok(Exit::Done)
+}
+
+/// Why another trial may be the better one to hand over.
+fn advice(found: &Recommended<'_>) -> String {
+    let (mean, noise) = (value::number(found.mean), value::number(found.noise_sd));
+    format!(
+        "recommended: trial {}, {mean} expected; results scatter by about {noise}, and the best one is partly luck",
+        found.trial.id
+    )
 }
 
 /// The Pareto front: one row a trial, one column an objective.
