@@ -297,7 +297,7 @@ fn release(study: &mut AskTell, mut fields: Fields<'_>) -> Result<Value, RpcErro
 
 fn best(study: &Study) -> Value {
     match study.incumbent() {
-        Some(trial) => present::best(study, trial, None),
+        Some(trial) => present::best_and_recommended(study, trial, None),
         None => json!({"study": study.settings.study, "trial": null, "value": null}),
     }
 }

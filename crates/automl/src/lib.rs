@@ -17,6 +17,7 @@ mod incumbent;
 mod job;
 mod parent;
 pub mod present;
+mod recommendation;
 mod replay;
 mod study;
 mod warm;
@@ -32,6 +33,7 @@ pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
+pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, Replay, replay, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,

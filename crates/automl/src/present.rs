@@ -40,7 +40,7 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
     object
 }
 
-/// The incumbent: `automl best --json`, and `best` of the service. A study of several objectives has its
+/// The incumbent, as in the status of a study. A study of several objectives has its
 /// Pareto front beside it.
 #[must_use]
 pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
@@ -70,6 +70,18 @@ fn say_feasible(study: &Study, trial: &Trial, object: &mut Value) {
     if !study.settings.constraints.is_empty() && trial.value().is_some() {
         object["feasible"] = study.is_feasible(trial).into();
     }
+}
+
+/// [`best`], and `recommended` beside it where results are noisy and another trial is to be preferred:
+/// `automl best --json`, and `best` of the service.
+#[must_use]
+pub fn best_and_recommended(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
+    let mut object = best(study, trial, spec_path);
+    if let Some(crate::Recommended { trial, mean, noise_sd }) = crate::recommended(study) {
+        object["recommended"] =
+            json!({"trial": trial.id, "mean": mean, "noise_sd": noise_sd, "params": params(&trial.params)});
+    }
+    object
 }
 
 /// How much each parameter matters: `automl importance --json`, and `importance` of the service.

@@ -9,7 +9,7 @@ use crate::output::Output;
 use crate::project::Project;
 use crate::render::table::{Align, Table};
 use crate::render::{json, value};
-use automl::{StudyDir, spec_of};
+use automl::{Recommended, StudyDir, recommended, spec_of};
 use automl_config::TrialRecipe;
 use automl_core::{Study, Trial};
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
     if args.spec {
         print_spec(&dir, &study, trial, output)?;
     } else if output.json {
-        output.object(&json::best(&study, trial, spec.as_deref()))?;
+        output.object(&json::best_and_recommended(&study, trial, spec.as_deref()))?;
     } else {
         let objective = &study.settings.objective;
         let number = trial.value().map_or_else(String::new, value::number);
@@ -41,6 +41,9 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
         if let Some(foreign) = &trial.foreign {
             output.data(&format!("from: {}", foreign.source))?;
         }
+        if let Some(found) = recommended(&study) {
+            output.say(&advice(&found));
+        }
         if !study.settings.further_objectives.is_empty() {
             output.data("nothing beats these in every objective:")?;
             output.table(&front(&study))?;
@@ -50,6 +53,15 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
         }
     }
     Ok(Exit::Done)
+}
+
+/// Why another trial may be the better one to hand over.
+fn advice(found: &Recommended<'_>) -> String {
+    let (mean, noise) = (value::number(found.mean), value::number(found.noise_sd));
+    format!(
+        "recommended: trial {}, {mean} expected; results scatter by about {noise}, and the best one is partly luck",
+        found.trial.id
+    )
 }
 
 /// The Pareto front: one row a trial, one column an objective.

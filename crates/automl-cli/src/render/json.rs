@@ -2,7 +2,7 @@
 
 use crate::facts::{self, StudyState};
 use automl::present::utc;
-pub(crate) use automl::present::{best, params, trial};
+pub(crate) use automl::present::{best, best_and_recommended, params, trial};
 use automl_core::{Study, Trial, TrialState};
 use serde_json::{Map, Value, json};
 use std::path::Path;
