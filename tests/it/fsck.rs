@@ -113,6 +113,9 @@ fn impossible_event_is_named_and_cut_off() {
     let checked = env.automl("fsck t");
     assert_eq!(checked.code, 5, "{}", checked.stdout);
     assert!(checked.stdout.contains(&format!("impossible    event {seq}")), "{}", checked.stdout);
+    let resumed = env.automl("resume t --trials 3");
+    assert_eq!(resumed.code, 5, "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("`automl fsck t`"), "{}", resumed.stderr);
     let repaired = &env.objects("fsck t --repair --json")[0];
     assert_eq!(
         (&repaired["repair"]["dropped"], &repaired["repair"]["events"]),
