@@ -254,6 +254,10 @@ impl Catalog {
     }
 
     fn summary(&self, name: &str) -> Option<NetworkSummary> {
+        // In a list, what a skill says is about its own network only.
+        if self.skill_network().is_some_and(|network| network != name) {
+            return Catalog { skill: None, ..self.clone() }.summary(name);
+        }
         let (config, _) = self.network(name).ok()?;
         Some(NetworkSummary {
             name: name.into(),

@@ -86,13 +86,22 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Reports mandatory keys that are still open once the rules have been applied.
+    /// Reports mandatory keys that are still open once the rules have been applied: in the action's own block
+    /// a problem, elsewhere a note.
     pub(super) fn check_mandatory(&mut self, searched: &[String]) {
         let mut spec = self.draft.spec.clone();
         self.rules.apply(&mut spec, &mut Origins::default());
         let mut open = Vec::new();
         collect_open(&spec, String::new(), &mut open);
         for key in open.into_iter().filter(|key| !searched.contains(key)) {
+            // Whether a program reads what other blocks leave open, only the program knows.
+            if key.split('.').next() != Some(self.request.action.as_str()) {
+                self.notes.push(format!(
+                    "{key} has no value; --set {key}=VALUE if {} needs it",
+                    self.request.action
+                ));
+                continue;
+            }
             let message = format!("`{key}` has no value");
             let hint = format!("--set {key}=VALUE");
             self.problems.push(Problem::plain("spec", &key, Code::MissingKey, message).with_hint(hint));

@@ -187,6 +187,15 @@ fn read_kind(fields: &mut Fields<'_>, report: &mut Report) -> Option<Kind> {
             return Some(Kind::of(name));
         }
     }
+    // Schemas in JSON Schema's own words leave the type to the options, or to the only value.
+    if fields.node("type").is_none() {
+        if fields.node("enum").is_some() {
+            return Some(Kind::of("categorical"));
+        }
+        if fields.node("const").is_some() {
+            return Some(Kind::Text);
+        }
+    }
     fields.required_string("type", report).map(|name| Kind::of(&name))
 }
 
@@ -267,6 +276,8 @@ mod tests {
     #[test]
     fn first_branch_of_a_union_counts() {
         assert_eq!(leaf(r#"{"anyOf": [{"type": "integer"}, {"type": "string"}]}"#).kind, Kind::Int);
+        assert_eq!(leaf(r#"{"enum": ["a", "b"]}"#).kind, Kind::of("categorical"));
+        assert_eq!(leaf(r#"{"const": "a"}"#).kind, Kind::Text);
     }
 
     #[test]
