@@ -73,6 +73,22 @@ fn loss(params: &Value) -> f64 {
     (params["x"].as_f64().unwrap() - 0.3).powi(2) + (params["n"].as_f64().unwrap() - 8.0).powi(2) / 64.0
 }
 
+/// Wishes are read by engines; a served study has none and says so.
+#[test]
+fn served_studies_refuse_wishes() {
+    let env = TestEnv::new();
+    let mut talk = Talk::begin(&env);
+    talk.ok(
+        "create",
+        json!({"name": "s", "space": [float("x")], "objective": {"name": "l", "direction": "minimize"}}),
+    );
+    for wish in ["enqueue s x=0.5", "set s trials=3", "stop s"] {
+        let ran = env.automl(wish);
+        assert_eq!(ran.code, 2, "{wish}: {}", ran.stderr);
+        assert!(ran.stderr.contains("automl serve"), "{wish}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn one_open_study_is_asked_flat() {
     let env = TestEnv::new();

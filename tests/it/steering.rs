@@ -79,6 +79,12 @@ fn earlier_results_are_learned_from() {
         let best = env.objects("best old --json")[0]["params"].clone();
         assert_eq!(own[0]["params"], best, "the best of the source is tried here");
     }
+    let failed = env.run_over("./none.sh {x}", "--trials 1 --retry 0 --name f --from old.csv");
+    assert_eq!(failed.code, 3, "a program that is not there is told before anything runs");
+    env.script("fail.sh", "#!/bin/sh\nexit 3\n");
+    let failed = env.run_over("./fail.sh {x}", "--trials 1 --retry 0 --name f --from old.csv");
+    assert_eq!(failed.code, 1, "what others found is no success of this search: {}", failed.stdout);
+    assert!(!failed.stdout.contains("studies/f/best"), "{}", failed.stdout);
     let missing = env.run_over("./train.sh {x}", "--trials 1 --name z --from nowhere");
     assert_eq!(missing.code, 2);
     assert!(missing.stderr.contains("--from nowhere: there is no such study"), "{}", missing.stderr);
@@ -96,6 +102,9 @@ fn several_objectives_end_in_a_front() {
     let front = best["pareto"].as_array().unwrap();
     assert!(!front.is_empty() && front.iter().all(|t| t["values"]["size"].as_f64().unwrap() <= 0.5));
     assert!(env.automl("best s").stdout.contains("nothing beats these"), "the front is shown to people, too");
+    let broken = env.run_over("./two.sh {x}", "--metric size:min --constraint size<=-5 --trials 2 --name b");
+    assert!(broken.stdout.contains("size <= -5 is broken"), "{}", broken.stdout);
+    assert_eq!(env.objects("best b --json")[0]["feasible"], false);
     let twice = env.run_over("./two.sh {x}", "--metric loss:max --trials 1 --name t");
     assert!(twice.stderr.contains("`loss` is an objective already"), "{}", twice.stderr);
 }

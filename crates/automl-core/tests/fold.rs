@@ -128,6 +128,18 @@ fn working_time_skips_the_pauses_between_engines() {
     assert_eq!(study.worked_ms(study.engine_started_at + 5), 15);
 }
 
+/// Whoever raises the budget long after the engine has ended has not worked in between.
+#[test]
+fn what_users_say_between_engines_is_no_work() {
+    let mut log = fresh().suggest(1);
+    let last = log.records.last().unwrap().at;
+    let raised = Event::BudgetChanged { trials: Some(99), timeout_ms: None, parallel: None };
+    log.records.push(Record { at: last + 3_600_000, event: raised });
+    let started = Event::EngineStarted { epoch: 2, version: "0".into(), host: "h".into(), pid: 1, slots: 1 };
+    log.records.push(Record { at: last + 3_600_010, event: started });
+    assert_eq!(log.study().unwrap().earlier_engines_ms, 10);
+}
+
 #[test]
 fn a_larger_budget_reopens_the_study() {
     let ended = fresh().with(Event::StudyEnded { reason: EndReason::Budget });
