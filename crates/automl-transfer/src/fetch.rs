@@ -2,6 +2,7 @@
 
 use crate::place::{Place, PlaceError};
 use crate::retry::{retrying, store_refuses};
+use crate::temporary;
 use object_store::ObjectStoreExt as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub fn fetch(from: &str, to: &Path) -> Result<(), FetchError> {
         FetchError::Store { source, .. } => place.is_local() || store_refuses(source),
         FetchError::Place(_) | FetchError::Write { .. } => true,
     };
-    let partial = partial(to);
+    let partial = temporary::beside(to);
     // The caller's thread may belong to a runtime of its own, within which no other can wait.
     let work = || runtime.block_on(retrying(lasts, || download(from, &place, &partial)));
     let fetched = std::thread::scope(|scope| scope.spawn(work).join());
@@ -64,13 +65,6 @@ pub fn fetch(from: &str, to: &Path) -> Result<(), FetchError> {
             Err(error)
         }
     }
-}
-
-/// Two processes that fetch the same file do not share a half of it.
-fn partial(to: &Path) -> PathBuf {
-    let mut name = to.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    to.with_file_name(name)
 }
 
 async fn download(from: &str, place: &Place, partial: &Path) -> Result<(), FetchError> {

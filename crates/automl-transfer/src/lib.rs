@@ -10,6 +10,7 @@ mod archive;
 mod fetch;
 mod place;
 mod retry;
+mod temporary;
 mod upload;
 
 pub use archive::{ArchiveError, Archives, Limits};

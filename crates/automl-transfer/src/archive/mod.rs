@@ -13,6 +13,7 @@ mod tests;
 
 pub use extract::Limits;
 
+use crate::temporary;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -142,7 +143,7 @@ impl Archives {
             Ok(name) if name.len() == NAME_LENGTH && name.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(name),
             _ => {
                 let name = hash(archive)?;
-                let temporary = known.with_extension(format!("{}.tmp", std::process::id()));
+                let temporary = temporary::beside(&known);
                 fs::write(&temporary, &name)?;
                 fs::rename(&temporary, &known)?;
                 Ok(name)

@@ -109,15 +109,23 @@ fn changed_archives_are_unpacked_again() {
 }
 
 #[test]
-fn processes_may_unpack_at_the_same_time() {
+fn threads_and_processes_may_unpack_at_the_same_time() {
     let items: Vec<Item> = (0..200).map(|n| file(&format!("f{n}"), &"x".repeat(n))).collect();
-    let place = Place::new("d.tar.gz", &gzipped(&tar_of(&items)));
-    let folders: BTreeSet<PathBuf> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| place.unpack("d.tar.gz").unwrap())).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert_eq!(folders.len(), 1);
-    assert_eq!(fs::read_dir(folders.first().unwrap()).unwrap().count(), 200);
+    let bytes = gzipped(&tar_of(&items));
+    for _ in 0..20 {
+        let place = Place::new("d.tar.gz", &bytes);
+        let start = std::sync::Barrier::new(6);
+        let unpack = || {
+            start.wait();
+            place.unpack("d.tar.gz").unwrap()
+        };
+        let folders: BTreeSet<PathBuf> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6).map(|_| scope.spawn(unpack)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(folders.len(), 1);
+        assert_eq!(fs::read_dir(folders.first().unwrap()).unwrap().count(), 200);
+    }
 }
 
 #[test]
