@@ -10,3 +10,4 @@ mod properties;
 mod recommend;
 mod recorded;
 mod sobol;
+mod transfer;

@@ -2,7 +2,8 @@
 //!
 //! Trials from elsewhere count as results where they lie within the space. Those whose values were not
 //! measured like the study's own are no values here: only their rank within their source is used, placed
-//! on the scale of the study's own results (see [`rescaled`]).
+//! on the scale of the study's own results (see [`rescaled`]), and only until there are some of these: ranks
+//! blur where the optimum is, and a source that is unlike the study would mislead it to the end.
 
 use automl_core::{Fidelity, Loss, Objective, Origin, Study, Trial, TrialState};
 use automl_sampler::{History, Observation, Sampler, SuggestError, Suggestion};
@@ -10,6 +11,9 @@ use std::collections::BTreeMap;
 
 /// Spread of rescaled results, as a share of the own results' mean, while these say nothing about it.
 const BLIND_SPREAD: f64 = 0.1;
+/// Own trials with results from which on those measured otherwise are left out: as many as a search begins with
+/// where nothing is known.
+const OWN_ENOUGH: usize = 10;
 
 /// Returns the configuration of the study's next trial: what the user enqueued, then the sampler's.
 pub(crate) fn suggest(study: &Study, sampler: &dyn Sampler) -> Result<Suggestion, SuggestError> {
@@ -73,7 +77,7 @@ fn trials(study: &Study) -> impl Iterator<Item = &Trial> {
 /// Places results that were measured otherwise on the scale of the study's own: each becomes the score
 /// of its rank within its source, times the deviation of the own results at full fidelity, plus their
 /// mean. So a good configuration of another task is expected to be good here, by no more than the
-/// results here differ.
+/// results here differ. Empty once there are enough own results.
 fn rescaled(study: &Study) -> BTreeMap<automl_core::TrialId, Loss> {
     let mut by_source: BTreeMap<&str, Vec<(Loss, &Trial)>> = BTreeMap::new();
     for trial in trials(study).filter(|t| !t.is_comparable()) {
@@ -83,7 +87,8 @@ fn rescaled(study: &Study) -> BTreeMap<automl_core::TrialId, Loss> {
             by_source.entry(source).or_default().push((loss, trial));
         }
     }
-    if by_source.is_empty() {
+    let own = study.trials.values().filter(|t| t.foreign.is_none() && !t.reached.is_empty());
+    if by_source.is_empty() || own.take(OWN_ENOUGH).count() == OWN_ENOUGH {
         return BTreeMap::new();
     }
     let (mean, deviation) = own_scale(study);
@@ -152,6 +157,20 @@ mod tests {
         assert!(losses[1] < losses[0] && losses[0] < losses[2], "larger was better: {losses:?}");
         assert!(losses.iter().all(|loss| (-0.9..=-0.3).contains(loss)), "on the own scale: {losses:?}");
         assert_eq!(losses[3..], [-0.5, -0.7]);
+    }
+
+    #[test]
+    fn results_of_another_kind_are_forgotten_once_there_are_enough_own_ones() {
+        let mut log = Log::new(settings(Algorithm::Random));
+        log = log.with(added(1, 0.1, 1e6, false)).with(added(2, 0.2, 0.5, true));
+        for trial in 3..3 + OWN_ENOUGH as u64 {
+            let seen = observations(&log.study().unwrap());
+            assert_eq!(seen.len() as u64, trial - 1, "both from elsewhere and all own ones");
+            log = log.suggest(trial).start(trial, 1, 9).reach(trial, 1, 9, 0.5);
+        }
+        let seen: Vec<TrialId> = observations(&log.study().unwrap()).iter().map(|o| o.trial).collect();
+        assert_eq!(seen[0], TrialId(2), "what was measured alike stays");
+        assert_eq!(seen.len(), 1 + OWN_ENOUGH);
     }
 
     #[test]
