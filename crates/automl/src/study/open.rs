@@ -236,7 +236,10 @@ impl Ready {
 }
 
 /// Returns the slots that resources give, and the reason where GPUs were looked for in vain.
-pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+///
+/// # Errors
+/// If the list of GPUs makes no sense, or they do not suffice.
+pub fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
