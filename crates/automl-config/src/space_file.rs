@@ -297,7 +297,7 @@ mod tests {
                 "s.yaml:9:53: error: [8].relations: `> a +`: expected a number or a parameter, found the end (write for example \"> depth\")",
                 "s.yaml:9:62: error: [8].relations: expected a comparison such as `> depth`, found the whole number 1",
                 "s.yaml:10:10: error: [9].name: expected a text, found the truth value false (put it in quotes)",
-                "s.yaml:10:36: error: [9].conditions: key `in` is missing",
+                "s.yaml:10:37: error: [9].conditions: key `in` is missing",
             ]
         );
     }
