@@ -12,6 +12,9 @@ pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+#[cfg(test)]
+mod simulation;
+mod turns;
 mod uploads;
 mod wishes;
 
@@ -21,7 +24,7 @@ pub(crate) use launch::realise;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
 use crate::warm::WarmStart;
@@ -31,21 +34,18 @@ use automl_core::{
     TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How often running attempts' logs are looked at.
-const POLL: Duration = Duration::from_millis(150);
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -69,6 +69,20 @@ pub enum EngineError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Tells whether there is only no space left, so that the same may succeed later.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            EngineError::Log(LogError::Store(error)) => error.is_full_disk(),
+            EngineError::File { source, .. } | EngineError::Launch(LaunchError::File { source, .. }) => {
+                automl_store::is_full_disk(source)
+            }
+            EngineError::Log(_) | EngineError::TrialLog(_) | EngineError::Launch(_) => false,
+        }
+    }
 }
 
 /// What a user asks of a running engine.
@@ -119,7 +133,14 @@ pub struct Engine {
     slots: Vec<Slot>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
+    clock: Clock,
+    /// Trials whose start is recorded and that are still to be launched, in order.
+    unlaunched: VecDeque<TrialId>,
+    /// Whether the disk was full when the engine last tried to write.
+    stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
+    /// Whether there are results that `best` has not been compared with.
+    unpublished: bool,
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
@@ -143,6 +164,7 @@ pub(crate) struct Parts {
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) uploads: Uploads,
+    pub(crate) clock: Clock,
 }
 
 impl Engine {
@@ -161,7 +183,11 @@ impl Engine {
             slots: parts.slots,
             live: BTreeMap::new(),
             mode: Mode::Search,
+            clock: parts.clock,
+            unlaunched: VecDeque::new(),
+            stalled: false,
             incumbent: None,
+            unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
         }
@@ -199,34 +225,6 @@ impl Engine {
     fn upload(&self, trial: TrialId, ended: bool) {
         let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
         self.uploads.follow(name, self.dir.results(trial), ended);
-    }
-
-    async fn work(
-        &mut self,
-        control: &mut UnboundedReceiver<Control>,
-        observer: &mut dyn FnMut(Update<'_>),
-    ) -> Result<RunEnd, EngineError> {
-        if let Some(reason) = self.study().ended {
-            return Ok(RunEnd::Ended(reason));
-        }
-        self.reconcile(observer)?;
-        loop {
-            self.hear_wishes(observer)?;
-            if let Some(end) = self.advance(observer)? {
-                return Ok(end);
-            }
-            self.uploads.report(&mut |note| observer(Update::Note(note)));
-            tokio::select! {
-                Some(ended) = self.ended.recv() => {
-                    self.on_ended(&ended.key, &ended.verdict)?;
-                    while let Ok(ended) = self.ended.try_recv() {
-                        self.on_ended(&ended.key, &ended.verdict)?;
-                    }
-                }
-                Some(wish) = control.recv() => self.on_control(wish),
-                () = tokio::time::sleep(POLL) => self.poll_logs()?,
-            }
-        }
     }
 
     /// Begins the search with what is known already: trials from elsewhere, and configurations to try
@@ -276,14 +274,14 @@ impl Engine {
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
-                Adoption::NotStarted => self.launch(trial)?,
+                Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
-                    self.on_ended(&self.key(trial, number), &verdict)?;
+                    self.on_ended(&AttemptEnded { key: self.key(trial, number), verdict })?;
                 }
             }
         }
@@ -294,11 +292,9 @@ impl Engine {
     fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
         loop {
             self.respect_limits();
-            let starts = self.decide()?;
+            let started = self.decide()?;
             self.commit(observer)?;
-            for trial in &starts {
-                self.launch(*trial)?;
-            }
+            self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
@@ -307,28 +303,29 @@ impl Engine {
             {
                 return Ok(Some(RunEnd::Stopped));
             }
-            if starts.is_empty() {
+            if !started {
                 return Ok(None);
             }
         }
     }
 
-    /// Turns decisions into events; returns the trials to launch after the commit.
-    fn decide(&mut self) -> Result<Vec<TrialId>, EngineError> {
+    /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
+    /// whether there are any.
+    fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
             let idle = free.len() >= self.slots.len() && self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        let (mut starts, mut exhausted) = (Vec::new(), false);
+        let (mut started, mut exhausted) = (false, false);
         for decision in self.scheduler.decide(self.study(), free.len()) {
             let (trial, until) = match decision {
                 Decision::End(reason) => {
                     self.record(Event::StudyEnded { reason })?;
-                    return Ok(starts);
+                    return Ok(started);
                 }
                 Decision::Run { trial, until } => (trial, until),
                 Decision::Start { bracket, until } => match self.suggest(bracket)? {
@@ -341,12 +338,13 @@ impl Engine {
             };
             let Some(slot) = free.pop() else { break };
             self.start(trial, until, slot)?;
-            starts.push(trial);
+            self.unlaunched.push_back(trial);
+            started = true;
         }
-        if exhausted && starts.is_empty() && self.live.is_empty() {
+        if exhausted && !started && self.live.is_empty() {
             self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
         }
-        Ok(starts)
+        Ok(started)
     }
 
     /// Suggests a new trial; `None` where the space has no configuration left.
@@ -375,6 +373,15 @@ impl Engine {
             log_offsets,
             worker: None,
         })
+    }
+
+    /// Acts on recorded starts, in order; those that cannot be acted on yet stay.
+    fn launch_started(&mut self) -> Result<(), EngineError> {
+        while let Some(trial) = self.unlaunched.front() {
+            self.launch(*trial)?;
+            self.unlaunched.pop_front();
+        }
+        Ok(())
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -414,9 +421,13 @@ impl Engine {
         self.upload(trial, false);
     }
 
-    fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
+    /// Takes the end of an attempt. One that is not followed, such as an earlier one of its trial that was
+    /// given up, or one that was reported before, changes nothing.
+    fn on_ended(&mut self, ended: &AttemptEnded) -> Result<(), EngineError> {
+        let AttemptEnded { key, verdict } = ended;
         let trial = TrialId(key.trial);
-        let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        let followed = self.live.get(&trial).is_some_and(|live| live.number().0 == key.attempt);
+        let Some(mut live) = followed.then(|| self.live.remove(&trial)).flatten() else { return Ok(()) };
         self.upload(trial, true);
         for event in live.finish()? {
             self.record(event)?;
@@ -475,7 +486,7 @@ impl Engine {
             return;
         }
         let study = self.study();
-        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
+        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
@@ -496,14 +507,18 @@ impl Engine {
     }
 
     fn record(&mut self, event: Event) -> Result<(), EngineError> {
-        Ok(self.log.record(now_ms(), event)?)
+        Ok(self.log.record((self.clock)(), event)?)
     }
 
     fn commit(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let records = self.log.commit()?;
         if !records.is_empty() {
-            self.publish_incumbent()?;
             observer(Update::Committed { records: &records, study: self.log.study() });
+            self.unpublished = true;
+        }
+        if self.unpublished {
+            self.publish_incumbent()?;
+            self.unpublished = false;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! trial, and before anything is written.
 
 use super::{Changes, StudyError, view::exists};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, StudyDir, find_program};
@@ -229,6 +229,7 @@ impl Ready {
             ended,
             slots: self.slots.clone(),
             uploads,
+            clock: steady(),
         });
         let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
