@@ -2,7 +2,9 @@
 
 use super::chance::Chance;
 use automl_config::{CommandRequest, TrialRecipe};
-use automl_core::{Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings};
+use automl_core::{
+    Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings,
+};
 
 /// Longest running time of an attempt.
 pub(super) const WALL_MS: u64 = 300_000;
