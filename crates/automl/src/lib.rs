@@ -24,7 +24,9 @@ mod warm;
 mod wishes;
 
 pub use archive::{Imported, export_log, import_log};
-pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
+pub use asktell::{
+    Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
+};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};

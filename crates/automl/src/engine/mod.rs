@@ -13,7 +13,7 @@ pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod turns;
 mod uploads;
 mod wishes;
