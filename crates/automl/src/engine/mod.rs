@@ -13,7 +13,7 @@ pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod turns;
 mod uploads;
 mod wishes;
@@ -486,7 +486,8 @@ impl Engine {
             return;
         }
         let study = self.study();
-        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
+        let over_time =
+            study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");

@@ -58,7 +58,10 @@ impl Engine {
     }
 
     /// Takes the study over, unless it is over itself.
-    pub(super) fn begin(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
+    pub(super) fn begin(
+        &mut self,
+        observer: &mut dyn FnMut(Update<'_>),
+    ) -> Result<Option<RunEnd>, EngineError> {
         if let Some(reason) = self.study().ended {
             return Ok(Some(RunEnd::Ended(reason)));
         }

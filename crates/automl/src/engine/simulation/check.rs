@@ -5,8 +5,7 @@ use super::world::{LEASE_MS, World};
 use crate::engine::{EventLog, records};
 use crate::replay::replay_records;
 use automl_core::{
-    Attempt, AttemptNumber, EndReason, Event, Outcome, ParamValue, Record, Study, Trial, TrialId,
-    TrialState,
+    Attempt, AttemptNumber, EndReason, Event, Outcome, ParamValue, Record, Study, Trial, TrialId, TrialState,
 };
 use automl_exec::{AttemptKey, Cause};
 use automl_store::StoredRecord;
@@ -20,6 +19,8 @@ pub(super) struct Check {
     study: Option<Study>,
     /// When attempts were first seen to be started, on the world's clock.
     started: BTreeMap<AttemptKey, u64>,
+    /// The last line of each attempt's log that was read.
+    lines: BTreeMap<AttemptKey, u64>,
     enqueued: BTreeSet<String>,
     engine_since: u64,
     pub(super) wrongs: Vec<String>,
@@ -32,6 +33,7 @@ impl Check {
             records: Vec::new(),
             study: None,
             started: BTreeMap::new(),
+            lines: BTreeMap::new(),
             enqueued: BTreeSet::new(),
             engine_since: 0,
             wrongs: Vec::new(),
@@ -72,10 +74,16 @@ impl Check {
                 }
             }
             Event::AttemptStarted { trial, attempt, .. } => {
-                self.started.insert(self.key(*trial, *attempt), self.world.now());
+                let key = self.key(*trial, *attempt);
+                self.world.allow(key.clone());
+                self.started.insert(key, self.world.now());
                 self.check_slots();
             }
-            Event::Measured { trial, line, values, .. } => {
+            Event::Measured { trial, attempt, line, values, .. } => {
+                let last = self.lines.insert(self.key(*trial, *attempt), *line).unwrap_or(0);
+                if *line <= last {
+                    self.wrong(format!("line {line} of trial {trial} was read again after line {last}"));
+                }
                 let expected = loss(x(&self.study().trials[trial]), *line);
                 if values["loss"].is_finite() && values["loss"] != expected {
                     self.wrong(format!("line {line} of trial {trial} says {expected}, not {values:?}"));
@@ -138,9 +146,8 @@ impl Check {
             Some((false, ended_at, _)) => Some(ended_at),
             None => self.started.get(key).copied(),
         };
-        let overdue = |key: &AttemptKey| {
-            since(key).is_some_and(|since| now > since.max(self.engine_since) + LEASE_MS)
-        };
+        let overdue =
+            |key: &AttemptKey| since(key).is_some_and(|since| now > since.max(self.engine_since) + LEASE_MS);
         let ghosts: Vec<AttemptKey> = running.filter(overdue).collect();
         for ghost in ghosts {
             self.wrong(format!("{ghost:?} is long over and still counts as running"));

@@ -9,8 +9,8 @@ use std::rc::Rc;
 struct Crash;
 
 /// Decides at which of its effects an engine dies.
-pub(super) struct Crashes {
-    pub(super) chance: Rc<Chance>,
+pub(crate) struct Crashes {
+    pub(crate) chance: Rc<Chance>,
     rate: f64,
     /// Dies at the effect of this number, whatever the rate says.
     at: Option<u64>,
@@ -18,12 +18,12 @@ pub(super) struct Crashes {
 }
 
 impl Crashes {
-    pub(super) fn new(chance: Rc<Chance>, rate: f64, at: Option<u64>) -> Rc<Self> {
+    pub(crate) fn new(chance: Rc<Chance>, rate: f64, at: Option<u64>) -> Rc<Self> {
         Rc::new(Crashes { chance, rate, at, effects: Cell::new(0) })
     }
 
     /// An effect begins or has just been had: the engine may die here.
-    pub(super) fn may_strike(&self) {
+    pub(crate) fn may_strike(&self) {
         let effect = self.effects.get();
         self.effects.set(effect + 1);
         if self.at == Some(effect) || self.chance.happens(self.rate) {
@@ -33,13 +33,13 @@ impl Crashes {
     }
 
     /// Returns how many effects there were.
-    pub(super) fn effects(&self) -> u64 {
+    pub(crate) fn effects(&self) -> u64 {
         self.effects.get()
     }
 }
 
 /// Does some work of an engine; `None` when it died.
-pub(super) fn survive<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn survive<T>(work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => Some(done),
         Err(panic) if panic.is::<Crash>() => None,

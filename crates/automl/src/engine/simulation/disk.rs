@@ -13,7 +13,7 @@ use std::rc::Rc;
 const FULL_APPENDS_MAX: u64 = 6;
 
 /// What is on the disk, whatever becomes of engines.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     crashes: Rc<Crashes>,
     full_rate: f64,
     state: RefCell<State>,
@@ -29,15 +29,15 @@ struct State {
 }
 
 /// The disk as one engine has it open.
-pub(super) struct SimulatedStore(Rc<Disk>);
+pub(crate) struct SimulatedStore(Rc<Disk>);
 
 impl Disk {
-    pub(super) fn new(crashes: Rc<Crashes>, rates: &Rates) -> Rc<Self> {
+    pub(crate) fn new(crashes: Rc<Crashes>, rates: &Rates) -> Rc<Self> {
         Rc::new(Disk { crashes, full_rate: rates.full_disk, state: RefCell::default() })
     }
 
     /// Opens the disk after the last process has ended.
-    pub(super) fn open(self: &Rc<Self>) -> SimulatedStore {
+    pub(crate) fn open(self: &Rc<Self>) -> SimulatedStore {
         let mut state = self.state.borrow_mut();
         let limbo = std::mem::take(&mut state.limbo);
         if self.crashes.chance.happens(0.5) {
@@ -48,14 +48,14 @@ impl Disk {
     }
 
     /// Returns what is durable.
-    pub(super) fn records(&self) -> Vec<StoredRecord> {
+    pub(crate) fn records(&self) -> Vec<StoredRecord> {
         let state = self.state.borrow();
         let records = state.payloads.iter().zip(1..);
         records.map(|(payload, seq)| StoredRecord { seq, payload: payload.clone() }).collect()
     }
 
     /// Returns how many appends were refused.
-    pub(super) fn refusals(&self) -> u64 {
+    pub(crate) fn refusals(&self) -> u64 {
         self.state.borrow().refusals
     }
 }

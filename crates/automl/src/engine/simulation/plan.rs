@@ -2,39 +2,41 @@
 
 use super::chance::Chance;
 use automl_config::{CommandRequest, TrialRecipe};
-use automl_core::{Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings};
+use automl_core::{
+    Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings,
+};
 
 /// Longest running time of an attempt.
-pub(super) const WALL_MS: u64 = 300_000;
+pub(crate) const WALL_MS: u64 = 300_000;
 
 /// Probabilities of what may go wrong.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     /// The engine dies at an effect.
-    pub(super) crash: f64,
+    pub(crate) crash: f64,
     /// An append finds the disk full, which lasts for a while.
-    pub(super) full_disk: f64,
+    pub(crate) full_disk: f64,
     /// A submission never arrives.
-    pub(super) lost_submission: f64,
+    pub(crate) lost_submission: f64,
     /// A message takes long.
-    pub(super) late: f64,
+    pub(crate) late: f64,
     /// The end of an attempt is reported again.
-    pub(super) duplicate: f64,
+    pub(crate) duplicate: f64,
     /// A node is cut off for a while, per minute.
-    pub(super) partition: f64,
+    pub(crate) partition: f64,
     /// A node dies, per minute.
-    pub(super) node_loss: f64,
+    pub(crate) node_loss: f64,
     /// An attempt fails in some way.
-    pub(super) failure: f64,
+    pub(crate) failure: f64,
     /// The user wishes something, per look.
-    pub(super) wish: f64,
+    pub(crate) wish: f64,
     /// The clock is set, per look.
-    pub(super) clock_jump: f64,
+    pub(crate) clock_jump: f64,
 }
 
 impl Rates {
     /// Nothing goes wrong.
-    pub(super) const CALM: Rates = Rates {
+    pub(crate) const CALM: Rates = Rates {
         crash: 0.0,
         full_disk: 0.0,
         lost_submission: 0.0,
@@ -49,18 +51,18 @@ impl Rates {
 }
 
 /// A study to simulate.
-pub(super) struct Plan {
-    pub(super) settings: StudySettings,
-    pub(super) recipe: TrialRecipe,
-    pub(super) rates: Rates,
+pub(crate) struct Plan {
+    pub(crate) settings: StudySettings,
+    pub(crate) recipe: TrialRecipe,
+    pub(crate) rates: Rates,
     /// Whether processes can be looked up, as on one machine; otherwise only heartbeats tell.
-    pub(super) one_machine: bool,
+    pub(crate) one_machine: bool,
 }
 
 impl Plan {
     /// Draws a plan. Each kind of trouble is absent from about half of all plans, so that it is also seen
     /// without the others.
-    pub(super) fn draw(chance: &Chance) -> Self {
+    pub(crate) fn draw(chance: &Chance) -> Self {
         let rate = |most: f64| if chance.happens(0.5) { most * chance.unit() } else { 0.0 };
         let rates = Rates {
             crash: rate(0.15),
@@ -95,7 +97,7 @@ impl Plan {
     }
 
     /// A plan under which nothing goes wrong.
-    pub(super) fn calm(algorithm: Algorithm, trials: u64, parallel: u32) -> Self {
+    pub(crate) fn calm(algorithm: Algorithm, trials: u64, parallel: u32) -> Self {
         let argv = ["true", "{x}", "{fidelity}", "{resume}"].map(String::from).to_vec();
         let mut request = CommandRequest::new("loss:min", argv);
         request.params = vec!["x=0.0..1.0".into()];

@@ -30,7 +30,8 @@ const LATE_MS: u64 = 120_000;
 const CUT_OFF_MS: u64 = 200_000;
 /// Longest time that an attempt may be taken for running after it ended unseen: patience with a heart that
 /// stands still, a node that is cut off, a late message, and some looks.
-pub(super) const LEASE_MS: u64 = Patience::LOCAL.heartbeat_ms + CLAIM_MS + LATE_MS + CUT_OFF_MS + 10 * LOOK_MS;
+pub(super) const LEASE_MS: u64 =
+    Patience::LOCAL.heartbeat_ms + CLAIM_MS + LATE_MS + CUT_OFF_MS + 10 * LOOK_MS;
 
 /// A handle on the world, and the executor of an engine in it.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ struct Inner {
     connected: [bool; NODES],
     jobs: BTreeMap<AttemptKey, Job>,
     cancelled: BTreeSet<AttemptKey>,
+    /// Attempts whose start is in the study's log.
+    allowed: BTreeSet<AttemptKey>,
     /// Attempts whose end is in the study's log.
     recorded: BTreeSet<AttemptKey>,
     submitted: BTreeSet<AttemptKey>,
@@ -90,6 +93,7 @@ impl World {
             connected: [true; NODES],
             jobs: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            allowed: BTreeSet::new(),
             recorded: BTreeSet::new(),
             submitted: BTreeSet::new(),
             engine: Engine::default(),
@@ -130,6 +134,11 @@ impl World {
         let job = inner.jobs.get(key)?;
         let verdict = job.exit.as_ref().or(job.unwritten.as_ref());
         Some((job.alive, job.ended_at, verdict.map(|verdict| verdict.cause.clone())))
+    }
+
+    /// Learns that the start of an attempt is in the study's log.
+    pub(super) fn allow(&self, key: AttemptKey) {
+        self.inner().allowed.insert(key);
     }
 
     /// Learns that the end of an attempt is in the study's log.
@@ -314,8 +323,12 @@ impl Inner {
         for attempt in 1..key.attempt {
             let earlier = AttemptKey { attempt, ..key.clone() };
             if self.submitted.contains(&earlier) && !self.recorded.contains(&earlier) {
-                self.wrongs.push(format!("{key:?} was started before the end of attempt {attempt} was recorded"));
+                self.wrongs
+                    .push(format!("{key:?} was started before the end of attempt {attempt} was recorded"));
             }
+        }
+        if !self.allowed.contains(key) {
+            self.wrongs.push(format!("{key:?} was started before that was recorded"));
         }
         if self.recorded.contains(key) {
             self.wrongs.push(format!("{key:?} was started again after its end was recorded"));
