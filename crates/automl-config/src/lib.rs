@@ -46,8 +46,8 @@ pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usua
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
-    LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, FailurePolicy, JobName,
+    LogFormat, LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
     UploadRules, UploadStrategy, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};

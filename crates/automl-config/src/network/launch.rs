@@ -18,13 +18,14 @@
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
 //!   `model` where absent.
-//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+//! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
+//!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
+use crate::recipe::{CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Template};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -232,8 +233,24 @@ fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Erro
         let pattern =
             pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
         let advice = inner.required_string("advice", report);
+        let policy = inner.node("policy").and_then(|node| read_policy(node, &join(&path, "policy"), report));
         inner.close(report);
-        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern {
+            pattern,
+            advice,
+            policy,
+        }));
     }
     patterns
+}
+
+fn read_policy(node: &Node, path: &str, report: &mut Report) -> Option<FailurePolicy> {
+    let known = |(name, _): &&(&str, FailurePolicy)| node.as_str() == Some(*name);
+    match FailurePolicy::NAMES.iter().find(known) {
+        Some((_, policy)) => Some(*policy),
+        None => {
+            let expected = "`infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`";
+            wrong_type(node, path, expected, report)
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub use container::Container;
 pub use origin::Origins;
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
 pub(crate) use rules::{ModelTypeRules, SpecRules};
-pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
+pub use source::{ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::{ParentResults, SpecRecipe};
 pub(crate) use template::{Placeholder, Segment, Template};
 pub use transfer::{Download, Selection, UploadRules, UploadStrategy};

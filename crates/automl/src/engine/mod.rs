@@ -8,6 +8,7 @@
 //! Here, and nowhere below, are the clock and the waiting.
 
 mod event_log;
+pub(crate) mod failures;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
@@ -38,6 +39,7 @@ use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, Laun
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
+use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +48,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+/// The search ends when so many trials failed because of something that all others need as well, before
+/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
+const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -126,6 +131,7 @@ pub struct Engine {
     launcher: Launcher,
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
+    failures: Failures,
     scheduler: Box<dyn Scheduler>,
     sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
@@ -176,6 +182,7 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
+            failures: Failures::of(&parts.recipe),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
@@ -336,7 +343,7 @@ impl Engine {
                     }
                 },
             };
-            let Some(slot) = free.pop() else { break };
+            let Some(slot) = self.take_slot(&mut free, trial) else { break };
             self.start(trial, until, slot)?;
             self.unlaunched.push_back(trial);
             started = true;
@@ -436,7 +443,6 @@ impl Engine {
         let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
         let number = attempt.number;
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
@@ -445,7 +451,7 @@ impl Engine {
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,
-            advice: outcome::advice(self.recipe.error_patterns(), tail),
+            diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
         let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
@@ -482,6 +488,13 @@ impl Engine {
 
     /// Ends the search where a limit of the whole study is reached.
     fn respect_limits(&mut self) {
+        let study = self.study();
+        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
+        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
+        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
+            // A trial that was running has shown that it can be done.
+            self.mode = Mode::Search;
+        }
         if self.mode != Mode::Search {
             return;
         }
@@ -491,6 +504,8 @@ impl Engine {
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if setup_is_wrong {
+            self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }
@@ -533,6 +548,17 @@ impl Engine {
             self.incumbent = incumbent;
         }
         Ok(())
+    }
+
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
     }
 
     /// Returns the numbers of free slots, the lowest last.

@@ -14,6 +14,7 @@ pub(crate) use record::JOB_FILE;
 pub use record::{JobRecord, JobState};
 
 use crate::clock::now_ms;
+use crate::engine::failures::Failures;
 use crate::engine::launch::{Place, PrepareError, log_files};
 use crate::engine::live::LiveAttempt;
 use crate::engine::{Control, EngineError, Uploads, outcome};
@@ -328,7 +329,6 @@ impl Job {
     /// Decides what came of the job and writes it down.
     fn conclude(&mut self, live: &LiveAttempt, verdict: &Verdict, attempt: &Attempt) -> Result<(), JobError> {
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let facts = outcome::Facts {
             cause: &verdict.cause,
             attempt,
@@ -337,7 +337,7 @@ impl Job {
             notes: &notes,
             checkpoint: None,
             asked: live.asked,
-            advice: outcome::advice(self.recipe.trial.error_patterns(), tail),
+            diagnosis: Failures::of(&self.recipe.trial).diagnose(&notes),
         };
         let (state, reason) = match facts.of_job() {
             None | Some(Outcome::Reached { .. }) => (JobState::Complete, None),
