@@ -5,6 +5,7 @@ use automl_core::{Attempt, AttemptNumber, Event, TrialId};
 use automl_scrape::{Measurement, Metrics, Notes, Scraper};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Lines that are numbered within one file; the number of the file stands above them.
 const LINE_BITS: u32 = 40;
@@ -17,6 +18,8 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
+    /// When its program gets the signal, having been asked in its own way to end.
+    pub(crate) signal_at: Option<Instant>,
     /// Whether the user gave the trial up.
     pub(crate) cancelled: bool,
 }
@@ -62,7 +65,15 @@ impl LiveAttempt {
         };
         let logs = (0..).zip(files).map(open).collect();
         let metrics = Arc::clone(metrics);
-        LiveAttempt { trial, number: attempt.number, metrics, logs, asked: None, cancelled: false }
+        LiveAttempt {
+            trial,
+            number: attempt.number,
+            metrics,
+            logs,
+            asked: None,
+            signal_at: None,
+            cancelled: false,
+        }
     }
 
     /// Reads what is new and returns it as events.
