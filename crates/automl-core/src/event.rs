@@ -15,9 +15,10 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
+/// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
+/// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
-/// of further objectives and constraints. 3 added kinds of failures, and the end of a search whose trials
-/// cannot work.
+/// of further objectives and constraints.
 pub const EVENT_FORMAT: u32 = 3;
 
 /// An event and when it happened.
@@ -154,6 +155,46 @@ pub enum Event {
         attempt: AttemptNumber,
         /// How it ended.
         end: AttemptEnd,
+    },
+    /// The decision to stop a running trial; logged before its program is told.
+    StopDecided {
+        /// The trial.
+        trial: TrialId,
+        /// Its running attempt.
+        attempt: AttemptNumber,
+        /// By which rule, and why.
+        reason: String,
+    },
+    /// The size of a trial's checkpoints when its attempt had ended.
+    CheckpointsCounted {
+        /// The trial.
+        trial: TrialId,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The decision to delete a trial's checkpoints; logged before any file goes.
+    CheckpointsDropped {
+        /// The trial; it neither runs nor waits to.
+        trial: TrialId,
+        /// The one that stays, where a promotion may need it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<String>,
+        /// Why the others can go.
+        reason: String,
+    },
+    /// A checkpoint was missing or damaged where it was needed: the trial begins anew.
+    CheckpointLost {
+        /// The trial.
+        trial: TrialId,
+        /// The checkpoint.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The largest fidelity was raised. Finished trials may go on; reopens an ended study.
+    FidelityRaised {
+        /// The new largest fidelity.
+        max: Fidelity,
     },
     /// Nothing is left to do.
     StudyEnded {

@@ -146,7 +146,9 @@ impl Stage {
     /// Trials whose checkpoint a decision may still need, and the best one's.
     fn needed_checkpoints(&self) -> u64 {
         let index = self.study.index();
-        let open = index.count(TrialState::Running) + index.count(TrialState::Paused);
+        let resumable = self.study.settings.fidelity.resumable;
+        let paused = if resumable { index.count(TrialState::Paused) } else { 0 };
+        let open = index.count(TrialState::Running) + paused;
         open as u64 + u64::from(index.count(TrialState::Complete) > 0)
     }
 

@@ -31,11 +31,13 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
             max: Fidelity(9),
             reduction_factor: 3,
             resumable: true,
+            base: None,
         },
         retries: 1,
         max_consecutive_failures: 5,
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Default::default(),
         workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }

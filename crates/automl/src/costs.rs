@@ -1,6 +1,6 @@
 //! What trials cost in time and disk: measured in a study that was run, expected of one that was not.
 
-use crate::files::{StudyDir, list_files};
+use crate::files::{StudyDir, checkpoint_files};
 use automl_config::TrialRecipe;
 use automl_core::{Attempt, Outcome, Study, StudySettings, Trial};
 
@@ -52,10 +52,8 @@ fn run_ms(attempt: &Attempt) -> Option<u64> {
 }
 
 fn checkpoint_bytes(dir: &StudyDir, recipe: &TrialRecipe, trial: &Trial) -> Option<u64> {
-    let (rule, results) = (recipe.checkpoints()?, dir.results(trial.id));
-    let files = list_files(&results).into_iter().filter(|path| rule.is_checkpoint(path));
-    let sizes = files.filter_map(|path| Some(std::fs::metadata(results.join(path)).ok()?.len()));
-    Some(sizes.sum()).filter(|bytes| *bytes > 0)
+    let files = checkpoint_files(&dir.results(trial.id), recipe.checkpoints()?);
+    Some(files.iter().map(|file| file.bytes).sum()).filter(|bytes| *bytes > 0)
 }
 
 fn median(mut values: Vec<u64>) -> Option<u64> {

@@ -13,6 +13,7 @@ mod dry_run;
 mod engine;
 mod files;
 mod fsck;
+mod gc;
 mod importance;
 mod incumbent;
 mod job;
@@ -34,12 +35,13 @@ pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
+pub use gc::{Garbage, collect_garbage, garbage};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
-pub use replay::{Difference, Replay, replay, suggest};
+pub use replay::{Difference, Replay, UnexplainedStop, replay, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     slots, view,

@@ -3,7 +3,9 @@
 mod action;
 mod archive;
 mod check;
+mod conduct;
 mod data;
+mod gc;
 mod plan;
 mod run;
 mod service;
@@ -12,7 +14,9 @@ mod steer;
 pub(crate) use action::ActionArgs;
 pub(crate) use archive::{FsckArgs, ImportArgs};
 pub(crate) use check::{CheckArgs, Intent, SkillArgs};
+pub(crate) use conduct::{ConductArgs, YesNo};
 pub(crate) use data::{ContainerMode, DatasetArgs};
+pub(crate) use gc::GcArgs;
 pub(crate) use plan::{CostArgs, PlanArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
 pub(crate) use service::ServeArgs;
@@ -137,6 +141,8 @@ pub(crate) enum Command {
     /// Derive every suggestion of a study again from its log, and compare
     #[command(after_help = "Example:\n  automl replay mal-1")]
     Replay(StudyArg),
+    /// Show which checkpoints nothing needs any more, and delete them with --yes
+    Gc(GcArgs),
     /// Check the two copies of a study's log against each other, and repair them
     #[command(after_help = "Examples:\n  automl fsck mal-1\n  automl fsck mal-1 --repair")]
     Fsck(FsckArgs),
@@ -169,6 +175,9 @@ pub(crate) struct ResumeArgs {
     /// Wall-clock limit of the search in all, the time already worked included
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<u64>,
+    /// New fidelity of a full trial: the best trials go on to it from their checkpoints
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_fidelity: Option<u64>,
     /// Number of trials that run at a time, or auto
     #[arg(long, value_name = "N|auto")]
     pub(crate) parallel: Option<Parallel>,

@@ -1,5 +1,6 @@
 //! Arguments of `plan`: those of `run` that say what is searched and how, and what a trial costs.
 
+use super::conduct::ConductArgs;
 use super::run::{MachineArgs, NetworkArgs, ProgramArgs, RunArgs, SearchArgs};
 use crate::render::size::parse_size;
 use crate::render::time::parse_duration;
@@ -24,6 +25,8 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     search: SearchArgs,
     #[command(flatten)]
+    conduct: ConductArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
     pub(crate) costs: CostArgs,
@@ -47,7 +50,7 @@ pub(crate) struct CostArgs {
 impl PlanArgs {
     /// Splits the arguments into those of `run` and the costs.
     pub(crate) fn into_parts(self) -> (RunArgs, CostArgs) {
-        let PlanArgs { network, program, search, machine, costs } = self;
-        (RunArgs { network, program, search, machine, dry_run: false, print_config: false }, costs)
+        let PlanArgs { network, program, search, conduct, machine, costs } = self;
+        (RunArgs { network, program, search, conduct, machine, dry_run: false, print_config: false }, costs)
     }
 }

@@ -10,6 +10,7 @@ mod dry_run;
 mod explain;
 mod export;
 mod fsck;
+mod gc;
 mod import;
 mod importance;
 mod list;
@@ -73,6 +74,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, project, output),
         Command::Replay(args) => replay::run(&args, &project()?, output),
+        Command::Gc(args) => gc::run(&args, &project()?, output),
         Command::Fsck(args) => fsck::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),

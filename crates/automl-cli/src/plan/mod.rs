@@ -4,6 +4,7 @@
 //! crates that use them; this module only decides who wins.
 
 mod choices;
+mod conduct;
 pub(crate) mod foreign;
 mod job;
 mod start;
@@ -20,7 +21,7 @@ use crate::project::{Project, shown};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
 use automl_config::{RunSettings, StudyRecipe, further_objective};
-use automl_core::{Algorithm, Limits, Objective, Resources, StudySettings};
+use automl_core::{Algorithm, Conduct, Limits, Objective, Resources, StudySettings};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ const DEFAULT_MIN_FIDELITY: u64 = 1;
 const DEFAULT_ETA: u64 = 3;
 const DEFAULT_RETRIES: u32 = 1;
 const DEFAULT_MAX_FAILURES: u32 = 5;
+/// What follows from a program that cannot carry on.
+const BEGIN_ANEW: &str =
+    "trials cannot be carried on, so promoted ones begin anew; `automl plan` counts what that costs";
 /// Executors of this version.
 const EXECUTOR: &str = "local";
 
@@ -84,6 +88,7 @@ impl Plan {
         goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
+        conduct::conduct(&args.conduct, file, &mut options, &mut choices)?;
         options.name = match &args.search.name {
             Some(name) => name.clone(),
             None => free_name(project, &target.stem, 1),
@@ -95,6 +100,9 @@ impl Plan {
         target.recipe.trial.set_upload_to(upload_to);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
+        if resolved.algorithm.pauses_trials() && !resolved.fidelity.resumable {
+            target.recipe.notes.push(BEGIN_ANEW.into());
+        }
         let (start, notes) = start::warm_start(&args.search, &resolved, project)?;
         target.recipe.notes.extend(notes);
         Ok(Plan {
@@ -148,6 +156,8 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         max_consecutive_failures: 0,
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: GRACE_MS },
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Conduct::default(),
+        resume: None,
         workdir: current_dir()?,
     })
 }

@@ -138,7 +138,12 @@ impl Happening {
             | Event::Enqueued { .. }
             | Event::TrialAdded { .. }
             | Event::TrialSuggested { .. }
-            | Event::Measured { .. } => None,
+            | Event::Measured { .. }
+            | Event::StopDecided { .. }
+            | Event::CheckpointsCounted { .. }
+            | Event::CheckpointsDropped { .. }
+            | Event::CheckpointLost { .. }
+            | Event::FidelityRaised { .. } => None,
         }
     }
 

@@ -75,6 +75,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             spec: None,
             logs: request.logs.clone(),
             checkpoints,
+            stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
             job: None,

@@ -7,6 +7,7 @@
 //!
 //! Here, and nowhere below, are the clock and the waiting.
 
+mod checkpoints;
 mod event_log;
 pub(crate) mod failures;
 pub(crate) mod history;
@@ -15,6 +16,7 @@ pub(crate) mod live;
 pub(crate) mod outcome;
 #[cfg(test)]
 pub(crate) mod simulation;
+mod stopping;
 mod turns;
 mod uploads;
 mod wishes;
@@ -42,7 +44,7 @@ use automl_scrape::Metrics;
 use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
@@ -150,6 +152,14 @@ pub struct Engine {
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
+    /// Trials with reports that no rule has looked at.
+    reported: BTreeSet<TrialId>,
+    /// Trials whose stop is recorded, to be asked to end when that is durable.
+    to_stop: Vec<TrialId>,
+    /// Whether an attempt has ended since checkpoints were last looked at.
+    attempt_has_ended: bool,
+    /// Trials whose checkpoints go when that is durable.
+    to_delete: Vec<TrialId>,
 }
 
 /// What the engine is willing to do.
@@ -197,6 +207,10 @@ impl Engine {
             unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
+            reported: BTreeSet::new(),
+            to_stop: Vec::new(),
+            attempt_has_ended: true,
+            to_delete: Vec::new(),
         }
     }
 
@@ -279,12 +293,17 @@ impl Engine {
         self.commit(observer)?;
         let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
+        self.resume_deleting();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
                 Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
+                    match self.study().trials[&trial].stopping {
+                        Some(_) => self.to_stop.push(trial),
+                        None => drop(self.reported.insert(trial)),
+                    }
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
@@ -299,8 +318,12 @@ impl Engine {
     fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
         loop {
             self.respect_limits();
+            self.decide_stops()?;
             let started = self.decide()?;
+            self.decide_disposals()?;
             self.commit(observer)?;
+            self.perform_stops()?;
+            self.delete_dropped().iter().for_each(|note| observer(Update::Note(note)));
             self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
@@ -369,7 +392,8 @@ impl Engine {
 
     fn start(&mut self, trial: TrialId, until: Fidelity, slot: u32) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
-        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        let attempt = known.next_attempt();
+        let resume_from = self.good_checkpoint(trial)?;
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
         self.record(Event::AttemptStarted {
             trial,
@@ -440,7 +464,11 @@ impl Engine {
             self.record(event)?;
         }
         let study = self.log.study();
-        let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
+        let known = &study.trials[&trial];
+        let attempt = known.running_attempt().expect("a followed attempt is running");
+        let stopping = known.stopping.clone();
+        let latest = study.latest(known).filter(|_| stopping.is_some());
+        let stopped_at = latest.map(|latest| Fidelity(latest.step));
         let number = attempt.number;
         let notes = live.notes();
         let facts = outcome::Facts {
@@ -448,18 +476,22 @@ impl Engine {
             attempt,
             metrics: study.settings.metrics().collect(),
             further_objectives: study.settings.further_objectives.len(),
+            best: study.best_reading(known),
+            stopped_at,
             notes: &notes,
-            checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
+            checkpoint: self.launcher.checkpoint(&self.recipe, trial, stopped_at.unwrap_or(attempt.until)),
             asked: live.asked,
             diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
         let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
-        let cancelled = live.cancelled;
+        let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
+        self.attempt_has_ended = true;
+        self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
-        if cancelled && open {
-            self.record(Event::TrialStopped { trial, reason: "cancelled on request".into() })?;
+        if let Some(reason) = given_up.filter(|_| open) {
+            self.record(Event::TrialStopped { trial, reason })?;
         }
         Ok(())
     }
@@ -513,8 +545,12 @@ impl Engine {
 
     fn poll_logs(&mut self) -> Result<(), EngineError> {
         let mut events = Vec::new();
-        for live in self.live.values_mut() {
-            events.extend(live.poll()?);
+        for (trial, live) in &mut self.live {
+            let news = live.poll()?;
+            if !news.is_empty() {
+                self.reported.insert(*trial);
+            }
+            events.extend(news);
         }
         for event in events {
             self.record(event)?;

@@ -77,8 +77,10 @@ impl Engine {
                 self.on_control(wish);
                 Ok(())
             }
-            Input::Look if self.stalled => Ok(()),
-            Input::Look => self.poll_logs(),
+            Input::Look => {
+                self.press_stops();
+                if self.stalled { Ok(()) } else { self.poll_logs() }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod error;
 mod open;
 mod options;
+mod raise;
 mod view;
 
 pub use error::StudyError;
@@ -13,5 +14,6 @@ pub(crate) use open::{
 };
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use options::{check_name, new_tag};
+pub(crate) use raise::raise;
 pub(crate) use view::whole_journal;
 pub use view::{View, exists, list, view};

@@ -3,7 +3,7 @@
 //! Everything that can be wrong with a study's program, patterns and devices is found before the first
 //! trial, and before anything is written.
 
-use super::{Changes, StudyError, view::exists};
+use super::{Changes, StudyError, raise, view::exists};
 use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
@@ -120,6 +120,11 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     let started = log.study().started();
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
+    }
+    if let Some(max) = changes.max_fidelity {
+        let events = raise(log.study(), max, changes.trials).map_err(|what| StudyError::Fidelity { what })?;
+        events.into_iter().try_for_each(|event| log.record(now_ms(), event))?;
+        log.commit()?;
     }
     // Who resumes what failed all over has mended it; a search that is spent needs more budget.
     let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
