@@ -15,6 +15,7 @@ mod fsck;
 mod importance;
 mod incumbent;
 mod job;
+mod log_reader;
 mod parent;
 pub mod present;
 mod recommendation;
@@ -32,6 +33,7 @@ pub use fsck::{Health, Repaired, check, repair};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
+pub use log_reader::{LineMeaning, LogReader, Symptom};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, Replay, replay, suggest};
@@ -41,3 +43,5 @@ pub use study::{
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};
+
+pub use automl_scrape::Measurement;

@@ -111,7 +111,7 @@ impl Engine {
                 Err(error) => return Ok(Granted::Recorded(Some(error.to_string()))),
             }
         }
-        self.record(Event::BudgetChanged { trials, timeout_ms, parallel })?;
+        self.record(Event::BudgetChanged { trials, timeout_ms, gpu_time_ms: None, parallel })?;
         Ok(Granted::Recorded(None))
     }
 }
