@@ -106,7 +106,25 @@ impl TestEnv {
 
     /// Starts a search over `x` and leaves it running; what it says goes to files.
     pub(crate) fn start(&self, program: &str, options: &str) -> Running {
-        let mut command = self.command(&format!("run {SEARCH} {options} -- {program}"));
+        self.leave_running(self.command(&format!("run {SEARCH} {options} -- {program}")))
+    }
+
+    /// As [`TestEnv::start`], by a program that is given the command.
+    pub(crate) fn start_by(&self, starter: &str, program: &str, options: &str) -> Running {
+        let command = self.command(&format!("run {SEARCH} {options} -- {program}"));
+        let mut started = Command::new(starter);
+        started.arg(command.get_program()).args(command.get_args()).current_dir(self.dir.path());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => started.env(name, value),
+                None => started.env_remove(name),
+            };
+        }
+        started.stdin(Stdio::null());
+        self.leave_running(started)
+    }
+
+    fn leave_running(&self, mut command: Command) -> Running {
         let (out, err) = (self.path("run.out"), self.path("run.err"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         Running { child: command.spawn().unwrap(), out, err }

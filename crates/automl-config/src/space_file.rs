@@ -5,7 +5,9 @@
 //! object: `{name, type: float|int|bool|categorical|ordinal, low, high, scale, step, choices, weights,
 //! default, condition, relations}`, where `distribution` may hold the keys from `type` to `weights`, and
 //! `relations` is a list of comparisons with other parameters such as `"> depth"` or `"<= 2*width - 1"`.
+//! A space that ConfigSpace has written is read as well (`config_space`).
 
+use crate::config_space::{is_config_space, read_config_space};
 use crate::fields::{Fields, join, wrong_type};
 use crate::grammar::{ShortForm, interval};
 use crate::node::{Data, Node};
@@ -14,6 +16,9 @@ use automl_core::{Condition, Distribution, ParamValue, Parameter, Relation, Scal
 
 /// Reads the parameters of a space; problems go to the report, remarks to the notes.
 pub(crate) fn read_space(root: &Node, notes: &mut Vec<String>, report: &mut Report) -> Vec<Parameter> {
+    if is_config_space(root) {
+        return read_config_space(root, notes, report);
+    }
     let list = root.get("parameters").or_else(|| root.get("parameter")).filter(|node| node.items().is_some());
     let node = list.unwrap_or(root);
     match &node.data {

@@ -65,6 +65,9 @@ pub enum Event {
         /// Wall-clock limit in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Limit of the GPU time in milliseconds of one GPU.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gpu_time_ms: Option<u64>,
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
@@ -255,6 +258,27 @@ pub struct AttemptEnd {
     /// Largest resident memory of a process in KiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_kib: Option<u64>,
+    /// What it used of GPUs, where it had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuUse>,
+}
+
+impl AttemptEnd {
+    /// Returns an end of which nobody measured what it cost.
+    #[must_use]
+    pub fn unmeasured(outcome: Outcome) -> Self {
+        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, gpu: None }
+    }
+}
+
+/// What an attempt used of GPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuUse {
+    /// Time from start to end, times the number of its GPUs, in milliseconds; of a shared one its share.
+    pub ms: u64,
+    /// Most memory it held on all of its GPUs together, in MiB, as far as anybody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_mib: Option<u64>,
 }
 
 /// What came out of an attempt.
@@ -373,6 +397,8 @@ pub enum EndReason {
     Failures,
     /// The first trials failed for a reason that all others share.
     Setup,
+    /// The limit of GPU time was reached.
+    GpuTime,
 }
 
 impl EndReason {
@@ -381,7 +407,7 @@ impl EndReason {
     pub fn can_be_mended(self) -> bool {
         match self {
             EndReason::Failures | EndReason::Setup => true,
-            EndReason::Budget | EndReason::Timeout | EndReason::Exhausted => false,
+            EndReason::Budget | EndReason::Timeout | EndReason::GpuTime | EndReason::Exhausted => false,
         }
     }
 }
@@ -393,6 +419,7 @@ impl fmt::Display for EndReason {
             EndReason::Timeout => "the time limit is reached",
             EndReason::Exhausted => "every configuration of the search space has been tried",
             EndReason::Failures => "too many trials failed in a row",
+            EndReason::GpuTime => "the limit of GPU time is reached",
             EndReason::Setup => "its trials cannot work before what they need is in place",
         })
     }
@@ -445,7 +472,7 @@ mod tests {
                 event: Event::AttemptEnded {
                     trial: TrialId(1),
                     attempt: AttemptNumber(2),
-                    end: AttemptEnd { outcome, cpu_ms: Some(3), max_rss_kib: None },
+                    end: AttemptEnd { cpu_ms: Some(3), ..AttemptEnd::unmeasured(outcome) },
                 },
             };
             let text = serde_json::to_string(&record).unwrap();

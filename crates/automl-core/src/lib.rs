@@ -31,7 +31,7 @@ pub mod rng;
 pub use conduct::{Conduct, EarlyStop, KeepCheckpoints, Reading};
 pub use constraint::{Constraint, Side};
 pub use direction::direction_by_name;
-pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
+pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, GpuUse, Origin, Outcome, Record};
 pub use fold_error::FoldError;
 pub use further::Further;
 pub use ids::{AttemptNumber, Fidelity, TrialId};
@@ -39,7 +39,7 @@ pub use index::{Index, Rank, RungResults};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
 pub use progress::Arrival;
-pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings};
+pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings, UsageLimits};
 pub use space::{
     Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,

@@ -39,6 +39,8 @@ pub struct Study {
     pub consecutive_failures: u32,
     /// Trials since the last success that failed because of something that every trial needs.
     pub setup_failures: u32,
+    /// GPU time of all attempts that have ended, in milliseconds of one GPU.
+    pub gpu_ms: u64,
     /// When the study was created (milliseconds since 1970).
     pub created_at: u64,
     /// When the current engine started.
@@ -89,6 +91,7 @@ impl Study {
             ended: None,
             consecutive_failures: 0,
             setup_failures: 0,
+            gpu_ms: 0,
             created_at: record.at,
             engine_started_at: record.at,
             earlier_engines_ms: 0,
@@ -107,7 +110,8 @@ impl Study {
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
             Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
-            Event::BudgetChanged { trials, timeout_ms, parallel } => {
+            Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel } => {
+                self.settings.gpu_time_ms = gpu_time_ms.or(self.settings.gpu_time_ms);
                 self.change_budget(*trials, *timeout_ms, *parallel);
             }
             Event::Enqueued { params, wish } => self.enqueue(params, wish.as_ref()),
@@ -378,6 +382,7 @@ impl Study {
         self.running(id, attempt, "an end")?;
         let settings = &self.settings;
         let trial = self.trials.get_mut(&id).expect("a running trial is known");
+        self.gpu_ms = self.gpu_ms.saturating_add(end.gpu.map_or(0, |gpu| gpu.ms));
         self.index.forget(trial, settings);
         trial.finish_attempt(end, at);
         trial.settle(&end.outcome, settings.fidelity.max, settings.retries);

@@ -134,7 +134,7 @@ impl Stage {
         let (attempt, fidelity) = (attempt.number, attempt.until);
         let value = rng::uniform(&[self.study.settings.seed, PURPOSE, trial.0]);
         let outcome = Outcome::Reached { fidelity, value, checkpoint: None, further: Further::default() };
-        let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+        let end = AttemptEnd::unmeasured(outcome);
         self.apply(Event::AttemptEnded { trial, attempt, end });
     }
 

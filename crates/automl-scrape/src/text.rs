@@ -16,6 +16,10 @@ use crate::resolve::{Found, LineValues, Resolver};
 use crate::rules::Metrics;
 use crate::scraper::Measurement;
 
+/// Lines among which names that were not asked for are collected. A program that prints more without a
+/// value of a monitored metric is read as fast as one that has shown it.
+const NAMES_LINES_MAX: u64 = 20_000;
+
 /// Reads one text log, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct TextReader {
@@ -24,12 +28,26 @@ pub(crate) struct TextReader {
     /// The last value of each name, as bits, so that a NaN equals itself.
     last_values: BTreeMap<String, u64>,
     satisfied: bool,
+    lines_read: u64,
 }
 
 impl TextReader {
-    /// Whether a monitored metric has been seen, so that other names are of no interest.
+    /// Whether other names than those asked for are of no interest: a monitored metric has been seen, or
+    /// enough lines.
     pub(crate) fn is_satisfied(&self) -> bool {
-        self.satisfied
+        self.satisfied || self.lines_read >= NAMES_LINES_MAX
+    }
+
+    /// Collects the names in a line at the end of a log whose middle was passed over.
+    pub(crate) fn see_names(&mut self, metrics: &Metrics, line: &[u8], number: u64, notes: &mut Notes) {
+        if self.satisfied || self.lines_read < NAMES_LINES_MAX {
+            return;
+        }
+        for pair in Pairs::new(line) {
+            if self.resolver.before(metrics, &pair).is_none() {
+                see(&pair, number, notes);
+            }
+        }
     }
 
     /// Reads one clean line.
@@ -40,6 +58,7 @@ impl TextReader {
         number: u64,
         notes: &mut Notes,
     ) -> Option<Measurement> {
+        self.lines_read = number;
         let (mut mention, mut values) = (Mention::default(), LineValues::default());
         let found = self.find_patterns(metrics, line, number, &mut mention, notes);
         mention = mention.or(Mention::read(line));
@@ -52,7 +71,7 @@ impl TextReader {
             match self.resolver.before(metrics, &pair) {
                 Some(found) if metrics.line_patterns().gives(&found.name) => {}
                 Some(found) => values.offer(found, pair.number.value),
-                None if self.satisfied => {}
+                None if self.is_satisfied() => {}
                 None => see(&pair, number, notes),
             }
         }

@@ -17,6 +17,7 @@ mod gc;
 mod importance;
 mod incumbent;
 mod job;
+mod log_reader;
 mod parent;
 pub mod present;
 mod recommendation;
@@ -39,6 +40,7 @@ pub use gc::{Garbage, collect_garbage, garbage};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
+pub use log_reader::{LineMeaning, LogReader, Symptom};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, Replay, UnexplainedStop, replay, suggest};
@@ -48,3 +50,5 @@ pub use study::{
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};
+
+pub use automl_scrape::Measurement;

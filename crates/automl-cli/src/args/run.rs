@@ -4,6 +4,7 @@
 use super::check::SkillArgs;
 use super::conduct::ConductArgs;
 use super::data::{ContainerMode, DatasetArgs};
+use super::usage::UsageArgs;
 use crate::render::time::parse_duration;
 use automl_config::{LogSource, parse_log};
 use automl_core::{Algorithm, Constraint};
@@ -112,7 +113,7 @@ pub(crate) struct ProgramArgs {
     /// A parameter: name=low..high[:log][:step=N][:int][@default], name=a|b|c, name=value (repeatable)
     #[arg(long, value_name = "PARAM")]
     pub(crate) param: Vec<String>,
-    /// File with parameters (YAML, TOML or JSON)
+    /// File with parameters (YAML, TOML or JSON; also a space that ConfigSpace has written as JSON)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) space: Option<PathBuf>,
     /// File to read metrics from, in the trial's results folder, with wildcards: PATH[:FORMAT], FORMAT
@@ -165,6 +166,9 @@ pub(crate) struct SearchArgs {
     /// Wall-clock limit of the search
     #[arg(long, value_name = "DURATION", env = "AUTOML_TIMEOUT", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) timeout: Option<u64>,
+    /// Limit of the GPU time of all trials together: 10h is one GPU for ten hours, or ten GPUs for one
+    #[arg(long, value_name = "DURATION", env = "AUTOML_GPU_TIME", hide_env_values = true, value_parser = parse_duration)]
+    pub(crate) gpu_time: Option<u64>,
     /// Root of every random choice [default: 0]
     #[arg(long, value_name = "N", env = "AUTOML_SEED", hide_env_values = true)]
     pub(crate) seed: Option<u64>,
@@ -198,6 +202,8 @@ pub(crate) struct MachineArgs {
     /// Time between asking a program to end and killing it [default: 30s]
     #[arg(long, value_name = "DURATION", env = "AUTOML_GRACE", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) grace: Option<u64>,
+    #[command(flatten)]
+    pub(crate) usage: UsageArgs,
     /// Folder or URL (s3://, gs://, az://) that results are uploaded to while trials run
     #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
     pub(crate) upload_to: Option<String>,

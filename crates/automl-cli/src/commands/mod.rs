@@ -4,6 +4,7 @@ mod action;
 mod best;
 mod check;
 mod check_dataset;
+mod check_log;
 mod completions;
 mod doctor;
 mod dry_run;

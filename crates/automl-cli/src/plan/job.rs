@@ -1,6 +1,6 @@
 //! What an `action`, or a `run` without a search, is about to do.
 
-use super::{GRACE_MS, current_dir, upload_place};
+use super::{GRACE_MS, LOG_BYTES, current_dir, upload_place};
 use crate::args::{ActionArgs, ContainerMode, RunArgs};
 use crate::datasets;
 use crate::exit::{Exit, Failure};
@@ -10,7 +10,7 @@ use automl::{JobOptions, find_program};
 use automl_config::{
     AttemptContext, Catalog, ContainerRequest, JobRecipe, NetworkRequest, ParentJob, TrialRecipe, resolve_job,
 };
-use automl_core::{Limits, Params};
+use automl_core::{Limits, Params, UsageLimits};
 use std::path::{Path, PathBuf};
 
 /// Folder of results where nobody names one, in the working folder.
@@ -55,6 +55,7 @@ impl JobPlan {
                 wall_ms: args.timeout,
                 silence_ms: args.silence_timeout,
                 grace_ms: args.grace.unwrap_or(GRACE_MS),
+                usage: UsageLimits { log_bytes: Some(LOG_BYTES), ..UsageLimits::default() },
             },
             gpus: args.gpus.clone().or_else(|| file.gpus.clone()).unwrap_or_else(|| "all".into()),
             num_gpus: args.num_gpus,

@@ -31,7 +31,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
     note_fidelity(request, &argv, &mut notes);
-    let line_patterns = read_line_patterns(request, &mut problems);
+    let line_patterns = read_line_patterns(&request.line_patterns, &mut problems);
 
     let mut report = Report::new(format!("--metric '{}'", request.metric));
     let objective = metric::for_command(&request.metric, &mut notes, &mut report);
@@ -87,9 +87,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     })
 }
 
-fn read_line_patterns(request: &CommandRequest, problems: &mut Vec<Problem>) -> Vec<Pattern> {
+pub(super) fn read_line_patterns(texts: &[String], problems: &mut Vec<Problem>) -> Vec<Pattern> {
     let mut patterns = Vec::new();
-    for text in &request.line_patterns {
+    for text in texts {
         match Pattern::new(text) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => {

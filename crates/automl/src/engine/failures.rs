@@ -5,7 +5,7 @@
 //! they mean. A sign alone is no failure: programs print warnings and go on. Only an attempt that ended
 //! badly is diagnosed.
 
-use automl_config::{FailurePolicy, Pattern, TrialRecipe};
+use automl_config::{ErrorPattern, FailurePolicy, Pattern};
 use automl_core::FailureKind;
 use automl_scrape::{Notes, SignLine};
 use std::sync::LazyLock;
@@ -154,9 +154,9 @@ struct Found<'a> {
 }
 
 impl Failures {
-    /// Returns what is known of a recipe's program, its own failures first.
-    pub(crate) fn of(recipe: &TrialRecipe) -> Self {
-        let own = recipe.error_patterns().iter().map(|own| Known {
+    /// Returns what is known of a program's failures, those of its network first.
+    pub(crate) fn of(own: &[ErrorPattern]) -> Self {
+        let own = own.iter().map(|own| Known {
             pattern: own.pattern.clone(),
             advice: Some(own.advice.clone()),
             kind: own.policy.map(kind_of),

@@ -158,6 +158,7 @@ impl LiveFile {
                 *earlier_bytes = 0;
                 scraper.begin_again();
             }
+            News::Gone { lines } => scraper.skip_lines(lines),
             News::Bytes(bytes) => {
                 let earlier = usize::try_from(*earlier_bytes).map_or(bytes.len(), |e| e.min(bytes.len()));
                 if earlier > 0 {

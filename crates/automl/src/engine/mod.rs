@@ -10,6 +10,7 @@
 mod checkpoints;
 mod event_log;
 pub(crate) mod failures;
+mod gpus;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
@@ -33,11 +34,11 @@ use crate::incumbent;
 use crate::warm::WarmStart;
 use automl_config::TrialRecipe;
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
-    TrialId, TrialState,
+    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, GpuUse, Outcome, Record,
+    Study, Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
@@ -139,6 +140,12 @@ pub struct Engine {
     executor: Box<dyn Executor>,
     ended: UnboundedReceiver<AttemptEnded>,
     slots: Vec<Slot>,
+    /// Absent without GPUs, or where nobody can be asked about them.
+    gpus: Option<GpuWatch>,
+    /// What stands in the way of using a slot, as it was last told.
+    obstacles: BTreeMap<u32, String>,
+    /// Most memory that running attempts were seen to hold on GPUs, in MiB.
+    gpu_peaks: BTreeMap<AttemptKey, u64>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     clock: Clock,
@@ -179,6 +186,7 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) gpus: Option<GpuWatch>,
     pub(crate) uploads: Uploads,
     pub(crate) clock: Clock,
 }
@@ -192,12 +200,15 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
-            failures: Failures::of(&parts.recipe),
+            failures: Failures::of(parts.recipe.error_patterns()),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
             ended: parts.ended,
             slots: parts.slots,
+            gpus: parts.gpus,
+            obstacles: BTreeMap::new(),
+            gpu_peaks: BTreeMap::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
             clock: parts.clock,
@@ -291,7 +302,7 @@ impl Engine {
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
         self.commit(observer)?;
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         self.resume_deleting();
         for (trial, number) in running {
@@ -344,7 +355,7 @@ impl Engine {
     fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
-            let idle = free.len() >= self.slots.len() && self.live.is_empty();
+            let idle = self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
@@ -438,7 +449,7 @@ impl Engine {
             Some(reason) => {
                 self.live.remove(&trial);
                 let outcome = Outcome::Failed { kind: FailureKind::Launch, reason };
-                let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+                let end = AttemptEnd::unmeasured(outcome);
                 self.record(Event::AttemptEnded { trial, attempt: number, end })
             }
         }
@@ -473,6 +484,7 @@ impl Engine {
         let notes = live.notes();
         let facts = outcome::Facts {
             cause: &verdict.cause,
+            oom_kills: verdict.oom_kills,
             attempt,
             metrics: study.settings.metrics().collect(),
             further_objectives: study.settings.further_objectives.len(),
@@ -484,7 +496,9 @@ impl Engine {
             diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
+        let peak_mib = self.gpu_peaks.get(key).copied();
+        let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
+        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib, gpu };
         let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
         self.attempt_has_ended = true;
@@ -508,7 +522,7 @@ impl Engine {
     }
 
     fn cancel_all(&mut self, mode: CancelMode, why: &'static str) {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             if let Some(live) = self.live.get_mut(&trial) {
@@ -536,6 +550,9 @@ impl Engine {
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if study.settings.gpu_time_ms.is_some_and(|limit| self.gpu_ms_of_all() >= limit) {
+            self.mode = Mode::Drain(Some(EndReason::GpuTime));
+            self.cancel_all(CancelMode::Graceful, "ended because the limit of GPU time was reached");
         } else if setup_is_wrong {
             self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
@@ -599,10 +616,11 @@ impl Engine {
 
     /// Returns the numbers of free slots, the lowest last.
     fn free_slots(&self) -> Vec<u32> {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| a.slot);
+        let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
         let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
         let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
-        let free = self.slots.iter().map(|slot| slot.id).filter(|id| !busy.contains(id));
+        let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
+        let free = self.slots.iter().map(|slot| slot.id).filter(usable);
         let mut free: Vec<u32> = free.collect();
         free.reverse();
         free.drain(..surplus.min(free.len()));

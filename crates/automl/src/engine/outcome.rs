@@ -14,6 +14,8 @@ use automl_scrape::Notes;
 
 /// Exit code by which a program says that it ran out of device memory.
 const OUT_OF_MEMORY_EXIT: i32 = 17;
+/// The signal that the kernel kills with.
+const SIGKILL: i32 = 9;
 /// Lines of the log that go into a failure's reason.
 const EXCERPT_LINES: usize = 5;
 /// Most metric names offered where the objective is missing.
@@ -23,6 +25,8 @@ const NAMES_SHOWN: usize = 8;
 pub(crate) struct Facts<'a> {
     /// Why it ended.
     pub(crate) cause: &'a Cause,
+    /// Whether the kernel killed processes for want of memory while it ran.
+    pub(crate) oom_kills: bool,
     /// The attempt with all of its readings.
     pub(crate) attempt: &'a Attempt,
     /// Metrics that a result needs: the objective, further ones, constraints. A plain job may do
@@ -55,6 +59,10 @@ impl Facts<'_> {
         match self.cause {
             Cause::Exit(0) => self.ended_well(),
             Cause::Exit(code) => self.failed_with_code(*code),
+            Cause::Signal(SIGKILL) if self.oom_kills => {
+                let what = "killed by the kernel, because the machine's memory ran out";
+                self.judged(FailureKind::HostMemory, what.into())
+            }
             Cause::Signal(signal) => {
                 let what = format!("ended by signal {}", signal_name(*signal));
                 self.judged(FailureKind::Signal, self.with_headline(what))
@@ -64,6 +72,10 @@ impl Facts<'_> {
             }
             Cause::TimeLimit => self.failed(FailureKind::TimeLimit, "ran past its time limit".into()),
             Cause::Silent => self.failed(FailureKind::Silent, "printed nothing for too long".into()),
+            Cause::MemoryLimit => self.infeasible("used more memory than its limit".into()),
+            Cause::DiskLimit => {
+                self.failed(FailureKind::Limit, "its results took more disk space than their limit".into())
+            }
             Cause::Fenced => self.interrupted("ended because a newer attempt was started", false),
             Cause::Lost => self.interrupted("its runner is gone without a trace", false),
             Cause::LaunchFailed(reason) => Outcome::Failed {
@@ -269,6 +281,7 @@ mod tests {
         let attempt = attempt(values);
         let facts = Facts {
             cause: &cause,
+            oom_kills: true,
             attempt: &attempt,
             metrics: settings.metrics().collect(),
             further_objectives: settings.further_objectives.len(),
@@ -326,7 +339,9 @@ mod tests {
             (Cause::Exit(0), vec![0.1], failing, FailureKind::Reported),
             (Cause::Exit(1), vec![0.1], Notes::default(), FailureKind::Exit),
             (Cause::Signal(11), vec![0.1], Notes::default(), FailureKind::Signal),
+            (Cause::Signal(9), vec![0.1], Notes::default(), FailureKind::HostMemory),
             (Cause::TimeLimit, vec![0.1], Notes::default(), FailureKind::TimeLimit),
+            (Cause::DiskLimit, vec![0.1], Notes::default(), FailureKind::Limit),
         ];
         for (cause, values, notes, expected) in cases {
             let outcome = outcome(cause.clone(), &values, &notes);
@@ -354,6 +369,7 @@ mod tests {
             };
             let facts = Facts {
                 cause: &cause,
+                oom_kills: false,
                 attempt: &attempt,
                 metrics: vec!["loss"],
                 further_objectives: 0,

@@ -120,7 +120,7 @@ impl Engine {
             }
         }
         if trials.is_some() || timeout_ms.is_some() || parallel.is_some() {
-            self.record(Event::BudgetChanged { trials, timeout_ms, parallel })?;
+            self.record(Event::BudgetChanged { trials, timeout_ms, gpu_time_ms: None, parallel })?;
         }
         Ok(Granted::Recorded(None))
     }

@@ -22,7 +22,9 @@ use crate::files::{LogFile, News, Tail, find_program};
 use crate::study::{StudyError, fetch_downloads, metric_rules, slots};
 use folder::{DOWNLOADS, TRIAL, UPLOADS_FILE, attempt_dir, earlier, last_checkpoint, own_files};
 
-use automl_config::{AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogSource, Origins, RecipeError};
+use automl_config::{
+    AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogRules, LogSource, Origins, RecipeError,
+};
 use automl_core::{Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources, Series};
 use automl_exec::slots::Slot;
 use automl_exec::{
@@ -102,7 +104,8 @@ impl Job {
     pub fn new(recipe: JobRecipe, options: JobOptions) -> Result<Self, JobError> {
         let record = earlier(&recipe.trial, &options.results)?;
         let metrics = Arc::new(
-            Metrics::compile(&metric_rules(&recipe.trial, monitored(&recipe))).map_err(StudyError::from)?,
+            Metrics::compile(&metric_rules(&LogRules::of_recipe(&recipe.trial), monitored(&recipe)))
+                .map_err(StudyError::from)?,
         );
         let resources = Resources {
             gpus: options.gpus.clone(),
@@ -331,6 +334,7 @@ impl Job {
         let notes = live.notes();
         let facts = outcome::Facts {
             cause: &verdict.cause,
+            oom_kills: verdict.oom_kills,
             attempt,
             metrics: self.recipe.objective.iter().map(|objective| objective.metric.as_str()).collect(),
             further_objectives: 0,
@@ -339,7 +343,7 @@ impl Job {
             notes: &notes,
             checkpoint: None,
             asked: live.asked,
-            diagnosis: Failures::of(&self.recipe.trial).diagnose(&notes),
+            diagnosis: Failures::of(self.recipe.trial.error_patterns()).diagnose(&notes),
         };
         let (state, reason) = match facts.of_job() {
             None | Some(Outcome::Reached { .. }) => (JobState::Complete, None),
@@ -367,7 +371,7 @@ fn show(streams: &mut [Tail], observer: &mut dyn FnMut(JobUpdate<'_>)) {
         // What cannot be shown is still in its file.
         let _ = stream.read_new(|news| match news {
             News::Bytes(bytes) => observer(JobUpdate::Output(bytes)),
-            News::Anew => {}
+            News::Anew | News::Gone { .. } => {}
         });
     }
 }

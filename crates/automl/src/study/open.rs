@@ -9,11 +9,11 @@ use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, StudyDir, find_program};
-use automl_config::{Pattern, TrialRecipe};
+use automl_config::{LogRules, Pattern, TrialRecipe};
 use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
-use automl_exec::LocalExecutor;
 use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
+use automl_exec::{GpuWatch, LocalExecutor};
 use automl_scrape::{MetricRules, Metrics};
 use automl_store::{SledStore, StudyLock, read_journal};
 use automl_transfer::{FetchError, Place, fetch};
@@ -128,9 +128,9 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     }
     // Who resumes what failed all over has mended it; a search that is spent needs more budget.
     let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
-    if changes.trials.is_some() || changes.timeout_ms.is_some() || mended {
-        let event =
-            Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
+    let Changes { trials, timeout_ms, gpu_time_ms, .. } = *changes;
+    if trials.is_some() || timeout_ms.is_some() || gpu_time_ms.is_some() || mended {
+        let event = Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
@@ -206,8 +206,10 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics =
-            Metrics::compile(&metric_rules(&recipe, settings.metrics().map(String::from).collect()))?;
+        let metrics = Metrics::compile(&metric_rules(
+            &LogRules::of_recipe(&recipe),
+            settings.metrics().map(String::from).collect(),
+        ))?;
         let (slots, reason) = slots(&settings.resources)?;
         let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;
@@ -235,6 +237,7 @@ impl Ready {
             metrics: self.metrics,
             executor: Box::new(LocalExecutor::new(runner, sender)),
             ended,
+            gpus: GpuWatch::start(NvmlProbe, &self.slots),
             slots: self.slots.clone(),
             uploads,
             clock: steady(),
@@ -264,16 +267,16 @@ pub fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), Study
     Ok((slots, note.filter(|_| on_cpu)))
 }
 
-/// Returns what is read from the logs of a recipe's program; `monitoring` is what counts.
-pub(crate) fn metric_rules(recipe: &TrialRecipe, monitoring: Vec<String>) -> MetricRules {
-    let rules = recipe.metric_rules();
+/// Returns what is searched for in the logs of a program; `monitoring` is what counts.
+pub(crate) fn metric_rules(log: &LogRules, monitoring: Vec<String>) -> MetricRules {
+    let rules = &log.metrics;
     let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     MetricRules {
         monitoring,
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),
-        failure_patterns: Failures::of(recipe).patterns(),
+        failure_patterns: Failures::of(&log.error_patterns).patterns(),
     }
 }
 

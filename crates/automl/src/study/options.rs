@@ -27,6 +27,8 @@ pub struct StudyOptions {
     pub trials: Option<u64>,
     /// Wall-clock limit of the search in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Limit of the GPU time of all trials together, in milliseconds of one GPU.
+    pub gpu_time_ms: Option<u64>,
     /// Fidelity of a finished trial; absent means that of the spec.
     pub max_fidelity: Option<u64>,
     /// Smallest fidelity worth looking at.
@@ -61,6 +63,8 @@ pub struct Changes {
     pub timeout_ms: Option<u64>,
     /// New largest fidelity, above the old one.
     pub max_fidelity: Option<u64>,
+    /// New limit of the GPU time.
+    pub gpu_time_ms: Option<u64>,
     /// Other resources for this engine.
     pub resources: Option<Resources>,
 }
@@ -86,6 +90,7 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         seed: options.seed,
         trials,
         timeout_ms: options.timeout_ms,
+        gpu_time_ms: options.gpu_time_ms,
         fidelity,
         retries: options.retries,
         max_consecutive_failures: options.max_consecutive_failures,

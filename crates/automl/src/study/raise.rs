@@ -23,7 +23,12 @@ pub(crate) fn raise(study: &Study, max: u64, trials: Option<u64>) -> Result<Vec<
     raised.max = max;
     let wanted = default_trials(settings.algorithm, &raised, 0);
     if trials.is_none() && wanted > settings.trials {
-        events.push(Event::BudgetChanged { trials: Some(wanted), timeout_ms: None, parallel: None });
+        events.push(Event::BudgetChanged {
+            trials: Some(wanted),
+            timeout_ms: None,
+            gpu_time_ms: None,
+            parallel: None,
+        });
     }
     Ok(events)
 }
