@@ -203,23 +203,44 @@ pub struct Attempt {
 ///
 /// Logs are read concurrently, so their order of arrival means nothing: for each metric the log of
 /// the highest precedence that ever mentioned it counts, and the others are ignored.
+///
+/// Sorted lists, not maps: most attempts have one log and few metrics, and a map's smallest node alone is
+/// larger than their readings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    by_metric: BTreeMap<String, BySource>,
-    last_line: BTreeMap<u16, u64>,
+    /// By name, then log.
+    metrics: Vec<Metric>,
+    /// Last line by log.
+    last_line: Vec<(u16, u64)>,
     /// Reports of the objective that went further than those before, with their place in the log.
     arrivals: Vec<Arrival>,
 }
 
-/// Readings `(step, value)` in order, by log number.
-type BySource = BTreeMap<u16, Vec<(Option<u64>, f64)>>;
+/// A metric as one log tells it.
+#[derive(Clone, Debug, PartialEq)]
+struct Metric {
+    name: String,
+    source: u16,
+    /// `(step, value)` in order.
+    readings: Vec<(Option<u64>, f64)>,
+}
 
 impl Series {
     /// Adds the readings of one line of log number `source`.
     pub fn push(&mut self, source: u16, line: u64, step: Option<u64>, values: &BTreeMap<String, f64>) {
-        self.last_line.insert(source, line);
+        match self.last_line.binary_search_by_key(&source, |(source, _)| *source) {
+            Ok(at) => self.last_line[at].1 = line,
+            Err(at) => insert(&mut self.last_line, at, (source, line)),
+        }
         for (name, value) in values {
-            self.by_metric.entry(name.clone()).or_default().entry(source).or_default().push((step, *value));
+            let of = |metric: &Metric| metric.name.as_str().cmp(name).then(metric.source.cmp(&source));
+            match self.metrics.binary_search_by(of) {
+                Ok(at) => self.metrics[at].readings.push((step, *value)),
+                Err(at) => {
+                    let metric = Metric { name: name.clone(), source, readings: vec![(step, *value)] };
+                    insert(&mut self.metrics, at, metric);
+                }
+            }
         }
     }
 
@@ -239,21 +260,19 @@ impl Series {
     /// starting over knows what to skip.
     #[must_use]
     pub fn last_line(&self, source: u16) -> u64 {
-        self.last_line.get(&source).copied().unwrap_or(0)
+        self.last_line.iter().find(|(of, _)| *of == source).map_or(0, |(_, line)| *line)
     }
 
     /// Returns the names of all metrics, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_metric.keys().map(String::as_str)
+        self.metrics.chunk_by(|a, b| a.name == b.name).map(|logs| logs[0].name.as_str())
     }
 
     /// Returns a metric's readings `(step, value)` in order.
     #[must_use]
     pub fn readings(&self, metric: &str) -> &[(Option<u64>, f64)] {
-        self.by_metric
-            .get(metric)
-            .and_then(|by_source| by_source.first_key_value())
-            .map_or(&[], |(_, readings)| readings)
+        let first = self.metrics.partition_point(|known| known.name.as_str() < metric);
+        self.metrics.get(first).filter(|known| known.name == metric).map_or(&[], |known| &known.readings)
     }
 
     /// Returns a metric's last value.
@@ -261,6 +280,12 @@ impl Series {
     pub fn last(&self, metric: &str) -> Option<f64> {
         self.readings(metric).last().map(|(_, value)| *value)
     }
+}
+
+/// Inserts into a list that rarely grows, without room for more.
+fn insert<T>(list: &mut Vec<T>, at: usize, item: T) {
+    list.reserve_exact(1);
+    list.insert(at, item);
 }
 
 #[cfg(test)]
