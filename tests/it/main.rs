@@ -22,3 +22,4 @@ mod signals;
 mod steering;
 mod survival;
 mod terminal;
+mod trainers;

@@ -27,7 +27,7 @@ pub use archive::{Imported, export_log, import_log};
 pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
-pub use files::{ProgramError, StudyDir, find_program};
+pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;

@@ -84,6 +84,7 @@ impl Plan {
         goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
+        take_silence_limit(target.recipe.silence_limit_ms, &mut options, &mut choices);
         options.name = match &args.search.name {
             Some(name) => name.clone(),
             None => free_name(project, &target.stem, 1),
@@ -219,6 +220,14 @@ fn machine(
     options.max_consecutive_failures =
         choices.or_default("max-failures", args.max_failures, max_failures, DEFAULT_MAX_FAILURES);
     Ok(())
+}
+
+/// A network may know how long its program is silent at most; a limit of the user's own wins.
+fn take_silence_limit(of_network: Option<u64>, options: &mut StudyOptions, choices: &mut Choices<'_>) {
+    if let (None, Some(limit)) = (options.limits.silence_ms, of_network) {
+        options.limits.silence_ms = of_network;
+        choices.note("silence-timeout", time::duration(limit), "network config");
+    }
 }
 
 /// Notes what follows from other settings.

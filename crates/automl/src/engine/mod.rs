@@ -12,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+pub(crate) mod success;
 mod uploads;
 mod wishes;
 
@@ -426,7 +427,15 @@ impl Engine {
         let number = attempt.number;
         let notes = live.notes();
         let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
+        let printed = self.launcher.streams(trial, number);
+        let incomplete = success::incomplete(
+            self.recipe.success(),
+            attempt,
+            study.settings.metrics().next(),
+            &printed.each_ref().map(PathBuf::as_path),
+        );
         let facts = outcome::Facts {
+            incomplete,
             cause: &verdict.cause,
             attempt,
             metrics: study.settings.metrics().collect(),

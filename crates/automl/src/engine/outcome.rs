@@ -1,8 +1,8 @@
 //! What an ended attempt means for its trial: verdict, readings and the program's own words in,
 //! outcome out. Pure; the one place where success is defined.
 //!
-//! Success needs all of: exit code 0, no word of failure in the program's own log, and a finite value
-//! of the objective. Anything else is recorded with its cause and the last lines of the log.
+//! Success needs all of: exit code 0, no word of failure in the program's own log, the signs of a whole training
+//! that its network asks for, and a finite value of the objective. Anything else is recorded with its cause and the last lines of the log.
 
 use automl_config::ErrorPattern;
 use automl_core::{Attempt, FailureKind, Further, Outcome};
@@ -35,6 +35,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) asked: Option<&'static str>,
     /// Advice of the first error pattern that its log matches.
     pub(crate) advice: Option<String>,
+    /// What its network's signs of success are lacking, if anything.
+    pub(crate) incomplete: Option<String>,
 }
 
 impl Facts<'_> {
@@ -64,7 +66,10 @@ impl Facts<'_> {
     /// well.
     pub(crate) fn of_job(self) -> Option<Outcome> {
         match self.cause {
-            Cause::Exit(0) => self.reported_failure(),
+            Cause::Exit(0) => self.reported_failure().or_else(|| {
+                let what = self.incomplete.clone()?;
+                Some(self.failed(FailureKind::Reported, format!("exit code 0, but {what}")))
+            }),
             _ => Some(self.outcome()),
         }
     }
@@ -85,6 +90,9 @@ impl Facts<'_> {
                 }
                 Some(value) => values.push(value),
             }
+        }
+        if let Some(what) = self.incomplete.clone() {
+            return self.failed(FailureKind::Reported, format!("exit code 0, but {what}"));
         }
         let constraints = values.split_off(1 + self.further_objectives);
         let objectives = values.split_off(1);
@@ -240,6 +248,7 @@ mod tests {
             checkpoint: None,
             asked: Some("ended on request"),
             advice: None,
+            incomplete: None,
         };
         facts.outcome()
     }
@@ -297,6 +306,25 @@ mod tests {
             let outcome = outcome(cause.clone(), &values, &notes);
             assert_eq!(kind(&outcome), Some(expected), "{cause:?} {values:?}");
         }
+    }
+
+    #[test]
+    fn a_training_cut_short_is_no_success() {
+        let attempt = attempt(&[0.5]);
+        let facts = Facts {
+            cause: &Cause::Exit(0),
+            attempt: &attempt,
+            metrics: vec!["loss"],
+            further_objectives: 0,
+            notes: &[],
+            checkpoint: None,
+            asked: None,
+            advice: None,
+            incomplete: Some("it never printed `done`".into()),
+        };
+        let Outcome::Failed { kind, reason } = facts.outcome() else { panic!("not failed") };
+        assert_eq!(kind, FailureKind::Reported);
+        assert_eq!(reason, "exit code 0, but it never printed `done`");
     }
 
     #[test]
