@@ -85,7 +85,7 @@ pub enum RecipeError {
         path: PathBuf,
     },
     /// The values break a rule of the program.
-    #[error("the program would not take this: {message}")]
+    #[error("the spec breaks a rule of the program: {message}")]
     Rule {
         /// The key, its value, what it must be, and the rule.
         message: String,

@@ -79,7 +79,7 @@ impl SpecRecipe {
     pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
         let spec = self.build_traced(context, &mut Origins::default())?;
         match self.breaches(&spec).into_iter().next() {
-            Some(breach) => Err(RecipeError::Rule { message: breach.message }),
+            Some(breach) => Err(RecipeError::Rule { message: format!("{} {}", breach.key, breach.message) }),
             None => Ok(spec),
         }
     }

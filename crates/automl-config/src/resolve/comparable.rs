@@ -18,7 +18,7 @@ pub(super) fn check(metric: &str, searched: &[String], metrics: &Metrics) -> Vec
                 "use --metric {}, or leave `{name}` out of the search",
                 rule.instead.join(" or --metric ")
             );
-            problems.push(Problem::plain("--metric", name, Code::BadValue, message).with_hint(hint));
+            problems.push(Problem::plain("--metric", "", Code::BadValue, message).with_hint(hint));
         }
     }
     problems

@@ -125,7 +125,7 @@ fn never(leaf: &Leaf, key: &str, test: &Test, why: &str) -> Problem {
         Some(value) => format!("--set {key}={value}, or search {key} as well"),
         None => format!("--set {key}=VALUE, or search {key} as well"),
     };
-    Problem::plain("--params", &leaf.name, Code::NotSearchable, message).with_hint(hint)
+    Problem::plain("--params", "", Code::NotSearchable, message).with_hint(hint)
 }
 
 #[cfg(test)]
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "--params: error: net.b.y: `net.b.y` would have no effect: it counts only where net is \"b\", and net is \"a\" (--set net=b, or search net as well)"
+                "--params: error: `net.b.y` would have no effect: it counts only where net is \"b\", and net is \"a\" (--set net=b, or search net as well)"
             ]
         );
         let (_, problems) = searched(&["augment", "noise.sd"]);

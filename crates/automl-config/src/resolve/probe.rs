@@ -20,17 +20,39 @@ const NOWHERE: &str = "/nowhere";
 /// Each rule that some configuration breaks, once, with that configuration.
 pub(super) fn check_search(trial: &TrialRecipe, space: &SearchSpace, length: u64) -> Result<(), Problems> {
     let Some(spec) = trial.spec.as_ref().filter(|spec| !spec.between_keys.is_empty()) else { return Ok(()) };
-    let mut problems: Vec<Problem> = Vec::new();
     let decoded = rows(space).into_iter().map(|row| space.decode(&row));
-    for params in space.defaults().into_iter().chain(decoded) {
-        for (key, message) in breaches(spec, &params, length) {
-            if !problems.iter().any(|known| known.path == key) {
-                let problem = Problem::plain("spec", &key, Code::BadValue, message);
-                problems.push(problem.with_hint(advice(&params)));
+    let configurations: Vec<Params> = space.defaults().into_iter().chain(decoded).collect();
+    let mut found: Vec<Found> = Vec::new();
+    for params in &configurations {
+        for (key, message) in breaches(spec, params, length) {
+            match found.iter_mut().find(|known| known.key == key) {
+                Some(known) => known.times += 1,
+                None => found.push(Found { key, message, params, times: 1 }),
             }
         }
     }
+    let problems: Vec<Problem> = found.iter().map(|found| found.problem(configurations.len())).collect();
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+/// A rule that some configurations break.
+struct Found<'p> {
+    key: String,
+    message: String,
+    /// The first configuration that breaks it.
+    params: &'p Params,
+    times: usize,
+}
+
+impl Found<'_> {
+    /// What every configuration breaks has nothing to do with the parameters.
+    fn problem(&self, configurations: usize) -> Problem {
+        let hint = match self.times == configurations {
+            true => format!("--set {}=VALUE", self.key),
+            false => format!("found with {}; narrow a parameter with --bound", self.params),
+        };
+        Problem::plain("spec", &self.key, Code::BadValue, self.message.clone()).with_hint(hint)
+    }
 }
 
 /// Checks the spec of a plain job.
@@ -65,13 +87,6 @@ fn breaches(spec: &SpecRecipe, params: &Params, length: u64) -> Vec<(String, Str
     let built: Result<_, RecipeError> = spec.build_traced(&context, &mut Default::default());
     let found = built.map(|spec_values| spec.breaches(&spec_values)).unwrap_or_default();
     found.into_iter().map(|breach| (breach.key, breach.message)).collect()
-}
-
-fn advice(params: &Params) -> String {
-    match params.to_string() {
-        none if none.is_empty() => "change one of the keys with --set".into(),
-        values => format!("found with {values}; narrow a parameter with --bound, or change a key with --set"),
-    }
 }
 
 /// Rows all over the unit cube: each parameter at its ends with the others in the middle, then a lattice.

@@ -45,7 +45,7 @@ pub(crate) struct Rule {
 pub(crate) struct Breach {
     /// Full path of the key that is at fault.
     pub(crate) key: String,
-    /// The key's value, what it must be, and the rule.
+    /// What the key is, what it must be, and the rule: a sentence that begins after the key.
     pub(crate) message: String,
 }
 
@@ -115,7 +115,7 @@ impl Rule {
             let reached = reach::values(spec, key).into_iter();
             let broken = reached.filter(|(_, value)| test.holds(value, spec) == Some(false));
             let breach = |(key, value): (String, Value)| Breach {
-                message: format!("{key} is {value}, but must be {}: {}", test.explained(spec), self.rule),
+                message: format!("is {value}, but must be {}: {}", test.explained(spec), self.rule),
                 key,
             };
             broken.map(breach).collect()
