@@ -6,11 +6,12 @@ PREFIX ?= $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 AUTOML = target/release/automl
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help demo test build torch lint fmt bench bench-peers install clean
+.PHONY: help demo test test-external build torch lint fmt bench bench-peers install clean
 
 help:
 	@echo "make demo     search MAL's learning rate and weight decay on the sample set, on this machine"
 	@echo "make test     run every test"
+	@echo "make test-external  run real trainers, sleap-nn and DREEM, in .external/ (2.5 GB, Python 3.12)"
 	@echo "make build    build automl and the trainer in release mode"
 	@echo "make install  put automl and automl-torch into $(PREFIX)/bin"
 	@echo "make lint     check formatting and run clippy"
@@ -36,6 +37,12 @@ ifeq ($(NEXTEST),yes)
 else
 	$(CARGO) test --workspace --locked --no-fail-fast
 endif
+
+# Searches over the real programs; PYTHON names a Python 3.12, ONLY=Searches.test_dreem one test.
+test-external:
+	tests/external/prepare.sh
+	$(CARGO) build --release --locked -p automl-cli
+	cd tests/external && ../../.external/venv/bin/python -m unittest -v $(addprefix test_external.,$(ONLY))
 
 lint: torch
 	$(CARGO) fmt --all --check

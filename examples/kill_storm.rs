@@ -148,6 +148,7 @@ fn work(root: &Path) -> Outcome<()> {
         max_trials: None,
         workers: None,
         fidelity: None,
+        early_stop: automl_core::EarlyStop::None,
     };
     let mut study = AskTell::create(&Place::Folder(root.into()), request)?;
     let mut out = std::io::stdout().lock();

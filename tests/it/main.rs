@@ -27,3 +27,4 @@ mod steering;
 mod stopping;
 mod survival;
 mod terminal;
+mod trainers;

@@ -18,6 +18,7 @@ pub(crate) mod outcome;
 #[cfg(test)]
 pub(crate) mod simulation;
 mod stopping;
+pub(crate) mod success;
 mod turns;
 mod uploads;
 mod wishes;
@@ -482,7 +483,15 @@ impl Engine {
         let stopped_at = latest.map(|latest| Fidelity(latest.step));
         let number = attempt.number;
         let notes = live.notes();
+        let printed = self.launcher.streams(trial, number);
+        let incomplete = success::incomplete(
+            self.recipe.success(),
+            attempt,
+            study.settings.metrics().next(),
+            &printed.each_ref().map(PathBuf::as_path),
+        );
         let facts = outcome::Facts {
+            incomplete,
             cause: &verdict.cause,
             oom_kills: verdict.oom_kills,
             attempt,
