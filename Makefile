@@ -51,11 +51,12 @@ lint: torch
 bench: build
 	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
 
-# Other projects' samplers in virtual environments of their own (some gigabytes, torch among them).
+# Other projects' samplers in virtual environments of their own. torch, the largest part, is in one of them only: some 5 GB
+# with the CUDA libraries that its usual wheel asks for, 1 GB with `PEERS_PIP="--extra-index-url URL"` naming an index of CPU builds.
 bench-peers:
-	set -e; for environment in main hebo; do \
+	set -e; for environment in main torch; do \
 		python3 -m venv "benches/quality/.venv/$$environment"; \
-		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary \
+		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary --no-cache-dir $(PEERS_PIP) \
 			--requirement "benches/quality/requirements/$$environment.txt"; \
 	done
 
