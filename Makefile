@@ -42,7 +42,7 @@ lint: torch
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench: build
-	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
+	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config -p automl-scrape
 
 # Other projects' samplers in virtual environments of their own (some gigabytes, torch among them).
 bench-peers:
