@@ -75,6 +75,7 @@ impl<'a> Search<'a> {
             max: Fidelity(CurveDefinition::EPOCHS),
             reduction_factor: REDUCTION_FACTOR,
             resumable: true,
+            base: None,
         };
         let log = Log::new(settings);
         let study = log.study().expect("a log that was just begun");

@@ -39,8 +39,9 @@ fn wrong_usage_is_answered_with_the_right_one() {
         ),
         (
             "run --metric v:minn --param x=0.0..1.0 -- ./train.sh {x}",
-            &["unknown direction `minn`", "`:min`?"],
+            &["unknown direction `minn`", "write `:min`"],
         ),
+        ("run --metric v:up --param x=0.0..1.0 -- ./train.sh {x}", &["unknown direction `up`", "`:max`"]),
         ("run --metric v --param api_key=1 -- ./train.sh {api_key}", &["`api_key` sounds like a secret"]),
         ("run --network mall", &["no network `mall`", "did you mean `mal`?"]),
         ("networks mall", &["no network `mall`", "did you mean `mal`?"]),

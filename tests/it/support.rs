@@ -23,6 +23,13 @@ while [ ! -e go ]; do sleep 0.02; done
 echo "loss: 0.5"
 "#;
 
+/// A network in a few lines; its program writes each epoch that it trains to `ledger`.
+const TOY: [(&str, &str); 3] = [
+    ("toy.config.json", include_str!("fixtures/toy/toy.config.json")),
+    ("toy.schema.json", include_str!("fixtures/toy/toy.schema.json")),
+    ("toy.py", include_str!("fixtures/toy/toy.py")),
+];
+
 /// A test's surroundings.
 pub(crate) struct TestEnv {
     dir: TempDir,
@@ -70,6 +77,14 @@ impl TestEnv {
         command.env("TZ", "UTC").stdin(Stdio::null()).current_dir(self.dir.path());
         command.args(words(arguments));
         command
+    }
+
+    /// Writes a network with epochs, checkpoints and a status file, and returns the options that name it.
+    pub(crate) fn toy(&self) -> &'static str {
+        for (name, text) in TOY {
+            fs::write(self.path(name), text).unwrap();
+        }
+        "--network toy --network-config toy.config.json --schema toy.schema.json --gpus none"
     }
 
     /// Runs `automl ARGUMENTS` to its end.

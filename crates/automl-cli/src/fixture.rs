@@ -31,11 +31,13 @@ fn settings() -> StudySettings {
             max: Fidelity(3),
             reduction_factor: 3,
             resumable: true,
+            base: None,
         },
         retries: 1,
         max_consecutive_failures: 5,
         limits: Limits { grace_ms: 1000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        conduct: Default::default(),
         workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }

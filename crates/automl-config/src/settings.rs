@@ -85,6 +85,12 @@ pub struct RunSettings {
     pub silence_timeout: Option<String>,
     /// Failed trials in a row that end the search.
     pub max_failures: Option<u64>,
+    /// Rule by which trials are stopped, for example `median`.
+    pub early_stop: Option<String>,
+    /// Whose checkpoints stay, for example `best`.
+    pub keep_checkpoints: Option<String>,
+    /// Disk that checkpoints may take, for example `50GiB`.
+    pub disk: Option<String>,
     /// Folder or URL that results are uploaded to.
     pub upload_to: Option<String>,
 }
@@ -186,6 +192,9 @@ impl RunSettings {
             retry: fields.count("retry", 0, report),
             silence_timeout: fields.string("silence_timeout", report),
             max_failures: fields.count("max_failures", 1, report),
+            early_stop: fields.string("early_stop", report),
+            keep_checkpoints: fields.string("keep_checkpoints", report),
+            disk: fields.string("disk", report),
             upload_to: fields.string("upload_to", report).map(|text| located(&text, folder)),
         };
         fields.close(report);

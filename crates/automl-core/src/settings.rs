@@ -1,5 +1,6 @@
 //! What was asked for, resolved: everything a study needs to go on without the files it came from.
 
+use crate::conduct::Conduct;
 use crate::constraint::Constraint;
 use crate::ids::Fidelity;
 use crate::objective::Objective;
@@ -48,6 +49,9 @@ pub struct StudySettings {
     pub limits: Limits,
     /// What trials run on, unless an engine is told otherwise.
     pub resources: Resources,
+    /// How trials are treated while and after they run.
+    #[serde(default, skip_serializing_if = "Conduct::is_default")]
+    pub conduct: Conduct,
     /// Folder that programs start in, absolute, unless their network names another.
     pub workdir: String,
     /// How to build a trial's spec, command and environment; opaque here.
@@ -89,6 +93,9 @@ pub struct FidelityPlan {
     pub reduction_factor: u64,
     /// Whether a trial can be paused and carried on from its checkpoint.
     pub resumable: bool,
+    /// The largest fidelity that the study began with, where it was raised since: its rungs stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Fidelity>,
 }
 
 /// Limits of a single attempt.

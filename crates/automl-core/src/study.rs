@@ -9,7 +9,7 @@ use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::Index;
 use crate::settings::StudySettings;
-use crate::trial::{Attempt, Foreign, Series, Trial, TrialState};
+use crate::trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -31,6 +31,8 @@ pub struct Study {
     pub engine_epoch: u64,
     /// Number of trials the latest engine runs at a time; 0 before the first.
     pub slots: u32,
+    /// Number of reports of the objective so far.
+    pub reports: u64,
     /// Why the search is over, if it is.
     pub ended: Option<EndReason>,
     /// Failed trials since the last success.
@@ -85,6 +87,7 @@ impl Study {
             wishes: BTreeSet::new(),
             engine_epoch: 0,
             slots: 0,
+            reports: 0,
             ended: None,
             consecutive_failures: 0,
             setup_failures: 0,
@@ -136,9 +139,25 @@ impl Study {
                 self.start_attempt(*trial, attempt)?;
             }
             Event::Measured { trial, attempt, source, line, step, values } => {
+                let arrived = step.filter(|_| values.contains_key(&self.settings.objective.metric));
+                let order = self.reports + 1;
                 let running = self.running(*trial, *attempt, "a measurement")?;
-                running.last_attempt().series.push(*source, *line, *step, values);
+                let series = &mut running.last_attempt().series;
+                series.push(*source, *line, *step, values);
+                if let Some(step) = arrived {
+                    series.arrive(step, order);
+                    self.reports = order;
+                }
             }
+            Event::StopDecided { trial, attempt, reason } => {
+                self.running(*trial, *attempt, "a stop")?.stopping = Some(reason.clone());
+            }
+            Event::CheckpointsCounted { trial, bytes } => {
+                self.own_trial(*trial)?.checkpoint_bytes = Some(*bytes);
+            }
+            Event::CheckpointsDropped { trial, keep, .. } => self.drop_checkpoints(*trial, keep.as_ref())?,
+            Event::CheckpointLost { trial, .. } => self.own_trial(*trial)?.checkpoint = None,
+            Event::FidelityRaised { max } => self.raise_fidelity(*max)?,
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
         }
@@ -148,6 +167,7 @@ impl Study {
                 | Event::Enqueued { .. }
                 | Event::TrialAdded { .. }
                 | Event::TrialStopped { .. }
+                | Event::FidelityRaised { .. }
         );
         if !said_by_users {
             self.worked_until = at;
@@ -297,7 +317,44 @@ impl Study {
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
         trial.reason = None;
+        trial.dropped = None;
         self.index.learn(trial, &self.settings);
+        Ok(())
+    }
+
+    fn own_trial(&mut self, id: TrialId) -> Result<&mut Trial, FoldError> {
+        self.trials.get_mut(&id).ok_or(FoldError::UnknownTrial { trial: id })
+    }
+
+    /// Nothing that may still be carried on from is ever dropped.
+    fn drop_checkpoints(&mut self, id: TrialId, keep: Option<&String>) -> Result<(), FoldError> {
+        let trial = self.own_trial(id)?;
+        if matches!(trial.state, TrialState::Queued | TrialState::Running) {
+            return Err(FoldError::CheckpointNeeded { trial: id, state: trial.state });
+        }
+        trial.checkpoint = keep.cloned();
+        trial.checkpoint_bytes = None;
+        trial.dropped = Some(Dropped { keep: keep.cloned() });
+        Ok(())
+    }
+
+    /// Trials that had reached the largest fidelity are on their way again.
+    fn raise_fidelity(&mut self, max: Fidelity) -> Result<(), FoldError> {
+        let old = self.settings.fidelity.max;
+        if max <= old {
+            return Err(FoldError::FidelityNotRaised { found: max, max: old });
+        }
+        let plan = &mut self.settings.fidelity;
+        plan.base.get_or_insert(old);
+        plan.max = max;
+        for trial in self.trials.values_mut().filter(|trial| trial.foreign.is_none()) {
+            if trial.state == TrialState::Complete {
+                self.index.forget(trial, &self.settings);
+                trial.state = TrialState::Paused;
+                self.index.learn(trial, &self.settings);
+            }
+        }
+        self.ended = None;
         Ok(())
     }
 
@@ -366,6 +423,9 @@ impl Trial {
             further: BTreeMap::new(),
             foreign: None,
             checkpoint: None,
+            checkpoint_bytes: None,
+            stopping: None,
+            dropped: None,
             reason: None,
             failures: 0,
             losses: 0,
@@ -380,6 +440,7 @@ impl Trial {
 
     fn finish_attempt(&mut self, end: &AttemptEnd, at: u64) {
         self.ended_at = Some(at);
+        self.stopping = None;
         let attempt = self.last_attempt();
         attempt.ended_at = Some(at);
         attempt.end = Some(end.clone());

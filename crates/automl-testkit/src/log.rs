@@ -32,11 +32,13 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
             max: Fidelity(9),
             reduction_factor: 3,
             resumable: true,
+            base: None,
         },
         retries: 1,
         max_consecutive_failures: 5,
         limits: Limits { grace_ms: 1000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Default::default(),
         workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }

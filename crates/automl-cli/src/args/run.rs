@@ -2,6 +2,7 @@
 //! network config can supply what the user leaves out; the defaults are named in the help.
 
 use super::check::SkillArgs;
+use super::conduct::ConductArgs;
 use super::data::{ContainerMode, DatasetArgs};
 use super::usage::UsageArgs;
 use crate::render::time::parse_duration;
@@ -37,6 +38,8 @@ pub(crate) struct RunArgs {
     pub(crate) program: ProgramArgs,
     #[command(flatten)]
     pub(crate) search: SearchArgs,
+    #[command(flatten)]
+    pub(crate) conduct: ConductArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     /// Show the first trial's spec, command and environment, and run nothing
@@ -121,6 +124,9 @@ pub(crate) struct ProgramArgs {
     /// another one, (?<epoch>…) or (?<step>…) (repeatable)
     #[arg(long, value_name = "REGEX")]
     pub(crate) metric_pattern: Vec<String>,
+    /// File in the results folder that asks the program to end by itself, before it gets a signal
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stop_file: Option<String>,
     /// Program and arguments, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

@@ -123,7 +123,10 @@ fn standing(study: &Study, trial: &Trial) -> String {
     let reason = trial.reason.as_deref().map(first_line);
     match trial.state {
         TrialState::Queued => "waits for a slot".into(),
-        TrialState::Running => "running".into(),
+        TrialState::Running => match &trial.stopping {
+            Some(reason) => format!("is being stopped: {}", first_line(reason)),
+            None => "running".into(),
+        },
         TrialState::Paused => "paused on its rung: others of the rung are better, or not there yet".into(),
         TrialState::Complete if study.incumbent().is_some_and(|best| best.id == trial.id) => {
             "complete; the best trial of the study".into()

@@ -4,6 +4,7 @@
 //! crates that use them; this module only decides who wins.
 
 mod choices;
+mod conduct;
 pub(crate) mod foreign;
 mod job;
 mod start;
@@ -21,7 +22,7 @@ use crate::render::size::{parse_size, size};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
 use automl_config::{RunSettings, StudyRecipe, further_objective};
-use automl_core::{Algorithm, Limits, Objective, Resources, StudySettings, UsageLimits};
+use automl_core::{Algorithm, Conduct, Limits, Objective, Resources, StudySettings, UsageLimits};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ const DEFAULT_MIN_FIDELITY: u64 = 1;
 const DEFAULT_ETA: u64 = 3;
 const DEFAULT_RETRIES: u32 = 1;
 const DEFAULT_MAX_FAILURES: u32 = 5;
+/// What follows from a program that cannot carry on.
+const BEGIN_ANEW: &str =
+    "trials cannot be carried on, so promoted ones begin anew; `automl plan` counts what that costs";
 /// Disk space of each log of an attempt, unless the user names another: more than anybody reads.
 const LOG_BYTES: u64 = 1 << 30;
 /// Executors of this version.
@@ -87,6 +91,7 @@ impl Plan {
         goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
+        conduct::conduct(&args.conduct, file, &mut options, &mut choices)?;
         options.name = match &args.search.name {
             Some(name) => name.clone(),
             None => free_name(project, &target.stem, 1),
@@ -98,6 +103,9 @@ impl Plan {
         target.recipe.trial.set_upload_to(upload_to);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
+        if resolved.algorithm.pauses_trials() && !resolved.fidelity.resumable {
+            target.recipe.notes.push(BEGIN_ANEW.into());
+        }
         let (start, notes) = start::warm_start(&args.search, &resolved, project)?;
         target.recipe.notes.extend(notes);
         Ok(Plan {
@@ -153,6 +161,8 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         max_consecutive_failures: 0,
         limits: Limits { grace_ms: GRACE_MS, ..Limits::default() },
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Conduct::default(),
+        resume: None,
         workdir: current_dir()?,
     })
 }

@@ -1,5 +1,6 @@
 //! From states and events to text and JSON. Pure but for the local time zone: nothing here prints.
 
+pub(crate) mod forecast;
 pub(crate) mod happening;
 pub(crate) mod header;
 pub(crate) mod json;

@@ -12,6 +12,8 @@
 //!   `stop_after_env` (variable that tells the program after how many completed units to stop).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
+//! - `stop_file`: file in the results folder that the program looks for, and ends by itself when it is
+//!   there.
 //! - `logs`: a list of `{path, format}` (relative to the results folder, with wildcards) and
 //!   `{stream, format}`.
 //! - `line_patterns`: a list of regular expressions of text lines with named groups that give metrics.
@@ -36,6 +38,7 @@ pub(crate) struct Launch {
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) fidelity: Option<Fidelity>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    pub(crate) stop_file: Option<String>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) line_patterns: Vec<Pattern>,
     pub(crate) seed_key: Option<String>,
@@ -73,6 +76,8 @@ const USUAL_CHECKPOINTS: &str =
     r"^(?:[^/]+/)*model_epoch_(?P<epoch>\d+)_step_(?P<step>\d+)\.(pth|tlt|hdf5|safetensors)$";
 /// Length of a training, and the variable that ends one early, by the same convention.
 const USUAL_FIDELITY: (&str, &str) = ("train.num_epochs", "EARLY_STOP_EPOCH");
+/// File by which a training is asked to end, by the same convention.
+const USUAL_STOP_FILE: &str = ".graceful_termination_signal";
 
 impl Launch {
     /// Returns how the format's authors launch an action: `<network> <action> -e SPEC`, a status file
@@ -97,6 +102,7 @@ impl Launch {
             environment: Vec::new(),
             workdir: None,
             checkpoints: fidelity.as_ref().map(|_| CheckpointRule::new(checkpoints, 0)),
+            stop_file: fidelity.as_ref().map(|_| USUAL_STOP_FILE.into()),
             fidelity,
             line_patterns: Vec::new(),
             logs: vec![status, text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
@@ -115,6 +121,7 @@ impl Launch {
             workdir: fields.string("workdir", report).map(PathBuf::from),
             fidelity: read_fidelity(&mut fields, report),
             checkpoints: read_resume(&mut fields, report),
+            stop_file: fields.string("stop_file", report),
             logs: read_logs(&mut fields, report),
             line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),

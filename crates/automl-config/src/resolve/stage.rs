@@ -188,6 +188,7 @@ impl<'a> Stage<'a> {
             spec: Some(spec),
             logs: launch.logs,
             checkpoints: launch.checkpoints,
+            stop_file: launch.stop_file,
             error_patterns: launch.error_patterns,
             metrics: MetricRules {
                 monitoring: kind.metric,

@@ -8,7 +8,7 @@
 
 use super::failures::Diagnosis;
 use automl_config::FailurePolicy;
-use automl_core::{Attempt, FailureKind, Further, Outcome};
+use automl_core::{Attempt, FailureKind, Fidelity, Further, Outcome};
 use automl_exec::Cause;
 use automl_scrape::Notes;
 
@@ -34,6 +34,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) metrics: Vec<&'a str>,
     /// How many of the metrics are objectives beside the first.
     pub(crate) further_objectives: usize,
+    /// The best reading of the objective, where that is the one that counts.
+    pub(crate) best: Option<f64>,
+    /// Where the trial was when it was decided to stop it, if it was.
+    pub(crate) stopped_at: Option<Fidelity>,
     /// What the program's logs said beside metrics, in order of precedence.
     pub(crate) notes: &'a [&'a Notes],
     /// Checkpoint to carry on from.
@@ -47,6 +51,11 @@ pub(crate) struct Facts<'a> {
 impl Facts<'_> {
     /// Decides the outcome.
     pub(crate) fn outcome(self) -> Outcome {
+        if let Some(step) = self.stopped_at
+            && !(matches!(self.cause, Cause::Exit(0)) && step >= self.attempt.until)
+        {
+            return self.stopped(step);
+        }
         match self.cause {
             Cause::Exit(0) => self.ended_well(),
             Cause::Exit(code) => self.failed_with_code(*code),
@@ -92,9 +101,26 @@ impl Facts<'_> {
         if self.metrics.is_empty() {
             return self.without_metric("");
         }
+        let fidelity = self.attempt.until;
+        self.reached(fidelity)
+    }
+
+    /// Whatever way it ended: it had a value when it was decided to stop it.
+    fn stopped(self, step: Fidelity) -> Outcome {
+        let said = |metric: &&str| self.attempt.series.last(metric).is_some();
+        if !self.metrics.iter().all(said) {
+            return self.interrupted("stopped before it had reported every metric", true);
+        }
+        let fidelity = step.min(self.attempt.until);
+        self.reached(fidelity)
+    }
+
+    /// The result at a fidelity, with the value that counts of each metric.
+    fn reached(self, fidelity: Fidelity) -> Outcome {
         let mut values = Vec::new();
-        for metric in self.metrics.clone() {
-            match self.attempt.series.last(metric) {
+        for (index, metric) in self.metrics.iter().enumerate() {
+            let best = self.best.filter(|_| index == 0);
+            match best.or_else(|| self.attempt.series.last(metric)) {
                 None => return self.without_metric(metric),
                 Some(value) if !value.is_finite() => {
                     return self.infeasible(format!("`{metric}` is {value}"));
@@ -105,7 +131,7 @@ impl Facts<'_> {
         let constraints = values.split_off(1 + self.further_objectives);
         let objectives = values.split_off(1);
         Outcome::Reached {
-            fidelity: self.attempt.until,
+            fidelity,
             value: values[0],
             checkpoint: self.checkpoint,
             further: Further { objectives, constraints },
@@ -221,9 +247,7 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{
-        Algorithm, AttemptNumber, Constraint, Direction, Fidelity, Objective, Series, StudySettings,
-    };
+    use automl_core::{Algorithm, AttemptNumber, Constraint, Direction, Objective, Series, StudySettings};
 
     fn attempt(values: &[f64]) -> Attempt {
         let mut series = Series::default();
@@ -261,6 +285,8 @@ mod tests {
             attempt: &attempt,
             metrics: settings.metrics().collect(),
             further_objectives: settings.further_objectives.len(),
+            best: None,
+            stopped_at: None,
             notes: &[notes],
             checkpoint: None,
             asked: Some("ended on request"),

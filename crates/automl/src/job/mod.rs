@@ -338,6 +338,8 @@ impl Job {
             attempt,
             metrics: self.recipe.objective.iter().map(|objective| objective.metric.as_str()).collect(),
             further_objectives: 0,
+            best: None,
+            stopped_at: None,
             notes: &notes,
             checkpoint: None,
             asked: live.asked,

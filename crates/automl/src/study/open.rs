@@ -3,8 +3,8 @@
 //! Everything that can be wrong with a study's program, patterns and devices is found before the first
 //! trial, and before anything is written.
 
-use super::{Changes, StudyError, view::exists};
-use crate::clock::now_ms;
+use super::{Changes, StudyError, raise, view::exists};
+use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
@@ -121,6 +121,11 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
     }
+    if let Some(max) = changes.max_fidelity {
+        let events = raise(log.study(), max, changes.trials).map_err(|what| StudyError::Fidelity { what })?;
+        events.into_iter().try_for_each(|event| log.record(now_ms(), event))?;
+        log.commit()?;
+    }
     // Who resumes what failed all over has mended it; a search that is spent needs more budget.
     let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
     let Changes { trials, timeout_ms, gpu_time_ms, .. } = *changes;
@@ -235,6 +240,7 @@ impl Ready {
             gpus: GpuWatch::start(NvmlProbe, &self.slots),
             slots: self.slots.clone(),
             uploads,
+            clock: steady(),
         });
         let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
@@ -242,7 +248,10 @@ impl Ready {
 }
 
 /// Returns the slots that resources give, and the reason where GPUs were looked for in vain.
-pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+///
+/// # Errors
+/// If the list of GPUs makes no sense, or they do not suffice.
+pub fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
