@@ -373,6 +373,8 @@ mod tests {
                 attempt: &attempt,
                 metrics: vec!["loss"],
                 further_objectives: 0,
+                best: None,
+                stopped_at: None,
                 notes: &[],
                 checkpoint: None,
                 asked: None,
