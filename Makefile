@@ -49,7 +49,7 @@ lint: torch
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench: build
-	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
+	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config -p automl-scrape
 
 # Other projects' samplers in virtual environments of their own. torch, the largest part, is in one of them only: some 5 GB
 # with the CUDA libraries that its usual wheel asks for, 1 GB with `PEERS_PIP="--extra-index-url URL"` naming an index of CPU builds.

@@ -382,11 +382,11 @@ mod tests {
                 attempt: &attempt,
                 metrics: vec!["loss"],
                 further_objectives: 0,
+                best: None,
+                stopped_at: None,
                 notes: &[],
                 checkpoint: None,
                 asked: None,
-                best: None,
-                stopped_at: None,
                 incomplete: None,
                 diagnosis,
             };
