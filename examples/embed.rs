@@ -31,13 +31,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed: 1,
         trials: Some(25),
         timeout_ms: None,
+        gpu_time_ms: None,
         max_fidelity: None,
         min_fidelity: 1,
         reduction_factor: 3,
         retries: 0,
         max_consecutive_failures: 5,
-        limits: Limits { wall_ms: Some(10_000), silence_ms: None, grace_ms: 1_000 },
+        limits: Limits { wall_ms: Some(10_000), grace_ms: 1_000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        conduct: Default::default(),
+        resume: None,
         workdir: std::env::current_dir()?,
     };
 
