@@ -47,9 +47,9 @@ pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usua
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
-    LogOrigin, LogSource, MetricRules, Moved, Origins, PARAMS_FILE, PackageRule, RecipeError, Selection,
-    SuccessRule, TrialRecipe, UploadRules, UploadStrategy, parse_log,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, FailurePolicy, JobName,
+    LogFormat, LogOrigin, LogSource, MetricRules, Moved, Origins, PARAMS_FILE, PackageRule, RecipeError,
+    Selection, SuccessRule, TrialRecipe, UploadRules, UploadStrategy, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{

@@ -16,8 +16,9 @@ use std::fmt;
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
-/// of further objectives and constraints.
-pub const EVENT_FORMAT: u32 = 2;
+/// of further objectives and constraints. 3 added kinds of failures, and the end of a search whose trials
+/// cannot work.
+pub const EVENT_FORMAT: u32 = 3;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -277,20 +278,42 @@ pub enum FailureKind {
     NotFinite,
     /// Lost by the machine too often.
     Lost,
+    /// Ran out of the machine's memory.
+    HostMemory,
+    /// The disk was full.
+    DiskFull,
+    /// A GPU, its driver or the link between GPUs failed.
+    Device,
+    /// Something that every trial needs is missing or wrong: a module, data, a licence, an argument.
+    Setup,
+    /// Went beyond one of the user's limits.
+    Limit,
+    /// Failed in a way that its network's config knows.
+    Known,
 }
 
 impl FailureKind {
-    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again.
+    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again, and
+    /// so would every other trial where the setup is wrong.
     #[must_use]
     pub fn may_be_transient(self) -> bool {
         match self {
-            FailureKind::Exit | FailureKind::Signal | FailureKind::Silent | FailureKind::Reported => true,
+            FailureKind::Exit
+            | FailureKind::Signal
+            | FailureKind::Silent
+            | FailureKind::Reported
+            | FailureKind::HostMemory
+            | FailureKind::DiskFull
+            | FailureKind::Device => true,
             FailureKind::OutOfMemory
             | FailureKind::TimeLimit
             | FailureKind::Launch
             | FailureKind::NoMetric
             | FailureKind::NotFinite
-            | FailureKind::Lost => false,
+            | FailureKind::Lost
+            | FailureKind::Setup
+            | FailureKind::Limit
+            | FailureKind::Known => false,
         }
     }
 }
@@ -307,6 +330,19 @@ pub enum EndReason {
     Exhausted,
     /// Too many trials failed in a row.
     Failures,
+    /// The first trials failed for a reason that all others share.
+    Setup,
+}
+
+impl EndReason {
+    /// Tells whether the search ended for what people can mend, with budget left.
+    #[must_use]
+    pub fn can_be_mended(self) -> bool {
+        match self {
+            EndReason::Failures | EndReason::Setup => true,
+            EndReason::Budget | EndReason::Timeout | EndReason::Exhausted => false,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {
@@ -316,6 +352,7 @@ impl fmt::Display for EndReason {
             EndReason::Timeout => "the time limit is reached",
             EndReason::Exhausted => "every configuration of the search space has been tried",
             EndReason::Failures => "too many trials failed in a row",
+            EndReason::Setup => "its trials cannot work before what they need is in place",
         })
     }
 }

@@ -8,11 +8,13 @@ mod asha;
 mod bracket;
 mod full;
 mod hyperband;
+mod rehearsal;
 
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};
+pub use rehearsal::{REHEARSED_TRIALS_MAX, Rehearsal, rehearse};
 
 use hyperband::halving_brackets;
 

@@ -8,6 +8,7 @@
 mod archive;
 mod asktell;
 mod clock;
+mod costs;
 mod dry_run;
 mod engine;
 mod files;
@@ -24,7 +25,11 @@ mod warm;
 mod wishes;
 
 pub use archive::{Imported, export_log, import_log};
-pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
+pub use asktell::{
+    Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
+};
+pub use automl_scheduler::{Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, rehearse};
+pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
 pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
@@ -37,7 +42,7 @@ pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, Replay, replay, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
-    view,
+    slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};

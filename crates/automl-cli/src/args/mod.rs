@@ -4,6 +4,7 @@ mod action;
 mod archive;
 mod check;
 mod data;
+mod plan;
 mod run;
 mod service;
 mod steer;
@@ -12,6 +13,7 @@ pub(crate) use action::ActionArgs;
 pub(crate) use archive::{FsckArgs, ImportArgs};
 pub(crate) use check::{CheckArgs, Intent, SkillArgs};
 pub(crate) use data::{ContainerMode, DatasetArgs};
+pub(crate) use plan::{CostArgs, PlanArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
 pub(crate) use service::ServeArgs;
 pub(crate) use steer::{EnqueueArgs, ExportArgs, ExportForm, SetArgs, TrialArg};
@@ -64,6 +66,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Search for the best parameters of a network or of any program
     Run(Box<RunArgs>),
+    /// Show what a run would do: brackets, rungs, trials, epochs, time and disk; runs nothing
+    Plan(Box<PlanArgs>),
     /// Run one action of a network, without a search: train, evaluate, inference, export, …
     Action(Box<ActionArgs>),
     /// Carry on a stopped, interrupted or finished study

@@ -18,7 +18,8 @@
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
 //!   `model` where absent.
-//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+//! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
+//!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
 //! - `adapter`: a packaged script, written beside each spec; `{adapter}` is its path.
 //! - `silence_limit_s`: seconds without output after which the program is taken to hang.
 //! - `success`: `{line, last_epoch, unless, failure_lines}`, what a good end takes beside exit code 0.
@@ -27,7 +28,9 @@ use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, SuccessRule, Template};
+use crate::recipe::{
+    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, SuccessRule, Template,
+};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -257,8 +260,24 @@ fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Erro
         let pattern =
             pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
         let advice = inner.required_string("advice", report);
+        let policy = inner.node("policy").and_then(|node| read_policy(node, &join(&path, "policy"), report));
         inner.close(report);
-        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern {
+            pattern,
+            advice,
+            policy,
+        }));
     }
     patterns
+}
+
+fn read_policy(node: &Node, path: &str, report: &mut Report) -> Option<FailurePolicy> {
+    let known = |(name, _): &&(&str, FailurePolicy)| node.as_str() == Some(*name);
+    match FailurePolicy::NAMES.iter().find(known) {
+        Some((_, policy)) => Some(*policy),
+        None => {
+            let expected = "`infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`";
+            wrong_type(node, path, expected, report)
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub use origin::Origins;
 pub use package::{Moved, PackageRule};
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
 pub(crate) use rules::{ModelTypeRules, SpecRules};
-pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
+pub use source::{ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::{ParentResults, SpecRecipe};
 pub use success::SuccessRule;
 pub(crate) use template::{Placeholder, Segment, Template};

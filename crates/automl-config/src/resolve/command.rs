@@ -206,7 +206,11 @@ fn read_argv(
     parameters: &[Parameter],
     problems: &mut Vec<Problem>,
 ) -> Vec<Template> {
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    // A parameter with a mistake in it is blamed once, for the mistake.
+    let declared = request.params.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let missing: Vec<&str> = declared.filter(|name| !names.contains(name)).collect();
+    names.extend(missing);
     if request.argv.first().is_none_or(|program| program.is_empty()) {
         let problem = Problem::plain("command", "", Code::MissingKey, "there is no program to run");
         problems.push(problem.with_hint("give it after `--`"));

@@ -106,6 +106,11 @@ const ERROR_PATTERN: Shape = Shape::Object(
     &[
         required("pattern", Shape::Text, "regular expression of log lines"),
         required("advice", Shape::Text, "what to do about it"),
+        optional(
+            "policy",
+            Shape::Words(&["infeasible", "fail", "retry", "retry_elsewhere", "stop"]),
+            "what follows from it; by how the program ended where absent",
+        ),
     ],
     Others::Closed,
 );

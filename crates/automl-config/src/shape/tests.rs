@@ -18,7 +18,7 @@ const NETWORK: &str = r#"{"api_params": {"actions": ["train"]},
   "metrics": {"incomparable": [{"because": "b"}], "needs": [{"set": {}}]},
   "package": {"name": "n", "program": "p", "versions": ["1"], "install": "i", "moved": [{"since": "2", "keys": ["k"]}]},
   "launch": {"train": {"command": ["x"], "fidelity": {"key": "k"}, "resume": {"pattern": "(?P<epoch>1)"},
-    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a"}], "success": {"line": "l"}}}}"#;
+    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a", "policy": "fail"}], "success": {"line": "l"}}}}"#;
 const SCHEMA: &str =
     r#"{"properties": {"p": {"type": "float"}}, "rules": [{"rule": "r", "must_be": {"p": 1}}]}"#;
 const SPACE: &str = r#"[{"name": "p", "condition": {"parent": "a", "in": [1]},

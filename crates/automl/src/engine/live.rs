@@ -65,6 +65,11 @@ impl LiveAttempt {
         LiveAttempt { trial, number: attempt.number, metrics, logs, asked: None, cancelled: false }
     }
 
+    /// Returns the attempt's number.
+    pub(crate) fn number(&self) -> AttemptNumber {
+        self.number
+    }
+
     /// Reads what is new and returns it as events.
     pub(crate) fn poll(&mut self) -> Result<Vec<Event>, LogFileError> {
         self.read(|_, _| {})

@@ -8,11 +8,15 @@
 //! Here, and nowhere below, are the clock and the waiting.
 
 mod event_log;
+pub(crate) mod failures;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+#[cfg(test)]
+pub(crate) mod simulation;
 pub(crate) mod success;
+mod turns;
 mod uploads;
 mod wishes;
 
@@ -22,7 +26,7 @@ pub(crate) use launch::realise;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
 use crate::warm::WarmStart;
@@ -32,21 +36,22 @@ use automl_core::{
     TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
+use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How often running attempts' logs are looked at.
-const POLL: Duration = Duration::from_millis(150);
+/// The search ends when so many trials failed because of something that all others need as well, before
+/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
+const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -70,6 +75,20 @@ pub enum EngineError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Tells whether there is only no space left, so that the same may succeed later.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            EngineError::Log(LogError::Store(error)) => error.is_full_disk(),
+            EngineError::File { source, .. } | EngineError::Launch(LaunchError::File { source, .. }) => {
+                automl_store::is_full_disk(source)
+            }
+            EngineError::Log(_) | EngineError::TrialLog(_) | EngineError::Launch(_) => false,
+        }
+    }
 }
 
 /// What a user asks of a running engine.
@@ -113,6 +132,7 @@ pub struct Engine {
     launcher: Launcher,
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
+    failures: Failures,
     scheduler: Box<dyn Scheduler>,
     sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
@@ -120,7 +140,14 @@ pub struct Engine {
     slots: Vec<Slot>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
+    clock: Clock,
+    /// Trials whose start is recorded and that are still to be launched, in order.
+    unlaunched: VecDeque<TrialId>,
+    /// Whether the disk was full when the engine last tried to write.
+    stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
+    /// Whether there are results that `best` has not been compared with.
+    unpublished: bool,
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
@@ -144,6 +171,7 @@ pub(crate) struct Parts {
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) uploads: Uploads,
+    pub(crate) clock: Clock,
 }
 
 impl Engine {
@@ -155,6 +183,7 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
+            failures: Failures::of(&parts.recipe),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
@@ -162,7 +191,11 @@ impl Engine {
             slots: parts.slots,
             live: BTreeMap::new(),
             mode: Mode::Search,
+            clock: parts.clock,
+            unlaunched: VecDeque::new(),
+            stalled: false,
             incumbent: None,
+            unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
         }
@@ -200,34 +233,6 @@ impl Engine {
     fn upload(&self, trial: TrialId, ended: bool) {
         let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
         self.uploads.follow(name, self.dir.results(trial), ended);
-    }
-
-    async fn work(
-        &mut self,
-        control: &mut UnboundedReceiver<Control>,
-        observer: &mut dyn FnMut(Update<'_>),
-    ) -> Result<RunEnd, EngineError> {
-        if let Some(reason) = self.study().ended {
-            return Ok(RunEnd::Ended(reason));
-        }
-        self.reconcile(observer)?;
-        loop {
-            self.hear_wishes(observer)?;
-            if let Some(end) = self.advance(observer)? {
-                return Ok(end);
-            }
-            self.uploads.report(&mut |note| observer(Update::Note(note)));
-            tokio::select! {
-                Some(ended) = self.ended.recv() => {
-                    self.on_ended(&ended.key, &ended.verdict)?;
-                    while let Ok(ended) = self.ended.try_recv() {
-                        self.on_ended(&ended.key, &ended.verdict)?;
-                    }
-                }
-                Some(wish) = control.recv() => self.on_control(wish),
-                () = tokio::time::sleep(POLL) => self.poll_logs()?,
-            }
-        }
     }
 
     /// Begins the search with what is known already: trials from elsewhere, and configurations to try
@@ -277,14 +282,14 @@ impl Engine {
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
-                Adoption::NotStarted => self.launch(trial)?,
+                Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
-                    self.on_ended(&self.key(trial, number), &verdict)?;
+                    self.on_ended(&AttemptEnded { key: self.key(trial, number), verdict })?;
                 }
             }
         }
@@ -295,11 +300,9 @@ impl Engine {
     fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
         loop {
             self.respect_limits();
-            let starts = self.decide()?;
+            let started = self.decide()?;
             self.commit(observer)?;
-            for trial in &starts {
-                self.launch(*trial)?;
-            }
+            self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
@@ -308,28 +311,29 @@ impl Engine {
             {
                 return Ok(Some(RunEnd::Stopped));
             }
-            if starts.is_empty() {
+            if !started {
                 return Ok(None);
             }
         }
     }
 
-    /// Turns decisions into events; returns the trials to launch after the commit.
-    fn decide(&mut self) -> Result<Vec<TrialId>, EngineError> {
+    /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
+    /// whether there are any.
+    fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
             let idle = free.len() >= self.slots.len() && self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        let (mut starts, mut exhausted) = (Vec::new(), false);
+        let (mut started, mut exhausted) = (false, false);
         for decision in self.scheduler.decide(self.study(), free.len()) {
             let (trial, until) = match decision {
                 Decision::End(reason) => {
                     self.record(Event::StudyEnded { reason })?;
-                    return Ok(starts);
+                    return Ok(started);
                 }
                 Decision::Run { trial, until } => (trial, until),
                 Decision::Start { bracket, until } => match self.suggest(bracket)? {
@@ -340,14 +344,15 @@ impl Engine {
                     }
                 },
             };
-            let Some(slot) = free.pop() else { break };
+            let Some(slot) = self.take_slot(&mut free, trial) else { break };
             self.start(trial, until, slot)?;
-            starts.push(trial);
+            self.unlaunched.push_back(trial);
+            started = true;
         }
-        if exhausted && starts.is_empty() && self.live.is_empty() {
+        if exhausted && !started && self.live.is_empty() {
             self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
         }
-        Ok(starts)
+        Ok(started)
     }
 
     /// Suggests a new trial; `None` where the space has no configuration left.
@@ -376,6 +381,15 @@ impl Engine {
             log_offsets,
             worker: None,
         })
+    }
+
+    /// Acts on recorded starts, in order; those that cannot be acted on yet stay.
+    fn launch_started(&mut self) -> Result<(), EngineError> {
+        while let Some(trial) = self.unlaunched.front() {
+            self.launch(*trial)?;
+            self.unlaunched.pop_front();
+        }
+        Ok(())
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -415,9 +429,13 @@ impl Engine {
         self.upload(trial, false);
     }
 
-    fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
+    /// Takes the end of an attempt. One that is not followed, such as an earlier one of its trial that was
+    /// given up, or one that was reported before, changes nothing.
+    fn on_ended(&mut self, ended: &AttemptEnded) -> Result<(), EngineError> {
+        let AttemptEnded { key, verdict } = ended;
         let trial = TrialId(key.trial);
-        let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        let followed = self.live.get(&trial).is_some_and(|live| live.number().0 == key.attempt);
+        let Some(mut live) = followed.then(|| self.live.remove(&trial)).flatten() else { return Ok(()) };
         self.upload(trial, true);
         for event in live.finish()? {
             self.record(event)?;
@@ -426,7 +444,6 @@ impl Engine {
         let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
         let number = attempt.number;
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let printed = self.launcher.streams(trial, number);
         let incomplete = success::incomplete(
             self.recipe.success(),
@@ -443,7 +460,7 @@ impl Engine {
             notes: &notes,
             checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
             asked: live.asked,
-            advice: outcome::advice(self.recipe.error_patterns(), tail),
+            diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
         let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
@@ -480,14 +497,24 @@ impl Engine {
 
     /// Ends the search where a limit of the whole study is reached.
     fn respect_limits(&mut self) {
+        let study = self.study();
+        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
+        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
+        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
+            // A trial that was running has shown that it can be done.
+            self.mode = Mode::Search;
+        }
         if self.mode != Mode::Search {
             return;
         }
         let study = self.study();
-        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
+        let over_time =
+            study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if setup_is_wrong {
+            self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }
@@ -505,14 +532,18 @@ impl Engine {
     }
 
     fn record(&mut self, event: Event) -> Result<(), EngineError> {
-        Ok(self.log.record(now_ms(), event)?)
+        Ok(self.log.record((self.clock)(), event)?)
     }
 
     fn commit(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let records = self.log.commit()?;
         if !records.is_empty() {
-            self.publish_incumbent()?;
             observer(Update::Committed { records: &records, study: self.log.study() });
+            self.unpublished = true;
+        }
+        if self.unpublished {
+            self.publish_incumbent()?;
+            self.unpublished = false;
         }
         Ok(())
     }
@@ -526,6 +557,17 @@ impl Engine {
             self.incumbent = incumbent;
         }
         Ok(())
+    }
+
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
     }
 
     /// Returns the numbers of free slots, the lowest last.

@@ -4,12 +4,13 @@
 //! trial, and before anything is written.
 
 use super::{Changes, StudyError, view::exists};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
+use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, InstalledPackage, StudyDir, find_program};
 use automl_config::{Pattern, TrialRecipe};
-use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
+use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::LocalExecutor;
 use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
@@ -120,7 +121,9 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
     }
-    if changes.trials.is_some() || changes.timeout_ms.is_some() {
+    // Who resumes what failed all over has mended it; a search that is spent needs more budget.
+    let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
+    if changes.trials.is_some() || changes.timeout_ms.is_some() || mended {
         let event =
             Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
@@ -231,6 +234,7 @@ impl Ready {
             ended,
             slots: self.slots.clone(),
             uploads,
+            clock: steady(),
         });
         let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
@@ -238,7 +242,10 @@ impl Ready {
 }
 
 /// Returns the slots that resources give, and the reason where GPUs were looked for in vain.
-pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+///
+/// # Errors
+/// If the list of GPUs makes no sense, or they do not suffice.
+pub fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
@@ -263,6 +270,7 @@ pub(crate) fn metric_rules(recipe: &TrialRecipe, monitoring: Vec<String>) -> Met
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),
+        failure_patterns: Failures::of(recipe).patterns(),
     }
 }
 
