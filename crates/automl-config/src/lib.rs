@@ -46,11 +46,11 @@ pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usua
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
-    LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, FailurePolicy, JobName,
+    LogFormat, LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
     UploadRules, UploadStrategy, parse_log,
 };
-pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
+pub use request::{CommandRequest, ContainerRequest, Datasets, FidelityName, NetworkRequest};
 pub use resolve::{
     DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
     resolve_command, resolve_job, resolve_network, space_of_schema,

@@ -17,7 +17,8 @@ use std::fmt;
 ///
 /// 3 added the decision to stop a running trial, what becomes of checkpoints, and a raised largest fidelity;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
-/// of further objectives and constraints.
+/// of further objectives and constraints; 3 also added kinds of failures, and the end of a search whose trials
+/// cannot work.
 pub const EVENT_FORMAT: u32 = 3;
 
 /// An event and when it happened.
@@ -318,20 +319,42 @@ pub enum FailureKind {
     NotFinite,
     /// Lost by the machine too often.
     Lost,
+    /// Ran out of the machine's memory.
+    HostMemory,
+    /// The disk was full.
+    DiskFull,
+    /// A GPU, its driver or the link between GPUs failed.
+    Device,
+    /// Something that every trial needs is missing or wrong: a module, data, a licence, an argument.
+    Setup,
+    /// Went beyond one of the user's limits.
+    Limit,
+    /// Failed in a way that its network's config knows.
+    Known,
 }
 
 impl FailureKind {
-    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again.
+    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again, and
+    /// so would every other trial where the setup is wrong.
     #[must_use]
     pub fn may_be_transient(self) -> bool {
         match self {
-            FailureKind::Exit | FailureKind::Signal | FailureKind::Silent | FailureKind::Reported => true,
+            FailureKind::Exit
+            | FailureKind::Signal
+            | FailureKind::Silent
+            | FailureKind::Reported
+            | FailureKind::HostMemory
+            | FailureKind::DiskFull
+            | FailureKind::Device => true,
             FailureKind::OutOfMemory
             | FailureKind::TimeLimit
             | FailureKind::Launch
             | FailureKind::NoMetric
             | FailureKind::NotFinite
-            | FailureKind::Lost => false,
+            | FailureKind::Lost
+            | FailureKind::Setup
+            | FailureKind::Limit
+            | FailureKind::Known => false,
         }
     }
 }
@@ -348,6 +371,19 @@ pub enum EndReason {
     Exhausted,
     /// Too many trials failed in a row.
     Failures,
+    /// The first trials failed for a reason that all others share.
+    Setup,
+}
+
+impl EndReason {
+    /// Tells whether the search ended for what people can mend, with budget left.
+    #[must_use]
+    pub fn can_be_mended(self) -> bool {
+        match self {
+            EndReason::Failures | EndReason::Setup => true,
+            EndReason::Budget | EndReason::Timeout | EndReason::Exhausted => false,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {
@@ -357,6 +393,7 @@ impl fmt::Display for EndReason {
             EndReason::Timeout => "the time limit is reached",
             EndReason::Exhausted => "every configuration of the search space has been tried",
             EndReason::Failures => "too many trials failed in a row",
+            EndReason::Setup => "its trials cannot work before what they need is in place",
         })
     }
 }

@@ -37,6 +37,8 @@ pub struct Study {
     pub ended: Option<EndReason>,
     /// Failed trials since the last success.
     pub consecutive_failures: u32,
+    /// Trials since the last success that failed because of something that every trial needs.
+    pub setup_failures: u32,
     /// When the study was created (milliseconds since 1970).
     pub created_at: u64,
     /// When the current engine started.
@@ -86,6 +88,7 @@ impl Study {
             reports: 0,
             ended: None,
             consecutive_failures: 0,
+            setup_failures: 0,
             created_at: record.at,
             engine_started_at: record.at,
             earlier_engines_ms: 0,
@@ -226,6 +229,7 @@ impl Study {
         }
         self.ended = None;
         self.consecutive_failures = 0;
+        self.setup_failures = 0;
     }
 
     /// A request that was read twice, because a crash came before it could be removed, counts once.
@@ -379,8 +383,14 @@ impl Study {
         trial.settle(&end.outcome, settings.fidelity.max, settings.retries);
         self.index.learn(trial, settings);
         match trial.state {
-            TrialState::Failed => self.consecutive_failures += 1,
-            TrialState::Complete | TrialState::Paused => self.consecutive_failures = 0,
+            TrialState::Failed => {
+                self.consecutive_failures += 1;
+                self.setup_failures += u32::from(trial.failure() == Some(FailureKind::Setup));
+            }
+            TrialState::Complete | TrialState::Paused => {
+                self.consecutive_failures = 0;
+                self.setup_failures = 0;
+            }
             _ => {}
         }
         Ok(())

@@ -41,7 +41,7 @@ impl TextReader {
         notes: &mut Notes,
     ) -> Option<Measurement> {
         let (mut mention, mut values) = (Mention::default(), LineValues::default());
-        let found = self.find_patterns(metrics, line, &mut mention);
+        let found = self.find_patterns(metrics, line, number, &mut mention, notes);
         mention = mention.or(Mention::read(line));
         self.position.move_to(&mention);
         notes.epoch = mention.epoch.or(notes.epoch);
@@ -74,13 +74,19 @@ impl TextReader {
         Some(Measurement { step: self.position.step(&mention), values, line: number })
     }
 
-    /// Reads a line by the line patterns.
-    fn find_patterns(&mut self, metrics: &Metrics, line: &[u8], mention: &mut Mention) -> Vec<(Found, f64)> {
+    /// Reads a line by the line patterns, and notes whether it tells of a failure.
+    fn find_patterns(
+        &mut self,
+        metrics: &Metrics,
+        line: &[u8],
+        number: u64,
+        mention: &mut Mention,
+        notes: &mut Notes,
+    ) -> Vec<(Found, f64)> {
         let mut values = Vec::new();
-        if metrics.line_patterns().is_empty() {
-            return values;
-        }
-        for item in metrics.line_patterns().find(line) {
+        let found = metrics.line_patterns().find(line);
+        found.failures.into_iter().for_each(|pattern| notes.see_sign(pattern, line, number));
+        for item in found.items {
             match item {
                 Item::Counter(name, value) => {
                     mention.take(&name, value);
@@ -149,6 +155,7 @@ mod tests {
             available: vec!["loss".into(), "val_acc".into(), "top1".into()],
             dynamic_patterns: vec!["^AP(50)?_bbox$".into(), r"^Rank \d+$".into()],
             line_patterns: vec![r"\bE(?<epoch>\d+) .*<(?<top1>[\d.]+)>".into()],
+            failure_patterns: vec!["(?i)out of memory".into(), r"^\w+Error: ".into()],
         })
         .unwrap();
         let (mut reader, mut notes) = (TextReader::default(), Notes::default());
@@ -219,6 +226,20 @@ mod tests {
     fn other_names_are_seen_until_satisfied() {
         let (_, notes) = read(&["valid_los: 0.5 batch: 32 epoch: 1.0", "val_loss: 0.5", "other: 0.1"]);
         assert_eq!(notes.seen_names.keys().collect::<Vec<_>>(), ["valid_los"]);
+    }
+
+    #[test]
+    fn signs_of_failure_are_noted_with_their_first_and_last_line() {
+        let (_, notes) = read(&[
+            "RuntimeError: CUDA out of memory",
+            "val_loss: 0.5",
+            "ValueError: no",
+            "KeyError: 'x'",
+            "all is well",
+        ]);
+        let signs: Vec<_> =
+            notes.signs.iter().map(|(i, sign)| (*i, sign.first.line, sign.last.text.as_str())).collect();
+        assert_eq!(signs, [(0, 1, "RuntimeError: CUDA out of memory"), (1, 1, "KeyError: 'x'")]);
     }
 
     #[test]

@@ -26,7 +26,9 @@ mod warm;
 mod wishes;
 
 pub use archive::{Imported, export_log, import_log};
-pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
+pub use asktell::{
+    Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
+};
 pub use automl_scheduler::{Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, rehearse};
 pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};

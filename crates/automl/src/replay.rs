@@ -4,7 +4,7 @@
 use crate::engine::{EventLog, LogError, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
-use automl_core::{Event, Params, Study, TrialId};
+use automl_core::{Event, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
 use automl_scheduler::should_stop;
 
@@ -60,7 +60,11 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let records = records(&whole_journal(dir)?.records)?;
+    Ok(replay_records(&records(&whole_journal(dir)?.records)?)?)
+}
+
+/// Derives every decision among the records of a whole log again.
+pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
     let mut replay = Replay {
         events: 0,
         suggestions: 0,
@@ -70,7 +74,7 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
         other_version: None,
     };
     let mut study: Option<Study> = None;
-    for record in &records {
+    for record in records {
         replay.events += 1;
         let seq = replay.events;
         if let (Some(study), Event::TrialSuggested { trial, params, .. }) = (&study, &record.event) {

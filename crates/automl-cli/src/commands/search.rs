@@ -10,7 +10,7 @@ use crate::render::time::now_ms;
 use crate::render::{json, lines};
 use crate::watcher::Watcher;
 use automl::{Control, Engine, EngineError, OpenStudy, RunEnd, StudyDir};
-use automl_core::Study;
+use automl_core::{EndReason, Study};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -51,6 +51,7 @@ pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Resul
     })?;
     let exit = match end {
         RunEnd::Ended(_) if facts::succeeded(study) => Exit::Done,
+        RunEnd::Ended(EndReason::Setup) => Exit::Environment,
         RunEnd::Ended(_) => Exit::NoSuccess,
         RunEnd::Stopped if signalled => Exit::Interrupted,
         RunEnd::Stopped => Exit::Stopped,

@@ -9,7 +9,8 @@
 //! - `environment`: variables and values, with the same placeholders.
 //! - `workdir`: folder to start in; the engine's choice where absent.
 //! - `fidelity`: `key` (spec key with the length of a full training), `unit` (default `epoch`),
-//!   `stop_after_env` (variable that tells the program after how many completed units to stop).
+//!   `stop_after_env` (variable that tells the program after how many completed units to stop), `parts`
+//!   (how many parts of one unit the search counts, for fractions).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
 //! - `stop_file`: file in the results folder that the program looks for, and ends by itself when it is
@@ -20,13 +21,16 @@
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
 //!   `model` where absent.
-//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+//! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
+//!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
+use crate::recipe::{
+    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Parts, Template,
+};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -55,6 +59,8 @@ pub(crate) struct Fidelity {
     pub(crate) unit: String,
     /// Variable that tells the program when to stop early.
     pub(crate) stop_after_env: Option<String>,
+    /// Parts that the search counts one unit of the key in.
+    pub(crate) parts: Parts,
 }
 
 pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, Launch)> {
@@ -94,6 +100,7 @@ impl Launch {
             key: USUAL_FIDELITY.0.into(),
             unit: "epoch".into(),
             stop_after_env: Some(USUAL_FIDELITY.1.into()),
+            parts: Parts::default(),
         });
         let checkpoints = Pattern::new(USUAL_CHECKPOINTS).expect("the pattern is sound");
         Launch {
@@ -172,8 +179,9 @@ fn read_fidelity(fields: &mut Fields<'_>, report: &mut Report) -> Option<Fidelit
     let key = inner.required_string("key", report);
     let unit = inner.string("unit", report).unwrap_or_else(|| "epoch".into());
     let stop_after_env = inner.string("stop_after_env", report);
+    let parts = inner.count("parts", 1, report).map_or(Parts::default(), Parts);
     inner.close(report);
-    Some(Fidelity { key: key?, unit, stop_after_env })
+    Some(Fidelity { key: key?, unit, stop_after_env, parts })
 }
 
 fn read_resume(fields: &mut Fields<'_>, report: &mut Report) -> Option<CheckpointRule> {
@@ -239,8 +247,24 @@ fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Erro
         let pattern =
             pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
         let advice = inner.required_string("advice", report);
+        let policy = inner.node("policy").and_then(|node| read_policy(node, &join(&path, "policy"), report));
         inner.close(report);
-        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern {
+            pattern,
+            advice,
+            policy,
+        }));
     }
     patterns
+}
+
+fn read_policy(node: &Node, path: &str, report: &mut Report) -> Option<FailurePolicy> {
+    let known = |(name, _): &&(&str, FailurePolicy)| node.as_str() == Some(*name);
+    match FailurePolicy::NAMES.iter().find(known) {
+        Some((_, policy)) => Some(*policy),
+        None => {
+            let expected = "`infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`";
+            wrong_type(node, path, expected, report)
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, UploadRules, env_name,
+    CheckpointRule, MetricRules, Parts, Placeholder, Segment, Template, TrialRecipe, UploadRules, env_name,
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
@@ -65,7 +65,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
         space,
         objective,
         full_fidelity: request.max_fidelity.unwrap_or(1),
-        fidelity_unit: if request.max_fidelity.is_some() { "epoch" } else { "run" }.into(),
+        fidelity_unit: fidelity_unit(request),
         resumable: checkpoints.is_some(),
         notes,
         trial: TrialRecipe {
@@ -75,6 +75,10 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             spec: None,
             logs: request.logs.clone(),
             checkpoints,
+            fidelity_parts: request
+                .fidelity
+                .as_ref()
+                .map_or(Parts::default(), |fidelity| Parts(fidelity.parts)),
             stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
@@ -85,6 +89,15 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             upload_to: None,
         },
     })
+}
+
+/// What the fidelity counts: as named, epochs where there are several, else whole runs.
+fn fidelity_unit(request: &CommandRequest) -> String {
+    match (&request.fidelity, request.max_fidelity) {
+        (Some(fidelity), _) => fidelity.to_string(),
+        (None, Some(_)) => "epoch".into(),
+        (None, None) => "run".into(),
+    }
 }
 
 fn read_line_patterns(request: &CommandRequest, problems: &mut Vec<Problem>) -> Vec<Pattern> {
@@ -202,7 +215,11 @@ fn read_argv(
     parameters: &[Parameter],
     problems: &mut Vec<Problem>,
 ) -> Vec<Template> {
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    // A parameter with a mistake in it is blamed once, for the mistake.
+    let declared = request.params.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let missing: Vec<&str> = declared.filter(|name| !names.contains(name)).collect();
+    names.extend(missing);
     if request.argv.first().is_none_or(|program| program.is_empty()) {
         let problem = Problem::plain("command", "", Code::MissingKey, "there is no program to run");
         problems.push(problem.with_hint("give it after `--`"));

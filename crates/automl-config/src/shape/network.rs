@@ -79,6 +79,7 @@ const FIDELITY: Shape = Shape::Object(
         required("key", Shape::Text, "spec key with the length of a full training"),
         optional("unit", Shape::Text, "what is counted; `epoch` where absent"),
         optional("stop_after_env", Shape::Text, "variable that says after how many units to stop"),
+        optional("parts", Shape::Whole, "parts that one unit is counted in, for fractions"),
     ],
     Others::Closed,
 );
@@ -104,6 +105,11 @@ const ERROR_PATTERN: Shape = Shape::Object(
     &[
         required("pattern", Shape::Text, "regular expression of log lines"),
         required("advice", Shape::Text, "what to do about it"),
+        optional(
+            "policy",
+            Shape::Words(&["infeasible", "fail", "retry", "retry_elsewhere", "stop"]),
+            "what follows from it; by how the program ended where absent",
+        ),
     ],
     Others::Closed,
 );

@@ -11,11 +11,13 @@
 
 mod error;
 mod request;
+#[cfg(test)]
+mod simulation;
 mod tell;
 
 pub use error::AskError;
 pub use request::{Place, StudyRequest};
-pub use tell::{Decided, Told};
+pub use tell::{Decided, Elsewhere, NotAdded, Told};
 
 use crate::clock::{host_name, now_ms};
 use crate::engine::{EventLog, history, sampler_for};

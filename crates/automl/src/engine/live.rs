@@ -5,7 +5,6 @@ use automl_core::{Attempt, AttemptNumber, Event, TrialId};
 use automl_scrape::{Measurement, Metrics, Notes, Scraper};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Lines that are numbered within one file; the number of the file stands above them.
 const LINE_BITS: u32 = 40;
@@ -18,8 +17,8 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
-    /// When its program gets the signal, having been asked in its own way to end.
-    pub(crate) signal_at: Option<Instant>,
+    /// When its program gets the signal, having been asked in its own way to end (milliseconds since 1970).
+    pub(crate) signal_at: Option<u64>,
     /// Whether the user gave the trial up.
     pub(crate) cancelled: bool,
 }
@@ -74,6 +73,11 @@ impl LiveAttempt {
             signal_at: None,
             cancelled: false,
         }
+    }
+
+    /// Returns the attempt's number.
+    pub(crate) fn number(&self) -> AttemptNumber {
+        self.number
     }
 
     /// Reads what is new and returns it as events.

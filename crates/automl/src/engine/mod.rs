@@ -8,12 +8,17 @@
 //! Here, and nowhere below, are the clock and the waiting.
 
 mod checkpoints;
+mod ended;
 mod event_log;
+pub(crate) mod failures;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+#[cfg(test)]
+pub(crate) mod simulation;
 mod stopping;
+mod turns;
 mod uploads;
 mod wishes;
 
@@ -23,7 +28,7 @@ pub(crate) use launch::realise;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
 use crate::warm::WarmStart;
@@ -33,21 +38,22 @@ use automl_core::{
     TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
+use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How often running attempts' logs are looked at.
-const POLL: Duration = Duration::from_millis(150);
+/// The search ends when so many trials failed because of something that all others need as well, before
+/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
+const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -71,6 +77,20 @@ pub enum EngineError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Tells whether there is only no space left, so that the same may succeed later.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            EngineError::Log(LogError::Store(error)) => error.is_full_disk(),
+            EngineError::File { source, .. } | EngineError::Launch(LaunchError::File { source, .. }) => {
+                automl_store::is_full_disk(source)
+            }
+            EngineError::Log(_) | EngineError::TrialLog(_) | EngineError::Launch(_) => false,
+        }
+    }
 }
 
 /// What a user asks of a running engine.
@@ -114,6 +134,7 @@ pub struct Engine {
     launcher: Launcher,
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
+    failures: Failures,
     scheduler: Box<dyn Scheduler>,
     sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
@@ -121,7 +142,14 @@ pub struct Engine {
     slots: Vec<Slot>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
+    clock: Clock,
+    /// Trials whose start is recorded and that are still to be launched, in order.
+    unlaunched: VecDeque<TrialId>,
+    /// Whether the disk was full when the engine last tried to write.
+    stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
+    /// Whether there are results that `best` has not been compared with.
+    unpublished: bool,
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
@@ -153,6 +181,7 @@ pub(crate) struct Parts {
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) uploads: Uploads,
+    pub(crate) clock: Clock,
 }
 
 impl Engine {
@@ -164,6 +193,7 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
+            failures: Failures::of(&parts.recipe),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
@@ -171,7 +201,11 @@ impl Engine {
             slots: parts.slots,
             live: BTreeMap::new(),
             mode: Mode::Search,
+            clock: parts.clock,
+            unlaunched: VecDeque::new(),
+            stalled: false,
             incumbent: None,
+            unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
             reported: BTreeSet::new(),
@@ -213,37 +247,6 @@ impl Engine {
     fn upload(&self, trial: TrialId, ended: bool) {
         let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
         self.uploads.follow(name, self.dir.results(trial), ended);
-    }
-
-    async fn work(
-        &mut self,
-        control: &mut UnboundedReceiver<Control>,
-        observer: &mut dyn FnMut(Update<'_>),
-    ) -> Result<RunEnd, EngineError> {
-        if let Some(reason) = self.study().ended {
-            return Ok(RunEnd::Ended(reason));
-        }
-        self.reconcile(observer)?;
-        loop {
-            self.hear_wishes(observer)?;
-            if let Some(end) = self.advance(observer)? {
-                return Ok(end);
-            }
-            self.uploads.report(&mut |note| observer(Update::Note(note)));
-            tokio::select! {
-                Some(ended) = self.ended.recv() => {
-                    self.on_ended(&ended.key, &ended.verdict)?;
-                    while let Ok(ended) = self.ended.try_recv() {
-                        self.on_ended(&ended.key, &ended.verdict)?;
-                    }
-                }
-                Some(wish) = control.recv() => self.on_control(wish),
-                () = tokio::time::sleep(POLL) => {
-                    self.poll_logs()?;
-                    self.press_stops();
-                }
-            }
-        }
     }
 
     /// Begins the search with what is known already: trials from elsewhere, and configurations to try
@@ -294,7 +297,7 @@ impl Engine {
         self.resume_deleting();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
-                Adoption::NotStarted => self.launch(trial)?,
+                Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
@@ -305,7 +308,7 @@ impl Engine {
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
-                    self.on_ended(&self.key(trial, number), &verdict)?;
+                    self.on_ended(&AttemptEnded { key: self.key(trial, number), verdict })?;
                 }
             }
         }
@@ -317,14 +320,12 @@ impl Engine {
         loop {
             self.respect_limits();
             self.decide_stops()?;
-            let starts = self.decide()?;
+            let started = self.decide()?;
             self.decide_disposals()?;
             self.commit(observer)?;
             self.perform_stops()?;
             self.delete_dropped().iter().for_each(|note| observer(Update::Note(note)));
-            for trial in &starts {
-                self.launch(*trial)?;
-            }
+            self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
@@ -333,28 +334,29 @@ impl Engine {
             {
                 return Ok(Some(RunEnd::Stopped));
             }
-            if starts.is_empty() {
+            if !started {
                 return Ok(None);
             }
         }
     }
 
-    /// Turns decisions into events; returns the trials to launch after the commit.
-    fn decide(&mut self) -> Result<Vec<TrialId>, EngineError> {
+    /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
+    /// whether there are any.
+    fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
             let idle = free.len() >= self.slots.len() && self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        let (mut starts, mut exhausted) = (Vec::new(), false);
+        let (mut started, mut exhausted) = (false, false);
         for decision in self.scheduler.decide(self.study(), free.len()) {
             let (trial, until) = match decision {
                 Decision::End(reason) => {
                     self.record(Event::StudyEnded { reason })?;
-                    return Ok(starts);
+                    return Ok(started);
                 }
                 Decision::Run { trial, until } => (trial, until),
                 Decision::Start { bracket, until } => match self.suggest(bracket)? {
@@ -365,14 +367,15 @@ impl Engine {
                     }
                 },
             };
-            let Some(slot) = free.pop() else { break };
+            let Some(slot) = self.take_slot(&mut free, trial) else { break };
             self.start(trial, until, slot)?;
-            starts.push(trial);
+            self.unlaunched.push_back(trial);
+            started = true;
         }
-        if exhausted && starts.is_empty() && self.live.is_empty() {
+        if exhausted && !started && self.live.is_empty() {
             self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
         }
-        Ok(starts)
+        Ok(started)
     }
 
     /// Suggests a new trial; `None` where the space has no configuration left.
@@ -402,6 +405,15 @@ impl Engine {
             log_offsets,
             worker: None,
         })
+    }
+
+    /// Acts on recorded starts, in order; those that cannot be acted on yet stay.
+    fn launch_started(&mut self) -> Result<(), EngineError> {
+        while let Some(trial) = self.unlaunched.front() {
+            self.launch(*trial)?;
+            self.unlaunched.pop_front();
+        }
+        Ok(())
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -441,47 +453,6 @@ impl Engine {
         self.upload(trial, false);
     }
 
-    fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
-        let trial = TrialId(key.trial);
-        let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
-        self.upload(trial, true);
-        for event in live.finish()? {
-            self.record(event)?;
-        }
-        let study = self.log.study();
-        let known = &study.trials[&trial];
-        let attempt = known.running_attempt().expect("a followed attempt is running");
-        let stopping = known.stopping.clone();
-        let latest = study.latest(known).filter(|_| stopping.is_some());
-        let stopped_at = latest.map(|latest| Fidelity(latest.step));
-        let number = attempt.number;
-        let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
-        let facts = outcome::Facts {
-            cause: &verdict.cause,
-            attempt,
-            metrics: study.settings.metrics().collect(),
-            further_objectives: study.settings.further_objectives.len(),
-            best: study.best_reading(known),
-            stopped_at,
-            notes: &notes,
-            checkpoint: self.launcher.checkpoint(&self.recipe, trial, stopped_at.unwrap_or(attempt.until)),
-            asked: live.asked,
-            advice: outcome::advice(self.recipe.error_patterns(), tail),
-        };
-        let outcome = facts.outcome();
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
-        let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
-        self.record(Event::AttemptEnded { trial, attempt: number, end })?;
-        self.attempt_has_ended = true;
-        self.count_checkpoints(trial)?;
-        let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
-        if let Some(reason) = given_up.filter(|_| open) {
-            self.record(Event::TrialStopped { trial, reason })?;
-        }
-        Ok(())
-    }
-
     fn on_control(&mut self, wish: Control) {
         if self.mode == Mode::Search {
             self.mode = Mode::Drain(None);
@@ -506,14 +477,24 @@ impl Engine {
 
     /// Ends the search where a limit of the whole study is reached.
     fn respect_limits(&mut self) {
+        let study = self.study();
+        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
+        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
+        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
+            // A trial that was running has shown that it can be done.
+            self.mode = Mode::Search;
+        }
         if self.mode != Mode::Search {
             return;
         }
         let study = self.study();
-        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
+        let over_time =
+            study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if setup_is_wrong {
+            self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }
@@ -535,14 +516,18 @@ impl Engine {
     }
 
     fn record(&mut self, event: Event) -> Result<(), EngineError> {
-        Ok(self.log.record(now_ms(), event)?)
+        Ok(self.log.record((self.clock)(), event)?)
     }
 
     fn commit(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let records = self.log.commit()?;
         if !records.is_empty() {
-            self.publish_incumbent()?;
             observer(Update::Committed { records: &records, study: self.log.study() });
+            self.unpublished = true;
+        }
+        if self.unpublished {
+            self.publish_incumbent()?;
+            self.unpublished = false;
         }
         Ok(())
     }
@@ -556,6 +541,17 @@ impl Engine {
             self.incumbent = incumbent;
         }
         Ok(())
+    }
+
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
     }
 
     /// Returns the numbers of free slots, the lowest last.

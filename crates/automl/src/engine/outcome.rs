@@ -2,9 +2,12 @@
 //! outcome out. Pure; the one place where success is defined.
 //!
 //! Success needs all of: exit code 0, no word of failure in the program's own log, and a finite value
-//! of the objective. Anything else is recorded with its cause and the last lines of the log.
+//! of the objective. Anything else is recorded with its cause, what is known of such failures, and the
+//! last lines of the log. A configuration that does not fit the GPU, or diverges, is infeasible: that is
+//! a fact about it, and no fault.
 
-use automl_config::ErrorPattern;
+use super::failures::Diagnosis;
+use automl_config::FailurePolicy;
 use automl_core::{Attempt, FailureKind, Fidelity, Further, Outcome};
 use automl_exec::Cause;
 use automl_scrape::Notes;
@@ -37,8 +40,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) checkpoint: Option<String>,
     /// Why the engine asked it to end, if it did.
     pub(crate) asked: Option<&'static str>,
-    /// Advice of the first error pattern that its log matches.
-    pub(crate) advice: Option<String>,
+    /// What its logs tell of a failure, if it failed.
+    pub(crate) diagnosis: Diagnosis,
 }
 
 impl Facts<'_> {
@@ -53,7 +56,8 @@ impl Facts<'_> {
             Cause::Exit(0) => self.ended_well(),
             Cause::Exit(code) => self.failed_with_code(*code),
             Cause::Signal(signal) => {
-                self.failed(FailureKind::Signal, format!("ended by signal {}", signal_name(*signal)))
+                let what = format!("ended by signal {}", signal_name(*signal));
+                self.judged(FailureKind::Signal, self.with_headline(what))
             }
             Cause::Terminated => {
                 self.interrupted(self.asked.unwrap_or("ended from outside"), self.asked.is_some())
@@ -107,7 +111,7 @@ impl Facts<'_> {
             match best.or_else(|| self.attempt.series.last(metric)) {
                 None => return self.without_metric(metric),
                 Some(value) if !value.is_finite() => {
-                    return self.failed(FailureKind::NotFinite, format!("`{metric}` is {value}"));
+                    return self.infeasible(format!("`{metric}` is {value}"));
                 }
                 Some(value) => values.push(value),
             }
@@ -133,29 +137,37 @@ impl Facts<'_> {
         };
         let notes = self.notes.iter().find(said)?;
         let message = notes.failure_message.clone().unwrap_or_else(|| "Execution status: FAIL".into());
-        Some(self.failed(FailureKind::Reported, format!("exit code 0, but it reported: {message}")))
+        Some(self.judged(FailureKind::Reported, format!("exit code 0, but it reported: {message}")))
     }
 
     fn failed_with_code(self, code: i32) -> Outcome {
-        let diverged =
-            self.metric().and_then(|metric| self.attempt.series.last(metric)).is_some_and(|v| !v.is_finite());
-        let kind = match code {
-            OUT_OF_MEMORY_EXIT => FailureKind::OutOfMemory,
-            _ if self.ran_out_of_memory() => FailureKind::OutOfMemory,
-            _ if diverged => FailureKind::NotFinite,
-            _ => FailureKind::Exit,
-        };
         let said = self.notes.iter().find_map(|notes| notes.failure_message.as_ref());
-        let said = said.map_or_else(String::new, |message| format!(": {message}"));
-        self.failed(kind, format!("exit code {code}{said}"))
+        let what = match said {
+            Some(message) => format!("exit code {code}: {message}"),
+            None => self.with_headline(format!("exit code {code}")),
+        };
+        let last = self.metric().and_then(|metric| self.attempt.series.last(metric));
+        let diverged = last.is_some_and(|value| !value.is_finite());
+        if code == OUT_OF_MEMORY_EXIT || (diverged && self.diagnosis.policy.is_none()) {
+            return self.infeasible(what);
+        }
+        self.judged(FailureKind::Exit, what)
     }
 
-    fn ran_out_of_memory(&self) -> bool {
-        let mentions = |line: &String| {
-            let line = line.to_lowercase();
-            line.contains("cuda out of memory") || line.contains("out of device memory")
-        };
-        self.notes.iter().any(|notes| notes.tail.iter().any(mentions))
+    /// Adds the line that tells best what happened.
+    fn with_headline(&self, what: String) -> String {
+        match &self.diagnosis.headline {
+            Some(headline) => format!("{what}: {headline}"),
+            None => what,
+        }
+    }
+
+    /// What is known of the failure decides; without that, how the program ended.
+    fn judged(&self, by_its_end: FailureKind, what: String) -> Outcome {
+        match self.diagnosis.policy {
+            Some(FailurePolicy::Infeasible) => self.infeasible(what),
+            _ => self.failed(self.diagnosis.kind.unwrap_or(by_its_end), what),
+        }
     }
 
     fn without_metric(&self, metric: &str) -> Outcome {
@@ -171,12 +183,21 @@ impl Facts<'_> {
             format!("metrics seen: {}", names.join(", "))
         };
         let reason = format!("exit code 0, but `{metric}` was never reported; {seen}");
-        self.failed(FailureKind::NoMetric, reason)
+        self.judged(FailureKind::NoMetric, reason)
     }
 
     fn failed(&self, kind: FailureKind, what: String) -> Outcome {
-        let advice = self.advice.as_ref().map_or_else(String::new, |advice| format!("\nadvice: {advice}"));
-        Outcome::Failed { kind, reason: format!("{what}{advice}{}", self.excerpt()) }
+        Outcome::Failed { kind, reason: self.explained(&what) }
+    }
+
+    fn infeasible(&self, what: String) -> Outcome {
+        Outcome::Infeasible { reason: self.explained(&what) }
+    }
+
+    fn explained(&self, what: &str) -> String {
+        let advice = self.diagnosis.advice.as_ref();
+        let advice = advice.map_or_else(String::new, |advice| format!("\nadvice: {advice}"));
+        format!("{what}{advice}{}", self.excerpt())
     }
 
     fn interrupted(&self, reason: &str, by_request: bool) -> Outcome {
@@ -192,15 +213,6 @@ impl Facts<'_> {
         };
         self.notes.iter().filter(|notes| notes.last_status.is_none()).flat_map(tail).collect()
     }
-}
-
-/// Returns the advice of the first known failure that a line of the log matches.
-pub(crate) fn advice<'a>(
-    patterns: &[ErrorPattern],
-    lines: impl Iterator<Item = &'a str> + Clone,
-) -> Option<String> {
-    let matches = |known: &&ErrorPattern| lines.clone().any(|line| known.pattern.matches(line));
-    patterns.iter().find(matches).map(|known| known.advice.clone())
 }
 
 fn signal_name(signal: i32) -> String {
@@ -265,7 +277,7 @@ mod tests {
             notes: &[notes],
             checkpoint: None,
             asked: Some("ended on request"),
-            advice: None,
+            diagnosis: Diagnosis::default(),
         };
         facts.outcome()
     }
@@ -311,11 +323,8 @@ mod tests {
         failing.last_status = Some("FAILURE".into());
         let cases = [
             (Cause::Exit(0), vec![], Notes::default(), FailureKind::NoMetric),
-            (Cause::Exit(0), vec![0.1, f64::NAN], Notes::default(), FailureKind::NotFinite),
             (Cause::Exit(0), vec![0.1], failing, FailureKind::Reported),
             (Cause::Exit(1), vec![0.1], Notes::default(), FailureKind::Exit),
-            (Cause::Exit(1), vec![f64::NAN], Notes::default(), FailureKind::NotFinite),
-            (Cause::Exit(17), vec![], Notes::default(), FailureKind::OutOfMemory),
             (Cause::Signal(11), vec![0.1], Notes::default(), FailureKind::Signal),
             (Cause::TimeLimit, vec![0.1], Notes::default(), FailureKind::TimeLimit),
         ];
@@ -323,6 +332,53 @@ mod tests {
             let outcome = outcome(cause.clone(), &values, &notes);
             assert_eq!(kind(&outcome), Some(expected), "{cause:?} {values:?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_or_diverges_is_infeasible() {
+        for (code, values) in [(17, vec![]), (0, vec![0.1, f64::NAN]), (1, vec![f64::INFINITY])] {
+            let outcome = outcome(Cause::Exit(code), &values, &Notes::default());
+            assert!(matches!(outcome, Outcome::Infeasible { .. }), "{code} {values:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_failure_decides() {
+        let attempt = attempt(&[0.5]);
+        let under = |cause: Cause, policy, kind| {
+            let diagnosis = Diagnosis {
+                kind,
+                policy,
+                advice: Some("mend it".into()),
+                headline: Some("ValueError: x".into()),
+            };
+            let facts = Facts {
+                cause: &cause,
+                attempt: &attempt,
+                metrics: vec!["loss"],
+                further_objectives: 0,
+                best: None,
+                stopped_at: None,
+                notes: &[],
+                checkpoint: None,
+                asked: None,
+                diagnosis,
+            };
+            facts.outcome()
+        };
+        let reason = || "exit code 1: ValueError: x\nadvice: mend it".to_string();
+        assert_eq!(
+            under(Cause::Exit(1), Some(FailurePolicy::Stop), Some(FailureKind::Setup)),
+            Outcome::Failed { kind: FailureKind::Setup, reason: reason() }
+        );
+        assert_eq!(
+            under(Cause::Exit(1), Some(FailurePolicy::Infeasible), Some(FailureKind::Known)),
+            Outcome::Infeasible { reason: reason() }
+        );
+        assert_eq!(kind(&under(Cause::Exit(1), None, None)), Some(FailureKind::Exit));
+        // Signs in the log of a program that ended well are warnings.
+        let well = under(Cause::Exit(0), Some(FailurePolicy::Stop), Some(FailureKind::Setup));
+        assert!(matches!(well, Outcome::Reached { .. }), "{well:?}");
     }
 
     #[test]

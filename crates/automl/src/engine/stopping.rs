@@ -9,7 +9,6 @@ use crate::files;
 use automl_core::{EarlyStop, Event, TrialId};
 use automl_exec::CancelMode;
 use automl_scheduler::should_stop;
-use std::time::{Duration, Instant};
 
 impl Engine {
     /// Decides about the trials that have reported since the last look.
@@ -44,16 +43,16 @@ impl Engine {
         let step = self.log.study().latest(known).map_or(0, |latest| latest.step);
         files::write(&path, format!("early_stop_epoch_{step}\n").as_bytes())
             .map_err(|source| EngineError::File { path, source })?;
-        let grace = Duration::from_millis(self.study().settings.limits.grace_ms);
+        let signal_at = (self.clock)().saturating_add(self.study().settings.limits.grace_ms);
         if let Some(live) = self.live.get_mut(&trial) {
-            live.signal_at = Some(Instant::now() + grace);
+            live.signal_at = Some(signal_at);
         }
         Ok(())
     }
 
     /// Signals programs that did not end by themselves in time.
     pub(super) fn press_stops(&mut self) {
-        let now = Instant::now();
+        let now = (self.clock)();
         let due = self.live.iter().filter(|(_, live)| live.signal_at.is_some_and(|at| at <= now));
         let due: Vec<TrialId> = due.map(|(trial, _)| *trial).collect();
         due.into_iter().for_each(|trial| self.signal(trial));

@@ -4,12 +4,13 @@
 //! trial, and before anything is written.
 
 use super::{Changes, StudyError, raise, view::exists};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
+use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, StudyDir, find_program};
 use automl_config::{Pattern, TrialRecipe};
-use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
+use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::LocalExecutor;
 use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
@@ -125,7 +126,9 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
         events.into_iter().try_for_each(|event| log.record(now_ms(), event))?;
         log.commit()?;
     }
-    if changes.trials.is_some() || changes.timeout_ms.is_some() {
+    // Who resumes what failed all over has mended it; a search that is spent needs more budget.
+    let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
+    if changes.trials.is_some() || changes.timeout_ms.is_some() || mended {
         let event =
             Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
         log.record(now_ms(), event)?;
@@ -234,6 +237,7 @@ impl Ready {
             ended,
             slots: self.slots.clone(),
             uploads,
+            clock: steady(),
         });
         let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
@@ -269,6 +273,7 @@ pub(crate) fn metric_rules(recipe: &TrialRecipe, monitoring: Vec<String>) -> Met
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),
+        failure_patterns: Failures::of(recipe).patterns(),
     }
 }
 
