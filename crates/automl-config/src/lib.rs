@@ -53,7 +53,7 @@ pub use recipe::{
     LogFormat, LogOrigin, LogSource, MetricRules, Moved, Origins, PARAMS_FILE, PackageRule, RecipeError,
     Selection, SuccessRule, TrialRecipe, UploadRules, UploadStrategy, parse_log,
 };
-pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
+pub use request::{CommandRequest, ContainerRequest, Datasets, FidelityName, NetworkRequest};
 pub use resolve::{
     DatasetCheck, JobRecipe, LogRules, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
     resolve_command, resolve_job, resolve_network, space_of_schema,

@@ -3,7 +3,9 @@
 use crate::parent::ParentJob;
 use crate::recipe::{LogFormat, LogOrigin, LogSource};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A search (or a plain job) over a network of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +102,8 @@ pub struct CommandRequest {
     pub line_patterns: Vec<String>,
     /// Fidelity of a full run; 1 (a run is all or nothing) where `None`.
     pub max_fidelity: Option<u64>,
+    /// What the fidelity counts; epochs where `None`.
+    pub fidelity: Option<FidelityName>,
     /// Regular expression of checkpoint paths relative to the results folder, with a group `epoch`
     /// where names say how far they are (counted from 1). Makes trials resumable.
     pub checkpoints: Option<String>,
@@ -119,8 +123,61 @@ impl CommandRequest {
             logs: vec![text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
             line_patterns: Vec::new(),
             max_fidelity: None,
+            fidelity: None,
             checkpoints: None,
             stop_file: None,
+        }
+    }
+}
+
+/// What a program's fidelity counts: `step`, `image_size`, or `fraction/100` for hundredths of a fraction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FidelityName {
+    /// Name of what is counted.
+    pub name: String,
+    /// Parts that one unit is cut into; 1 for whole numbers.
+    pub parts: u64,
+}
+
+/// Most parts of a unit: fractions stay exact.
+const PARTS_MAX: u64 = 1_000_000;
+
+impl FromStr for FidelityName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no fidelity: write a name such as step, or fraction/100 for hundredths");
+        let (name, parts) = match text.split_once('/') {
+            Some((name, parts)) => (name, parts.parse().map_err(|_| wrong())?),
+            None => (text, 1),
+        };
+        let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
+        let fits = !name.is_empty() && name.chars().all(sound) && (1..=PARTS_MAX).contains(&parts);
+        if fits { Ok(FidelityName { name: name.into(), parts }) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for FidelityName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts {
+            1 => f.write_str(&self.name),
+            parts => write!(f, "{}/{parts}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fidelities_are_named_with_their_parts() {
+        for text in ["step", "image_size", "fraction/100"] {
+            assert_eq!(text.parse::<FidelityName>().unwrap().to_string(), text);
+        }
+        for text in ["", "/100", "fraction/", "fraction/0", "fraction/x", "a.b", "f/99999999"] {
+            assert!(text.parse::<FidelityName>().unwrap_err().contains("fraction/100"), "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::conduct::ConductArgs;
 use super::data::{ContainerMode, DatasetArgs};
 use super::usage::UsageArgs;
 use crate::render::time::parse_duration;
-use automl_config::{LogSource, parse_log};
+use automl_config::{FidelityName, LogSource, parse_log};
 use automl_core::{Algorithm, Constraint};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
@@ -124,6 +124,9 @@ pub(crate) struct ProgramArgs {
     /// another one, (?<epoch>…) or (?<step>…) (repeatable)
     #[arg(long, value_name = "REGEX")]
     pub(crate) metric_pattern: Vec<String>,
+    /// What the fidelity counts: step, image_size, …; fraction/100 counts hundredths [default: epoch]
+    #[arg(long, value_name = "NAME[/PARTS]", requires = "max_fidelity")]
+    pub(crate) fidelity: Option<FidelityName>,
     /// File in the results folder that asks the program to end by itself, before it gets a signal
     #[arg(long, value_name = "PATH")]
     pub(crate) stop_file: Option<String>,

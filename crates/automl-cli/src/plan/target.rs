@@ -55,6 +55,11 @@ fn network_target(
     output: Output,
 ) -> Result<Target, Failure> {
     let program = &args.program;
+    if program.fidelity.is_some() || program.stop_file.is_some() {
+        let message =
+            "`--fidelity` and `--stop-file` are for programs after `--`; a network's stand in its config";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     if !(program.log.is_empty() && program.metric_pattern.is_empty()) {
         let message = "`--log` and `--metric-pattern` are for programs after `--`; a network's logs stand in its config";
         return Err(Failure::new(Exit::Usage, message));
@@ -152,6 +157,7 @@ fn program_target(
         params: args.program.param.clone(),
         space: args.program.space.clone(),
         max_fidelity,
+        fidelity: args.program.fidelity.clone(),
         stop_file: args.program.stop_file.clone(),
         ..plain
     };

@@ -9,7 +9,8 @@
 //! - `environment`: variables and values, with the same placeholders.
 //! - `workdir`: folder to start in; the engine's choice where absent.
 //! - `fidelity`: `key` (spec key with the length of a full training), `unit` (default `epoch`),
-//!   `stop_after_env` (variable that tells the program after how many completed units to stop).
+//!   `stop_after_env` (variable that tells the program after how many completed units to stop), `parts`
+//!   (how many parts of one unit the search counts, for fractions).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
 //! - `stop_file`: file in the results folder that the program looks for, and ends by itself when it is
@@ -31,7 +32,8 @@ use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
 use crate::recipe::{
-    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, SuccessRule, Template,
+    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Parts, SuccessRule,
+    Template,
 };
 use std::path::PathBuf;
 
@@ -65,6 +67,8 @@ pub(crate) struct Fidelity {
     pub(crate) unit: String,
     /// Variable that tells the program when to stop early.
     pub(crate) stop_after_env: Option<String>,
+    /// Parts that the search counts one unit of the key in.
+    pub(crate) parts: Parts,
 }
 
 pub(super) fn read(section: Option<&Node>, report: &mut Report) -> Vec<(String, Launch)> {
@@ -104,6 +108,7 @@ impl Launch {
             key: USUAL_FIDELITY.0.into(),
             unit: "epoch".into(),
             stop_after_env: Some(USUAL_FIDELITY.1.into()),
+            parts: Parts::default(),
         });
         let checkpoints = Pattern::new(USUAL_CHECKPOINTS).expect("the pattern is sound");
         Launch {
@@ -188,8 +193,9 @@ fn read_fidelity(fields: &mut Fields<'_>, report: &mut Report) -> Option<Fidelit
     let key = inner.required_string("key", report);
     let unit = inner.string("unit", report).unwrap_or_else(|| "epoch".into());
     let stop_after_env = inner.string("stop_after_env", report);
+    let parts = inner.count("parts", 1, report).map_or(Parts::default(), Parts);
     inner.close(report);
-    Some(Fidelity { key: key?, unit, stop_after_env })
+    Some(Fidelity { key: key?, unit, stop_after_env, parts })
 }
 
 fn read_resume(fields: &mut Fields<'_>, report: &mut Report) -> Option<CheckpointRule> {

@@ -9,6 +9,7 @@ mod checkpoint;
 mod container;
 mod origin;
 mod package;
+mod parts;
 mod realise;
 mod rules;
 mod source;
@@ -21,6 +22,7 @@ pub use checkpoint::CheckpointRule;
 pub use container::Container;
 pub use origin::Origins;
 pub use package::{Moved, PackageRule};
+pub(crate) use parts::Parts;
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
 pub(crate) use rules::{ModelTypeRules, SpecRules};
 pub use source::{ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
@@ -42,6 +44,9 @@ pub struct TrialRecipe {
     pub(crate) spec: Option<SpecRecipe>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    /// What the program is given for a fidelity.
+    #[serde(default, skip_serializing_if = "Parts::is_whole")]
+    pub(crate) fidelity_parts: Parts,
     /// File in the results folder that asks the program to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stop_file: Option<String>,
@@ -124,6 +129,13 @@ impl TrialRecipe {
     #[must_use]
     pub fn checkpoints(&self) -> Option<&CheckpointRule> {
         self.checkpoints.as_ref()
+    }
+
+    /// Tells whether the program's fidelity is a fraction, counted in parts, so that the steps it reports are
+    /// something else.
+    #[must_use]
+    pub fn fidelity_is_fraction(&self) -> bool {
+        !self.fidelity_parts.is_whole()
     }
 
     /// Returns the file, relative to the results folder, that asks the program to end by itself; `None`

@@ -3,7 +3,7 @@
 use super::container::ContainerCall;
 use super::origin::Origins;
 use super::template::{Placeholder, Segment};
-use super::{TrialRecipe, env_name};
+use super::{Parts, TrialRecipe, env_name};
 use automl_core::Params;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ impl TrialRecipe {
     pub fn realise(&self, context: &AttemptContext<'_>) -> Result<AttemptFiles, RecipeError> {
         let spec = self.spec.as_ref().map(|recipe| {
             let file = recipe.format.file_name().to_string();
-            let text = recipe.format.write(&recipe.build(context)?);
+            let text = recipe.format.write(&recipe.build(context, self.fidelity_parts)?);
             text.map(|text| (file.clone(), text)).map_err(|reason| RecipeError::Write { file, reason })
         });
         let params = serde_json::to_string_pretty(context.params).expect("plain values always serialise");
@@ -147,7 +147,7 @@ impl TrialRecipe {
     pub fn explain(&self, context: &AttemptContext<'_>) -> Result<Option<(Value, Origins)>, RecipeError> {
         let explained = self.spec.as_ref().map(|recipe| {
             let mut origins = Origins::default();
-            recipe.build_traced(context, &mut origins).map(|spec| (spec, origins))
+            recipe.build_traced(context, self.fidelity_parts, &mut origins).map(|spec| (spec, origins))
         });
         explained.transpose()
     }
@@ -192,7 +192,7 @@ impl TrialRecipe {
         match &self.spec {
             Some(spec) => {
                 let stop = spec.stop_after_env.as_ref();
-                env.extend(stop.map(|name| (name.clone(), context.until.to_string())));
+                env.extend(stop.map(|name| (name.clone(), values.of(Placeholder::Fidelity))));
             }
             None => {
                 let variable = |name: &str| format!("AUTOML_PARAM_{}", env_name(name));
@@ -206,6 +206,7 @@ impl TrialRecipe {
 /// The placeholders' values.
 struct Values<'a> {
     context: &'a AttemptContext<'a>,
+    parts: Parts,
     paths: BTreeMap<Placeholder, String>,
 }
 
@@ -222,7 +223,7 @@ impl<'a> Values<'a> {
             (Placeholder::Resume, context.resume_from.unwrap_or(Path::new("")).into()),
         ];
         let texts = paths.into_iter().map(|(placeholder, path)| Ok((placeholder, path_text(&path)?)));
-        Ok(Values { context, paths: texts.collect::<Result<_, _>>()? })
+        Ok(Values { context, parts: recipe.fidelity_parts, paths: texts.collect::<Result<_, _>>()? })
     }
 
     fn fill(&self, template: &super::Template) -> String {
@@ -247,8 +248,8 @@ impl<'a> Values<'a> {
             Placeholder::Study => context.study.into(),
             Placeholder::Trial => context.trial.to_string(),
             Placeholder::Attempt => context.attempt.to_string(),
-            Placeholder::Fidelity => context.until.to_string(),
-            Placeholder::MaxFidelity => context.max_fidelity.to_string(),
+            Placeholder::Fidelity => self.parts.value(context.until).to_string(),
+            Placeholder::MaxFidelity => self.parts.value(context.max_fidelity).to_string(),
             Placeholder::Seed => context.short_seed().to_string(),
             Placeholder::Gpus => context.gpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             Placeholder::NumGpus => context.gpus.len().to_string(),

@@ -4,6 +4,7 @@
 //! config's functions in file order, null for the branches not taken, the config's rules, the schema's rules,
 //! secrets last. Functions see what was written before them.
 
+use super::Parts;
 use super::origin::Origins;
 use super::realise::{AttemptContext, RecipeError, path_text};
 use super::rules::{SpecRules, get, remove, set};
@@ -76,8 +77,8 @@ impl ParentResults {
 
 impl SpecRecipe {
     /// Builds the spec of an attempt.
-    pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
-        let spec = self.build_traced(context, &mut Origins::default())?;
+    pub(super) fn build(&self, context: &AttemptContext<'_>, parts: Parts) -> Result<Value, RecipeError> {
+        let spec = self.build_traced(context, parts, &mut Origins::default())?;
         match self.breaches(&spec).into_iter().next() {
             Some(breach) => Err(RecipeError::Rule { message: format!("{} {}", breach.key, breach.message) }),
             None => Ok(spec),
@@ -93,6 +94,7 @@ impl SpecRecipe {
     pub(crate) fn build_traced(
         &self,
         context: &AttemptContext<'_>,
+        parts: Parts,
         origins: &mut Origins,
     ) -> Result<Value, RecipeError> {
         let mut spec = self.base.clone();
@@ -101,7 +103,8 @@ impl SpecRecipe {
         for (name, value) in context.params.iter().filter(|(name, _)| !self.branches.has(name)) {
             set(&mut spec, name, value.to_json(), "sampler", origins);
         }
-        self.dictate(&mut spec, context, origins);
+        let length = if self.stop_after_env.is_some() { context.max_fidelity } else { context.until };
+        self.dictate(&mut spec, &parts.value(length), context, origins);
         for (key, expression) in &self.functions {
             if let Some(value) = self.evaluate(key, expression, &spec, context)? {
                 let words = expression.words(self.section.starts_with("automl"));
@@ -145,14 +148,13 @@ impl SpecRecipe {
         Ok(())
     }
 
-    /// The full training's length stays in the spec even if the attempt ends earlier, so that
+    /// The full training's length (see `build_traced`) stays in the spec even if the attempt ends earlier, so that
     /// schedules over the length (learning rate) do not depend on where a trial is paused.
-    fn dictate(&self, spec: &mut Value, context: &AttemptContext<'_>, origins: &mut Origins) {
-        let length = if self.stop_after_env.is_some() { context.max_fidelity } else { context.until };
+    fn dictate(&self, spec: &mut Value, length: &Value, context: &AttemptContext<'_>, origins: &mut Origins) {
         let gpus = context.gpus.len();
         let visible: Vec<usize> = (0..gpus).collect();
         for (key, value, origin) in [
-            (&self.fidelity_key, Some(json!(length)), "fidelity"),
+            (&self.fidelity_key, Some(length.clone()), "fidelity"),
             (&self.seed_key, Some(json!(context.short_seed())), "seed"),
             (&self.gpu_count_key, (gpus > 0).then(|| json!(gpus)), "GPUs"),
             (&self.gpu_ids_key, (gpus > 0).then(|| json!(visible)), "GPUs"),

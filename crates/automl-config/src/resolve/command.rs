@@ -6,8 +6,8 @@ use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    CheckpointRule, MetricRules, Placeholder, Segment, SuccessRule, Template, TrialRecipe, UploadRules,
-    env_name,
+    CheckpointRule, MetricRules, Parts, Placeholder, Segment, SuccessRule, Template, TrialRecipe,
+    UploadRules, env_name,
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
@@ -66,7 +66,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
         space,
         objective,
         full_fidelity: request.max_fidelity.unwrap_or(1),
-        fidelity_unit: if request.max_fidelity.is_some() { "epoch" } else { "run" }.into(),
+        fidelity_unit: fidelity_unit(request),
         resumable: checkpoints.is_some(),
         silence_limit_ms: None,
         notes,
@@ -77,6 +77,10 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             spec: None,
             logs: request.logs.clone(),
             checkpoints,
+            fidelity_parts: request
+                .fidelity
+                .as_ref()
+                .map_or(Parts::default(), |fidelity| Parts(fidelity.parts)),
             stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
@@ -90,6 +94,15 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             upload_to: None,
         },
     })
+}
+
+/// What the fidelity counts: as named, epochs where there are several, else whole runs.
+fn fidelity_unit(request: &CommandRequest) -> String {
+    match (&request.fidelity, request.max_fidelity) {
+        (Some(fidelity), _) => fidelity.to_string(),
+        (None, Some(_)) => "epoch".into(),
+        (None, None) => "run".into(),
+    }
 }
 
 pub(super) fn read_line_patterns(texts: &[String], problems: &mut Vec<Problem>) -> Vec<Pattern> {

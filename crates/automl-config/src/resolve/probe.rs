@@ -5,7 +5,7 @@
 //! corner costs one trial and not a training.
 
 use crate::problem::{Code, Problem, Problems};
-use crate::recipe::{AttemptContext, RecipeError, SpecRecipe, TrialRecipe};
+use crate::recipe::{AttemptContext, RecipeError, TrialRecipe};
 use automl_core::{Encoding, Params, SearchSpace};
 use std::path::Path;
 
@@ -19,12 +19,14 @@ const NOWHERE: &str = "/nowhere";
 /// # Errors
 /// Each rule that some configuration breaks, once, with that configuration.
 pub(super) fn check_search(trial: &TrialRecipe, space: &SearchSpace, length: u64) -> Result<(), Problems> {
-    let Some(spec) = trial.spec.as_ref().filter(|spec| !spec.between_keys.is_empty()) else { return Ok(()) };
+    if trial.spec.as_ref().is_none_or(|spec| spec.between_keys.is_empty()) {
+        return Ok(());
+    }
     let decoded = rows(space).into_iter().map(|row| space.decode(&row));
     let configurations: Vec<Params> = space.defaults().into_iter().chain(decoded).collect();
     let mut found: Vec<Found> = Vec::new();
     for params in &configurations {
-        for (key, message) in breaches(spec, params, length) {
+        for (key, message) in breaches(trial, params, length) {
             match found.iter_mut().find(|known| known.key == key) {
                 Some(known) => known.times += 1,
                 None => found.push(Found { key, message, params, times: 1 }),
@@ -60,8 +62,7 @@ impl Found<'_> {
 /// # Errors
 /// Each rule that it breaks.
 pub(super) fn check_job(trial: &TrialRecipe, length: u64) -> Result<(), Problems> {
-    let spec = trial.spec.as_ref();
-    let found = spec.map(|spec| breaches(spec, &Params::default(), length)).unwrap_or_default();
+    let found = breaches(trial, &Params::default(), length);
     let problem = |(key, message): (String, String)| Problem::plain("spec", &key, Code::BadValue, message);
     let problems: Vec<Problem> = found.into_iter().map(problem).collect();
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -69,7 +70,8 @@ pub(super) fn check_job(trial: &TrialRecipe, length: u64) -> Result<(), Problems
 
 /// Returns keys and messages of the rules that the spec of a configuration breaks. A spec that cannot be built
 /// without a secret is left to the attempt.
-fn breaches(spec: &SpecRecipe, params: &Params, length: u64) -> Vec<(String, String)> {
+fn breaches(trial: &TrialRecipe, params: &Params, length: u64) -> Vec<(String, String)> {
+    let Some(spec) = &trial.spec else { return Vec::new() };
     let context = AttemptContext {
         study: "probe",
         trial: 1,
@@ -84,7 +86,8 @@ fn breaches(spec: &SpecRecipe, params: &Params, length: u64) -> Vec<(String, Str
         seed: 0,
         gpus: &[],
     };
-    let built: Result<_, RecipeError> = spec.build_traced(&context, &mut Default::default());
+    let built: Result<_, RecipeError> =
+        spec.build_traced(&context, trial.fidelity_parts, &mut Default::default());
     let found = built.map(|spec_values| spec.breaches(&spec_values)).unwrap_or_default();
     found.into_iter().map(|breach| (breach.key, breach.message)).collect()
 }

@@ -10,7 +10,8 @@ use crate::network::{Expression, Launch};
 use crate::parent::ParentJob;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    Download, JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, SuccessRule, TrialRecipe,
+    Download, JobName, MetricRules, Origins, ParentResults, Parts, SpecRecipe, SpecRules, SuccessRule,
+    TrialRecipe,
 };
 use crate::request::NetworkRequest;
 use crate::rule::Rule;
@@ -173,11 +174,17 @@ impl<'a> Stage<'a> {
     pub(super) fn full_fidelity(&mut self) -> u64 {
         let Some(key) = self.fidelity_key().map(String::from) else { return 1 };
         let value = self.draft.get(&key).cloned().unwrap_or_default();
-        match value.as_u64().filter(|n| *n >= 1) {
+        let parts = self.launch.fidelity.as_ref().map_or(Parts::default(), |fidelity| fidelity.parts);
+        match parts.count(&value) {
             Some(length) => length,
             None => {
-                let message =
-                    format!("the length of a training must be a whole number of at least 1, found {value}");
+                let unit = match parts.is_whole() {
+                    true => String::new(),
+                    false => format!(" of parts of 1/{}", parts.0),
+                };
+                let message = format!(
+                    "the length of a training must be a whole number{unit} of at least 1, found {value}"
+                );
                 let mut report = Report::new("spec");
                 report
                     .error(Position::default(), &key, Code::BadValue, message)
@@ -247,6 +254,7 @@ impl<'a> Stage<'a> {
             spec: Some(spec),
             logs: launch.logs,
             checkpoints: launch.checkpoints,
+            fidelity_parts: launch.fidelity.as_ref().map_or(Parts::default(), |fidelity| fidelity.parts),
             stop_file: launch.stop_file,
             error_patterns: launch.error_patterns,
             metrics: MetricRules {

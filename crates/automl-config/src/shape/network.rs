@@ -82,6 +82,7 @@ const FIDELITY: Shape = Shape::Object(
         required("key", Shape::Text, "spec key with the length of a full training"),
         optional("unit", Shape::Text, "what is counted; `epoch` where absent"),
         optional("stop_after_env", Shape::Text, "variable that says after how many units to stop"),
+        optional("parts", Shape::Whole, "parts that one unit is counted in, for fractions"),
     ],
     Others::Closed,
 );

@@ -126,12 +126,12 @@ impl AskTell {
             return self.tell_paused(trial, told);
         }
         let (attempt, until) = self.open_attempt(trial)?;
-        if let Some(events) = self.ends_as_stopped(trial, attempt, &told)? {
-            return self.commit(events);
-        }
         if let Some(fidelity) = fidelity.filter(|fidelity| *fidelity != until) {
             let first = format!("it is being run to {until}, not to {fidelity}");
             return Err(AskError::NotOpen { trial, first });
+        }
+        if let Some(events) = self.ends_as_stopped(trial, attempt, &told)? {
+            return self.commit(events);
         }
         let events = match told {
             Told::Stopped { reason } => {

@@ -17,7 +17,7 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
-    /// When its program gets the signal (milliseconds since 1970), having been asked in its own way to end.
+    /// When its program gets the signal, having been asked in its own way to end (milliseconds since 1970).
     pub(crate) signal_at: Option<u64>,
     /// Whether the user gave the trial up.
     pub(crate) cancelled: bool,

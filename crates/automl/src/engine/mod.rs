@@ -8,6 +8,7 @@
 //! Here, and nowhere below, are the clock and the waiting.
 
 mod checkpoints;
+mod ended;
 mod event_log;
 pub(crate) mod failures;
 mod gpus;
@@ -36,8 +37,8 @@ use crate::incumbent;
 use crate::warm::WarmStart;
 use automl_config::TrialRecipe;
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, GpuUse, Outcome, Record,
-    Study, Trial, TrialId, TrialState,
+    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
+    Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
 use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
@@ -463,61 +464,6 @@ impl Engine {
         let files = self.launcher.log_files(&self.recipe, trial, attempt.number);
         self.live.insert(trial, LiveAttempt::open(trial, attempt, &files, &self.metrics));
         self.upload(trial, false);
-    }
-
-    /// Takes the end of an attempt. One that is not followed, such as an earlier one of its trial that was
-    /// given up, or one that was reported before, changes nothing.
-    fn on_ended(&mut self, ended: &AttemptEnded) -> Result<(), EngineError> {
-        let AttemptEnded { key, verdict } = ended;
-        let trial = TrialId(key.trial);
-        let followed = self.live.get(&trial).is_some_and(|live| live.number().0 == key.attempt);
-        let Some(mut live) = followed.then(|| self.live.remove(&trial)).flatten() else { return Ok(()) };
-        self.upload(trial, true);
-        for event in live.finish()? {
-            self.record(event)?;
-        }
-        let study = self.log.study();
-        let known = &study.trials[&trial];
-        let attempt = known.running_attempt().expect("a followed attempt is running");
-        let stopping = known.stopping.clone();
-        let latest = study.latest(known).filter(|_| stopping.is_some());
-        let stopped_at = latest.map(|latest| Fidelity(latest.step));
-        let number = attempt.number;
-        let notes = live.notes();
-        let printed = self.launcher.streams(trial, number);
-        let incomplete = success::incomplete(
-            self.recipe.success(),
-            attempt,
-            study.settings.metrics().next(),
-            &printed.each_ref().map(PathBuf::as_path),
-        );
-        let facts = outcome::Facts {
-            incomplete,
-            cause: &verdict.cause,
-            oom_kills: verdict.oom_kills,
-            attempt,
-            metrics: study.settings.metrics().collect(),
-            further_objectives: study.settings.further_objectives.len(),
-            best: study.best_reading(known),
-            stopped_at,
-            notes: &notes,
-            checkpoint: self.launcher.checkpoint(&self.recipe, trial, stopped_at.unwrap_or(attempt.until)),
-            asked: live.asked,
-            diagnosis: self.failures.diagnose(&notes),
-        };
-        let outcome = facts.outcome();
-        let peak_mib = self.gpu_peaks.get(key).copied();
-        let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib, gpu };
-        let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
-        self.record(Event::AttemptEnded { trial, attempt: number, end })?;
-        self.attempt_has_ended = true;
-        self.count_checkpoints(trial)?;
-        let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
-        if let Some(reason) = given_up.filter(|_| open) {
-            self.record(Event::TrialStopped { trial, reason })?;
-        }
-        Ok(())
     }
 
     fn on_control(&mut self, wish: Control) {

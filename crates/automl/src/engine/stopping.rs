@@ -47,9 +47,9 @@ impl Engine {
         let step = self.log.study().latest(known).map_or(0, |latest| latest.step);
         files::write(&path, format!("early_stop_epoch_{step}\n").as_bytes())
             .map_err(|source| EngineError::File { path, source })?;
-        let at = (self.clock)() + self.study().settings.limits.grace_ms;
+        let signal_at = (self.clock)().saturating_add(self.study().settings.limits.grace_ms);
         if let Some(live) = self.live.get_mut(&trial) {
-            live.signal_at = Some(at);
+            live.signal_at = Some(signal_at);
         }
         Ok(())
     }

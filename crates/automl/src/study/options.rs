@@ -76,7 +76,7 @@ pub struct Changes {
 pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySettings, StudyError> {
     check_name(&options.name)?;
     let fidelity = fidelity_plan(recipe, options)?;
-    check_early_stop(options, &fidelity)?;
+    check_early_stop(recipe, options, &fidelity)?;
     let trials =
         options.trials.unwrap_or_else(|| default_trials(options.algorithm, &fidelity, DEFAULT_TRIALS));
     Ok(StudySettings {
@@ -137,7 +137,11 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
 
 /// Rungs that trials pause at and rungs that they are stopped at exclude each other, and there must be
 /// something to stop them short of.
-fn check_early_stop(options: &StudyOptions, fidelity: &FidelityPlan) -> Result<(), StudyError> {
+fn check_early_stop(
+    recipe: &StudyRecipe,
+    options: &StudyOptions,
+    fidelity: &FidelityPlan,
+) -> Result<(), StudyError> {
     let rule = options.conduct.early_stop;
     let wrong = |what: String| Err(StudyError::Fidelity { what });
     if rule == EarlyStop::Asha && options.algorithm.pauses_trials() {
@@ -145,6 +149,12 @@ fn check_early_stop(options: &StudyOptions, fidelity: &FidelityPlan) -> Result<(
             "--early-stop asha stops trials at the rungs that {} pauses them at; leave it out, or name an algorithm \
              that runs trials to their end",
             options.algorithm
+        ));
+    }
+    if rule != EarlyStop::None && recipe.trial.fidelity_is_fraction() {
+        return wrong(format!(
+            "--early-stop {rule} compares trials at the steps they report, and `{}` is no number of steps; leave it out",
+            fidelity.unit
         ));
     }
     if rule != EarlyStop::None && fidelity.max.0 < 2 {

@@ -5,7 +5,8 @@ use super::world::{LEASE_MS, World};
 use crate::engine::{EventLog, records};
 use crate::replay::replay_records;
 use automl_core::{
-    Attempt, AttemptNumber, EndReason, Event, Outcome, ParamValue, Record, Study, Trial, TrialId, TrialState,
+    Attempt, AttemptNumber, EndReason, Event, Fidelity, Outcome, ParamValue, Record, Study, Trial, TrialId,
+    TrialState,
 };
 use automl_exec::{AttemptKey, Cause};
 use automl_store::StoredRecord;
@@ -22,6 +23,8 @@ pub(super) struct Check {
     /// The last line of each attempt's log that was read.
     lines: BTreeMap<AttemptKey, u64>,
     enqueued: BTreeSet<String>,
+    /// Attempts that were decided to be stopped.
+    stopped: BTreeSet<AttemptKey>,
     engine_since: u64,
     pub(super) wrongs: Vec<String>,
 }
@@ -35,6 +38,7 @@ impl Check {
             started: BTreeMap::new(),
             lines: BTreeMap::new(),
             enqueued: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             engine_since: 0,
             wrongs: Vec::new(),
         }
@@ -91,10 +95,13 @@ impl Check {
             }
             Event::AttemptEnded { trial, attempt, end } => {
                 let key = self.key(*trial, *attempt);
-                if let Outcome::Reached { value, .. } = &end.outcome {
-                    self.check_result(&key, *value);
+                if let Outcome::Reached { value, fidelity, .. } = &end.outcome {
+                    self.check_result(&key, *fidelity, *value);
                 }
                 self.world.recorded(key);
+            }
+            Event::StopDecided { trial, attempt, .. } => {
+                self.stopped.insert(self.key(*trial, *attempt));
             }
             Event::Enqueued { wish: Some(wish), .. } => {
                 self.enqueued.insert(wish.clone());
@@ -113,14 +120,21 @@ impl Check {
         }
     }
 
-    /// A result must be what the program said, and the program must have ended well.
-    fn check_result(&mut self, key: &AttemptKey, value: f64) {
+    /// A result must be what the program said, and the program must have ended well, unless it was stopped.
+    fn check_result(&mut self, key: &AttemptKey, fidelity: Fidelity, value: f64) {
         let trial = &self.study().trials[&TrialId(key.trial)];
         let attempt = trial.attempts.last().expect("it has just ended");
-        let expected = loss(x(trial), attempt.until.0);
+        let until = attempt.until;
+        let expected = loss(x(trial), fidelity.0);
         let complete = attempt.series.last("loss") == Some(expected);
         if value != expected || !complete {
             self.wrong(format!("{key:?} reached {expected}, and {value} is recorded"));
+        }
+        if self.stopped.contains(key) {
+            return;
+        }
+        if fidelity != until {
+            self.wrong(format!("{key:?} ended at {fidelity} and was not stopped"));
         }
         match self.world.truth(key) {
             Some((false, _, Some(Cause::Exit(0)))) => {}
@@ -164,7 +178,7 @@ impl Check {
             self.wrong(format!("nobody asked for {wish}"));
         }
         match replay_records(&self.records) {
-            Ok(replay) if replay.difference.is_none() => {}
+            Ok(replay) if replay.difference.is_none() && replay.unexplained_stop.is_none() => {}
             other => self.wrong(format!("the log does not replay: {other:?}")),
         }
     }

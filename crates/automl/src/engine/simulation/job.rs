@@ -113,8 +113,9 @@ impl Script {
         let x: f64 = spec.argv[1].parse().expect("the recipe's first argument is x");
         let epochs: u64 = spec.argv[2].parse().expect("the recipe's second argument is the fidelity");
         let pace = 500 + chance.below(15_000);
-        let mut lines: VecDeque<(u64, String)> =
-            (1..=epochs).map(|epoch| (epoch * pace, format!("loss: {}\n", loss(x, epoch)))).collect();
+        let mut lines: VecDeque<(u64, String)> = (1..=epochs)
+            .map(|epoch| (epoch * pace, format!("epoch {epoch} loss: {}\n", loss(x, epoch))))
+            .collect();
         let ends_after = epochs * pace + chance.below(1_000);
         if !chance.happens(rates.failure) {
             return Script { lines, ends_after, end: End::Program(Cause::Exit(0)) };

@@ -3,7 +3,8 @@
 use super::chance::Chance;
 use automl_config::{CommandRequest, TrialRecipe};
 use automl_core::{
-    Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings,
+    Algorithm, Conduct, Direction, EarlyStop, Fidelity, FidelityPlan, KeepCheckpoints, Limits, Objective,
+    Reading, Resources, StudySettings,
 };
 
 /// Longest running time of an attempt.
@@ -59,6 +60,21 @@ pub(crate) struct Plan {
     pub(crate) one_machine: bool,
 }
 
+/// Draws how trials are stopped and cleaned up after. Rungs to pause at and rungs to stop at exclude each
+/// other.
+fn conduct(algorithm: Algorithm, chance: &Chance) -> Conduct {
+    let rules: &[EarlyStop] = match algorithm.pauses_trials() {
+        true => &[EarlyStop::None, EarlyStop::Median],
+        false => &[EarlyStop::None, EarlyStop::Asha, EarlyStop::Median, EarlyStop::Curve],
+    };
+    Conduct {
+        reading: Reading::Last,
+        early_stop: chance.one_of(rules),
+        keep_checkpoints: chance.one_of(&[KeepCheckpoints::All, KeepCheckpoints::Best]),
+        disk_bytes: chance.happens(0.3).then_some(1),
+    }
+}
+
 impl Plan {
     /// Draws a plan. Each kind of trouble is absent from about half of all plans, so that it is also seen
     /// without the others.
@@ -91,6 +107,10 @@ impl Plan {
         // A clock that jumps would end a search with a time limit, rightly.
         let timed = rates.clock_jump == 0.0 && chance.happens(0.2);
         plan.settings.timeout_ms = timed.then(|| 60_000 + chance.below(600_000));
+        plan.settings.conduct = conduct(algorithm, chance);
+        if plan.settings.conduct.early_stop != EarlyStop::None {
+            plan.settings.fidelity.max = Fidelity(9);
+        }
         plan.rates = rates;
         plan.one_machine = chance.happens(0.5);
         plan

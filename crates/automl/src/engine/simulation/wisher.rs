@@ -27,21 +27,27 @@ impl Wisher {
         }
         self.wishes += 1;
         let name = format!("{:013}-1", self.wishes);
-        let wish = match chance.below(8) {
+        let wish = match chance.below(9) {
             0 => Wish::Stop,
             1 => Wish::Pause,
             2 | 3 => Wish::Cancel { trial: TrialId(1 + chance.below(study.started() + 1)) },
             4 => Wish::Set {
                 trials: Some(chance.below(12)),
                 timeout_ms: None,
-                max_fidelity: None,
                 parallel: None,
+                max_fidelity: None,
             },
             5 => Wish::Set {
                 trials: None,
                 timeout_ms: None,
-                max_fidelity: None,
                 parallel: Some(1 + chance.below(4) as u32),
+                max_fidelity: None,
+            },
+            7 => Wish::Set {
+                trials: None,
+                timeout_ms: None,
+                parallel: None,
+                max_fidelity: Some(5 + 4 * chance.below(6)),
             },
             6 => Wish::Enqueue { params: Params::default() },
             _ => {
