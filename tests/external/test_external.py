@@ -106,7 +106,7 @@ class Searches(unittest.TestCase):
     def promoted(self, arguments, *more):
         """Successive halving: the best trial of a rung goes on from its own checkpoint."""
         self.automl(
-            *arguments, *more, "--algorithm", "sh", "--gpus", "none", "--parallel", "1", "--name", "s", "--trials", "3",
+            *arguments, *more, "--algorithm", "successive-halving", "--gpus", "none", "--parallel", "1", "--name", "s", "--trials", "3",
             "--max-fidelity", "3", "--min-fidelity", "1", "--eta", "3",
         )  # fmt: skip
         further = [trial for trial in self.trials("s") if trial["attempts"] > 1]

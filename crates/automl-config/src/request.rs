@@ -30,6 +30,8 @@ pub struct NetworkRequest {
     pub datasets: Datasets,
     /// `NAME[:min|:max]`; the network's monitoring metric where `None`.
     pub metric: Option<String>,
+    /// Further objectives beside it, in the same form.
+    pub further_metrics: Vec<String>,
     /// Path or URI of the model to start from.
     pub pretrained: Option<String>,
     /// Job whose results this one uses.
@@ -61,6 +63,7 @@ impl NetworkRequest {
             set_by_project: 0,
             datasets: Datasets::default(),
             metric: None,
+            further_metrics: Vec::new(),
             pretrained: None,
             parent: None,
             container: None,

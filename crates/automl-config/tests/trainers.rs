@@ -308,6 +308,14 @@ fn metrics_that_a_parameter_rescales_are_no_objective() {
     assert!(recipe.notes.iter().any(|n| n.starts_with("trainer_config.eval.enabled: true, without which")));
     let params = recipe.space.defaults().unwrap();
     assert_eq!(at(&spec(&recipe, &params), "trainer_config.eval.enabled"), &true);
+    let mut second = data.request("sleap_nn", &[LR, &sigma], &[]);
+    second.metric = Some("eval/val/mOKS".into());
+    second.further_metrics = vec!["val/loss".into()];
+    let found = resolve_network(&Catalog::embedded(), &second).unwrap_err().to_string();
+    assert!(found.contains("`val/loss` cannot be compared"), "{found}");
+    second.further_metrics = vec!["eval/val/PCK_5:max".into()];
+    let further = resolve_network(&Catalog::embedded(), &second).unwrap().further_objectives;
+    assert_eq!(further[0].metric, "eval/val/PCK_5");
     request.set = vec!["trainer_config.eval.enabled=false".into()];
     let found = resolve_network(&Catalog::embedded(), &request).unwrap_err().to_string();
     assert!(found.contains("is only reported where trainer_config.eval.enabled is true"), "{found}");

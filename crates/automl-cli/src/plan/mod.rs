@@ -175,8 +175,11 @@ fn goals(
     options: &mut StudyOptions,
     choices: &mut Choices<'_>,
 ) -> Result<(), Failure> {
-    for text in args.metric.iter().skip(1) {
-        let (objective, notes) = further_objective(text, &recipe.trial.metric_rules().available)?;
+    for (i, text) in args.metric.iter().skip(1).enumerate() {
+        let (objective, notes) = match recipe.further_objectives.get(i) {
+            Some(of_network) => (of_network.clone(), Vec::new()),
+            None => further_objective(text)?,
+        };
         choices.note("metric", format!("{} ({})", objective.metric, objective.direction), "--metric");
         recipe.notes.extend(notes);
         let same = |known: &Objective| known.metric == objective.metric;

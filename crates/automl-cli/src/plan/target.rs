@@ -69,6 +69,7 @@ fn network_target(
         return Err(Failure::new(Exit::Usage, message));
     }
     let mut request = network_request(network, &args.network, args.search.metric.first().cloned());
+    request.further_metrics = args.search.metric.iter().skip(1).cloned().collect();
     choices.note("network", network.into(), "--network");
     let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
     note_network(&request, &defaults, choices);

@@ -65,6 +65,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     Ok(StudyRecipe {
         space,
         objective,
+        further_objectives: Vec::new(),
         full_fidelity: request.max_fidelity.unwrap_or(1),
         fidelity_unit: fidelity_unit(request),
         resumable: checkpoints.is_some(),

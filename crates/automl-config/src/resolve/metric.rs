@@ -54,25 +54,15 @@ pub(super) fn for_command(asked: &str, notes: &mut Vec<String>, report: &mut Rep
     Some(Objective { metric, direction })
 }
 
-/// Resolves a further `NAME[:min|:max]` beside the first objective. `available` lists the metrics that the
-/// program reports, where that is known. Returns what was decided for the user as well.
+/// Resolves a further `NAME[:min|:max]` beside the first objective of a program of which nothing is known.
+/// Returns what was decided for the user as well.
 ///
 /// # Errors
-/// If the name is none, or the program reports no such metric.
-pub fn further_objective(
-    asked: &str,
-    available: &[String],
-) -> Result<(Objective, Vec<String>), crate::problem::Problems> {
+/// If the name is none.
+pub fn further_objective(asked: &str) -> Result<(Objective, Vec<String>), crate::problem::Problems> {
     let mut report = Report::new(format!("--metric '{asked}'"));
     let mut notes = Vec::new();
     let objective = for_command(asked, &mut notes, &mut report);
-    if let Some(Objective { metric, .. }) = &objective
-        && !(available.is_empty() || available.contains(metric))
-    {
-        let hint = did_you_mean(metric, available.iter().map(String::as_str));
-        let message = format!("the network reports no metric `{metric}`");
-        report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
-    }
     let problems = report.into_problems();
     match objective.filter(|_| problems.is_empty()) {
         Some(objective) => Ok((objective, notes)),

@@ -34,6 +34,8 @@ pub struct StudyRecipe {
     pub space: SearchSpace,
     /// What is optimised.
     pub objective: Objective,
+    /// Further objectives that were asked for of a network.
+    pub further_objectives: Vec<Objective>,
     /// How a trial is run.
     pub trial: TrialRecipe,
     /// Length of a full training in fidelity units, at least 1.

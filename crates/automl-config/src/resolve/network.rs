@@ -28,9 +28,10 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let searched = searched(space.as_ref(), &mut stage);
     stage.check_mandatory(&searched);
     let objective = objective(request, &inputs, &mut stage);
-    if let Some(objective) = &objective {
-        stage.problems.extend(comparable::check(&objective.metric, &searched, inputs.metrics()));
-        stage.need(&objective.metric);
+    let further_objectives = further_objectives(request, &inputs, &mut stage);
+    for Objective { metric, .. } in objective.iter().chain(&further_objectives) {
+        stage.problems.extend(comparable::check(metric, &searched, inputs.metrics()));
+        stage.need(metric);
     }
     let full_fidelity = stage.full_fidelity();
     if inputs.model.automl_enabled == Some(false) {
@@ -47,6 +48,7 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     Ok(StudyRecipe {
         space,
         objective,
+        further_objectives,
         trial,
         full_fidelity,
         fidelity_unit,
@@ -136,9 +138,16 @@ fn searched(space: Option<&SearchSpace>, stage: &mut Stage<'_>) -> Vec<String> {
 }
 
 fn objective(request: &NetworkRequest, inputs: &Inputs, stage: &mut Stage<'_>) -> Option<Objective> {
-    let flag = request.metric.as_ref().map_or("--metric".into(), |text| format!("--metric '{text}'"));
+    objective_of(request.metric.as_deref(), inputs, stage)
+}
+
+fn further_objectives(request: &NetworkRequest, inputs: &Inputs, stage: &mut Stage<'_>) -> Vec<Objective> {
+    request.further_metrics.iter().filter_map(|text| objective_of(Some(text), inputs, stage)).collect()
+}
+
+fn objective_of(asked: Option<&str>, inputs: &Inputs, stage: &mut Stage<'_>) -> Option<Objective> {
+    let flag = asked.map_or("--metric".into(), |text| format!("--metric '{text}'"));
     let mut report = Report::new(flag);
-    let asked = request.metric.as_deref();
     let objective = metric::for_network(asked, inputs.metrics(), &mut stage.notes, &mut report);
     stage.problems.extend(report.into_problems());
     objective

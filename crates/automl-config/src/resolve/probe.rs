@@ -9,8 +9,12 @@ use crate::recipe::{AttemptContext, RecipeError, TrialRecipe};
 use automl_core::{Encoding, Params, SearchSpace};
 use std::path::Path;
 
-/// Configurations tried beside the defaults and the space's corners.
-const PROBES: u64 = 32;
+/// Configurations tried beside the defaults and the pairs.
+const PROBES: u64 = 16;
+/// Units at which each parameter of a pair is tried.
+const LEVELS: [f64; 3] = [0.0, 0.5, 1.0];
+/// Parameters that are tried in pairs; those beyond are tried by the lattice alone.
+const MAX_PAIRED: usize = 16;
 /// Stands for folders that do not exist yet.
 const NOWHERE: &str = "/nowhere";
 
@@ -92,7 +96,8 @@ fn breaches(trial: &TrialRecipe, params: &Params, length: u64) -> Vec<(String, S
     found.into_iter().map(|breach| (breach.key, breach.message)).collect()
 }
 
-/// Rows all over the unit cube: each parameter at its ends with the others in the middle, then a lattice.
+/// Rows all over the unit cube: each pair of parameters at its ends and middles with the others in the middle,
+/// which is where rules between two keys break, then a lattice.
 fn rows(space: &SearchSpace) -> Vec<Vec<f64>> {
     let encodings = space.encodings();
     let value = |encoding: &Encoding, unit: f64| match encoding {
@@ -104,9 +109,24 @@ fn rows(space: &SearchSpace) -> Vec<Vec<f64>> {
     let row = |unit: &dyn Fn(usize) -> f64| -> Vec<f64> {
         encodings.iter().enumerate().map(|(i, encoding)| value(encoding, unit(i))).collect()
     };
-    let ends =
-        (0..encodings.len()).flat_map(|j| [0.0, 1.0].map(|end| row(&|i| if i == j { end } else { 0.5 })));
+    let paired = encodings.len().min(MAX_PAIRED);
+    let pairs = (0..paired).flat_map(|i| (i..paired).map(move |j| (i, j)));
+    let levels = LEVELS.iter().flat_map(|a| LEVELS.iter().map(move |b| (*a, *b)));
+    let of_pair = |(i, j): (usize, usize)| {
+        let at = move |a: f64, b: f64| {
+            move |k: usize| {
+                if k == i {
+                    a
+                } else if k == j {
+                    b
+                } else {
+                    0.5
+                }
+            }
+        };
+        levels.clone().map(|(a, b)| row(&at(a, b))).collect::<Vec<_>>()
+    };
     // Multiples of irrational numbers spread evenly, each dimension by a step of its own.
     let lattice = (1..=PROBES).map(|n| row(&|i| (n as f64 * ((i + 2) as f64).ln()).fract()));
-    ends.chain(lattice).chain([row(&|_| 0.0), row(&|_| 1.0)]).collect()
+    pairs.flat_map(of_pair).chain(lattice).collect()
 }

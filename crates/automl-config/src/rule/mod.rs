@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(
             breaches(&rule, spec(16)),
             [
-                "heads.b.maps.stride is 16, but must be <= `backbone.*.max_stride` (backbone.*.max_stride is 8): no head is coarser than the backbone"
+                "is 16, but must be <= `backbone.*.max_stride` (backbone.*.max_stride is 8): no head is coarser than the backbone"
             ]
         );
         assert_eq!(breaches(&rule, spec(8)), [""; 0]);
