@@ -9,8 +9,8 @@
 
 use automl::{Answer, AskTell, Place, StudyDir, StudyRequest, Told, replay, view};
 use automl_core::{
-    Algorithm, Direction, Distribution, Objective, ParamValue, Parameter, Params, Scale, SearchSpace, TrialId,
-    rng,
+    Algorithm, Direction, Distribution, Objective, ParamValue, Parameter, Params, Scale, SearchSpace,
+    TrialId, rng,
 };
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -94,7 +94,9 @@ impl Storm {
         let (trial, value) = (TrialId(trial.parse()?), value.parse()?);
         let known = if *what == "told" { &mut self.told } else { &mut self.handed };
         match known.insert(trial, value) {
-            Some(other) if other != value => Err(format!("trial {trial}: {what} {other}, then {value}").into()),
+            Some(other) if other != value => {
+                Err(format!("trial {trial}: {what} {other}, then {value}").into())
+            }
             _ => Ok(()),
         }
     }

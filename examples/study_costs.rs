@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 use automl::{AskTell, StudyDir, view};
-use automl_core::{Algorithm, AttemptNumber, Event, Record, TrialId};
+use automl_core::{Algorithm, AttemptNumber, Event, TrialId};
 use automl_store::{SledStore, Store};
 use automl_testkit::{Log, settings};
 use std::fs::{self, File};
@@ -70,7 +70,11 @@ fn opening(root: &Path, what: &str, trials: u64, reports: u64, target: &str) -> 
         return Err(format!("{seen} trials of {trials}").into());
     }
     row(&format!("{what}: read and folded"), &seconds(read), &format!("≤ {target}"));
-    row(&format!("{what}: both copies read, compared and folded"), &seconds(opened), "≤ 1 s of 10,000 trials");
+    row(
+        &format!("{what}: both copies read, compared and folded"),
+        &seconds(opened),
+        "≤ 1 s of 10,000 trials",
+    );
     let (journal, database) = (size(&dir.path().join("events.jsonl"))?, size(&dir.path().join("store"))?);
     let times = |bytes: u64| format!("{:.2}", bytes as f64 / json as f64);
     row(&format!("{what}: database, in sizes of its JSON"), &times(database), "≤ 2");
@@ -84,7 +88,11 @@ fn memory(root: &Path) -> Outcome<()> {
     prepare(&dir, 100_000, 1)?;
     let output = Command::new(std::env::current_exe()?).arg(MEMORY).arg(dir.path()).output()?;
     let bytes: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
-    row("100,000 trials: resident memory once folded", &format!("{:.0} MiB", bytes / f64::from(1 << 20)), "≤ 200 MiB");
+    row(
+        "100,000 trials: resident memory once folded",
+        &format!("{:.0} MiB", bytes / f64::from(1 << 20)),
+        "≤ 200 MiB",
+    );
     Ok(())
 }
 
@@ -113,7 +121,8 @@ fn readers(root: &Path) -> Outcome<()> {
     let dir = StudyDir::new(root, "readers");
     prepare(&dir, 500, 20)?;
     let (mut store, _) = SledStore::open(dir.path())?;
-    let event = vec![serde_json::to_vec(&Event::BudgetChanged { trials: None, timeout_ms: None, parallel: None })?];
+    let event =
+        vec![serde_json::to_vec(&Event::BudgetChanged { trials: None, timeout_ms: None, parallel: None })?];
     let mut append = || -> Outcome<()> {
         // A small record of the log's own kind.
         let record = [b"{\"at\":1,".as_slice(), &event[0][1..]].concat();
@@ -135,7 +144,11 @@ fn readers(root: &Path) -> Outcome<()> {
         together
     })?;
     row("commits beside nobody", &format!("{alone:.0}/s"), "");
-    row(&format!("commits beside {READERS} readers, each looking once a second"), &format!("{together:.0}/s"), "");
+    row(
+        &format!("commits beside {READERS} readers, each looking once a second"),
+        &format!("{together:.0}/s"),
+        "",
+    );
     Ok(())
 }
 

@@ -36,7 +36,7 @@ fn settings() -> StudySettings {
         limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
         workdir: "/".into(),
-        recipe: serde_json::Value::Null,
+        recipe: serde_json::json!({}),
     }
 }
 

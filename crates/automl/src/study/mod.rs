@@ -6,7 +6,7 @@ mod options;
 mod view;
 
 pub use error::StudyError;
-pub use open::{OpenStudy, create, open};
+pub use open::{OpenStudy, create, create_with, open};
 pub(crate) use open::{
     begin, created, fetch_downloads, has_begun, metric_rules, reopen, slots, take_unborn, write_settings,
 };
