@@ -39,6 +39,7 @@ fn mounts_are_allowed() -> bool {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that cannot be done here says so")]
 fn a_full_disk_pauses_the_search_until_there_is_space() {
     if !mounts_are_allowed() {
         eprintln!("skipped: mount namespaces are not allowed here");

@@ -15,9 +15,11 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
+/// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
+/// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
 /// of further objectives and constraints.
-pub const EVENT_FORMAT: u32 = 2;
+pub const EVENT_FORMAT: u32 = 3;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +111,9 @@ pub enum Event {
         /// Wall-clock limit in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Limit of the GPU time in milliseconds of one GPU.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gpu_time_ms: Option<u64>,
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
@@ -200,6 +205,46 @@ pub enum Event {
         /// How it ended.
         end: AttemptEnd,
     },
+    /// The decision to stop a running trial; logged before its program is told.
+    StopDecided {
+        /// The trial.
+        trial: TrialId,
+        /// Its running attempt.
+        attempt: AttemptNumber,
+        /// By which rule, and why.
+        reason: String,
+    },
+    /// The size of a trial's checkpoints when its attempt had ended.
+    CheckpointsCounted {
+        /// The trial.
+        trial: TrialId,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The decision to delete a trial's checkpoints; logged before any file goes.
+    CheckpointsDropped {
+        /// The trial; it neither runs nor waits to.
+        trial: TrialId,
+        /// The one that stays, where a promotion may need it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<String>,
+        /// Why the others can go.
+        reason: String,
+    },
+    /// A checkpoint was missing or damaged where it was needed: the trial begins anew.
+    CheckpointLost {
+        /// The trial.
+        trial: TrialId,
+        /// The checkpoint.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The largest fidelity was raised. Finished trials may go on; reopens an ended study.
+    FidelityRaised {
+        /// The new largest fidelity.
+        max: Fidelity,
+    },
     /// Nothing is left to do.
     StudyEnded {
         /// Why.
@@ -259,6 +304,27 @@ pub struct AttemptEnd {
     /// Largest resident memory of a process in KiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_kib: Option<u64>,
+    /// What it used of GPUs, where it had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuUse>,
+}
+
+impl AttemptEnd {
+    /// Returns an end of which nobody measured what it cost.
+    #[must_use]
+    pub fn unmeasured(outcome: Outcome) -> Self {
+        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, gpu: None }
+    }
+}
+
+/// What an attempt used of GPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuUse {
+    /// Time from start to end, times the number of its GPUs, in milliseconds; of a shared one its share.
+    pub ms: u64,
+    /// Most memory it held on all of its GPUs together, in MiB, as far as anybody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_mib: Option<u64>,
 }
 
 /// What came out of an attempt.
@@ -323,20 +389,42 @@ pub enum FailureKind {
     NotFinite,
     /// Lost by the machine too often.
     Lost,
+    /// Ran out of the machine's memory.
+    HostMemory,
+    /// The disk was full.
+    DiskFull,
+    /// A GPU, its driver or the link between GPUs failed.
+    Device,
+    /// Something that every trial needs is missing or wrong: a module, data, a licence, an argument.
+    Setup,
+    /// Went beyond one of the user's limits.
+    Limit,
+    /// Failed in a way that its network's config knows.
+    Known,
 }
 
 impl FailureKind {
-    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again.
+    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again, and
+    /// so would every other trial where the setup is wrong.
     #[must_use]
     pub fn may_be_transient(self) -> bool {
         match self {
-            FailureKind::Exit | FailureKind::Signal | FailureKind::Silent | FailureKind::Reported => true,
+            FailureKind::Exit
+            | FailureKind::Signal
+            | FailureKind::Silent
+            | FailureKind::Reported
+            | FailureKind::HostMemory
+            | FailureKind::DiskFull
+            | FailureKind::Device => true,
             FailureKind::OutOfMemory
             | FailureKind::TimeLimit
             | FailureKind::Launch
             | FailureKind::NoMetric
             | FailureKind::NotFinite
-            | FailureKind::Lost => false,
+            | FailureKind::Lost
+            | FailureKind::Setup
+            | FailureKind::Limit
+            | FailureKind::Known => false,
         }
     }
 }
@@ -353,6 +441,21 @@ pub enum EndReason {
     Exhausted,
     /// Too many trials failed in a row.
     Failures,
+    /// The first trials failed for a reason that all others share.
+    Setup,
+    /// The limit of GPU time was reached.
+    GpuTime,
+}
+
+impl EndReason {
+    /// Tells whether the search ended for what people can mend, with budget left.
+    #[must_use]
+    pub fn can_be_mended(self) -> bool {
+        match self {
+            EndReason::Failures | EndReason::Setup => true,
+            EndReason::Budget | EndReason::Timeout | EndReason::GpuTime | EndReason::Exhausted => false,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {
@@ -362,6 +465,8 @@ impl fmt::Display for EndReason {
             EndReason::Timeout => "the time limit is reached",
             EndReason::Exhausted => "every configuration of the search space has been tried",
             EndReason::Failures => "too many trials failed in a row",
+            EndReason::GpuTime => "the limit of GPU time is reached",
+            EndReason::Setup => "its trials cannot work before what they need is in place",
         })
     }
 }
@@ -430,7 +535,7 @@ mod tests {
                 event: Event::AttemptEnded {
                     trial: TrialId(1),
                     attempt: AttemptNumber(2),
-                    end: AttemptEnd { outcome, cpu_ms: Some(3), max_rss_kib: None },
+                    end: AttemptEnd { cpu_ms: Some(3), ..AttemptEnd::unmeasured(outcome) },
                 },
             };
             let text = serde_json::to_string(&record).unwrap();

@@ -1,8 +1,9 @@
 //! One trial: its values, its attempts, what they reported, and where it stands.
 
-use crate::event::{AttemptEnd, Origin, Outcome};
+use crate::event::{AttemptEnd, Origin};
 use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
+use crate::progress::Arrival;
 use crate::value::Params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +88,12 @@ pub struct Trial {
     pub foreign: Option<Foreign>,
     /// Checkpoint of the highest fidelity it reached.
     pub checkpoint: Option<String>,
+    /// Bytes of its checkpoints when its last attempt ended, where they were counted.
+    pub checkpoint_bytes: Option<u64>,
+    /// Why its running attempt is being stopped, if it is.
+    pub stopping: Option<String>,
+    /// What its checkpoints were deleted but for, if they were.
+    pub dropped: Option<Dropped>,
     /// Why it failed, was stopped or is waiting.
     pub reason: Option<String>,
     /// How often it failed by itself.
@@ -97,6 +104,13 @@ pub struct Trial {
     pub suggested_at: u64,
     /// When its last attempt ended.
     pub ended_at: Option<u64>,
+}
+
+/// That a trial's checkpoints were given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The one that stays.
+    pub keep: Option<String>,
 }
 
 /// Where a trial comes from that another study or program has finished.
@@ -156,11 +170,7 @@ impl Trial {
     /// Returns the readings of a metric over all successful and running attempts, in order.
     #[must_use]
     pub fn curve(&self, metric: &str) -> Vec<(Option<u64>, f64)> {
-        let counts = |attempt: &&Attempt| match &attempt.end {
-            None => true,
-            Some(end) => matches!(end.outcome, Outcome::Reached { .. }),
-        };
-        self.attempts.iter().filter(counts).flat_map(|a| a.series.readings(metric).iter().copied()).collect()
+        self.counting_attempts().flat_map(|a| a.series.readings(metric).iter().copied()).collect()
     }
 }
 
@@ -202,6 +212,8 @@ pub struct Series {
     metrics: Vec<Metric>,
     /// Last line by log.
     last_line: Vec<(u16, u64)>,
+    /// Reports of the objective that went further than those before, with their place in the log.
+    arrivals: Vec<Arrival>,
 }
 
 /// A metric as one log tells it.
@@ -230,6 +242,18 @@ impl Series {
                 }
             }
         }
+    }
+
+    /// Notes that the objective was reported at a step, and the place of that among all reports.
+    pub(crate) fn arrive(&mut self, step: u64, order: u64) {
+        if self.arrivals.last().is_none_or(|last| last.step < step) {
+            self.arrivals.push(Arrival { step, order });
+        }
+    }
+
+    /// Returns the reports of the objective that went further than those before.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = Arrival> + '_ {
+        self.arrivals.iter().copied()
     }
 
     /// Returns the last line of a log whose readings have been recorded (0 for none), so that a reader

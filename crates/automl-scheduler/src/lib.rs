@@ -6,17 +6,23 @@
 
 mod asha;
 mod bracket;
+mod checkpoints;
 mod full;
 mod hyperband;
+mod rehearsal;
+mod stop;
 
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
+pub use checkpoints::{Disposal, disposals, disposals_keeping};
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};
+pub use rehearsal::{REHEARSED_TRIALS_MAX, Rehearsal, rehearse};
+pub use stop::should_stop;
 
 use hyperband::halving_brackets;
 
-use automl_core::{Algorithm, EndReason, Fidelity, Study, TrialId, TrialState};
+use automl_core::{Algorithm, EndReason, Fidelity, Study, Trial, TrialId, TrialState};
 
 /// What shall happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +50,12 @@ pub trait Scheduler {
     /// Returns at most `free` trials to run now, or the end of the search. An empty answer means:
     /// wait for a running trial.
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision>;
+
+    /// Tells whether a paused trial may be run again by some later decision, so that its checkpoint is
+    /// needed.
+    fn may_go_on(&self, _study: &Study, trial: &Trial) -> bool {
+        trial.state == TrialState::Paused
+    }
 }
 
 /// Returns the scheduler that an algorithm's name stands for.

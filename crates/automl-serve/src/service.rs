@@ -28,6 +28,7 @@ const METHODS: [(&str, &[&str]); 15] = [
             "max_trials",
             "workers",
             "fidelity",
+            "early_stop",
             "store",
         ],
     ),

@@ -2,8 +2,8 @@
 
 use automl::{Answer, AskError, AskTell, Decided, Elsewhere, Handed, Place, StudyRequest, Told};
 use automl_core::{
-    Algorithm, Constraint, Direction, Distribution, EndReason, Fidelity, FidelityPlan, Objective, ParamValue,
-    Parameter, Params, Scale, SearchSpace, TrialId, TrialState,
+    Algorithm, Constraint, Direction, Distribution, EarlyStop, EndReason, Fidelity, FidelityPlan, Objective,
+    ParamValue, Parameter, Params, Scale, SearchSpace, TrialId, TrialState,
 };
 
 fn request(algorithm: Algorithm) -> StudyRequest {
@@ -11,6 +11,7 @@ fn request(algorithm: Algorithm) -> StudyRequest {
     let mut n = Parameter::new("n", Distribution::Int { low: 1, high: 8, step: 1, scale: Scale::Linear });
     n.default = Some(ParamValue::Int(4));
     StudyRequest {
+        early_stop: EarlyStop::None,
         name: Some("s".into()),
         space: SearchSpace::new(vec![Parameter::new("x", x), n]).unwrap(),
         objectives: vec![objective("loss")],
@@ -163,9 +164,28 @@ fn exhausted_spaces_are_done() {
     assert_eq!(study.ask(1, None).unwrap(), Answer::Done(EndReason::Exhausted));
 }
 
+#[test]
+fn reports_that_fall_behind_are_answered_with_stop() {
+    let fidelity = rungs().fidelity;
+    let request = StudyRequest { fidelity, early_stop: EarlyStop::Asha, ..request(Algorithm::Random) };
+    let mut study = AskTell::create(&Place::Memory, request).unwrap();
+    study.ask(2, None).unwrap();
+    let report = |study: &mut AskTell, trial, step, value| {
+        study.report(TrialId(trial), step, [("loss".to_string(), value)].into()).unwrap()
+    };
+    assert_eq!(report(&mut study, 1, 1, 0.1), Decided::Continue);
+    assert_eq!(report(&mut study, 2, 1, 0.2), Decided::Stop);
+    assert_eq!(report(&mut study, 2, 2, 0.15), Decided::Stop, "it was said already");
+    study.tell(TrialId(2), Told::Stopped { reason: "as told".into() }).unwrap();
+    let stopped = &study.study().trials[&TrialId(2)];
+    assert_eq!((stopped.state, stopped.value()), (TrialState::Stopped, Some(0.15)));
+    assert!(stopped.reason.as_deref().unwrap().starts_with("asha: place 2 of 2"), "{:?}", stopped.reason);
+}
+
 fn rungs() -> StudyRequest {
     let (min, max) = (Fidelity(1), Fidelity(9));
-    let fidelity = FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true };
+    let fidelity =
+        FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true, base: None };
     StudyRequest { fidelity: Some(fidelity), max_trials: Some(9), ..request(Algorithm::Hyperband) }
 }
 

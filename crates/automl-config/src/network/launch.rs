@@ -12,19 +12,22 @@
 //!   `stop_after_env` (variable that tells the program after how many completed units to stop).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
+//! - `stop_file`: file in the results folder that the program looks for, and ends by itself when it is
+//!   there.
 //! - `logs`: a list of `{path, format}` (relative to the results folder, with wildcards) and
 //!   `{stream, format}`.
 //! - `line_patterns`: a list of regular expressions of text lines with named groups that give metrics.
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
 //!   `model` where absent.
-//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+//! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
+//!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
+use crate::recipe::{CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Template};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -35,6 +38,7 @@ pub(crate) struct Launch {
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) fidelity: Option<Fidelity>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    pub(crate) stop_file: Option<String>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) line_patterns: Vec<Pattern>,
     pub(crate) seed_key: Option<String>,
@@ -72,6 +76,8 @@ const USUAL_CHECKPOINTS: &str =
     r"^(?:[^/]+/)*model_epoch_(?P<epoch>\d+)_step_(?P<step>\d+)\.(pth|tlt|hdf5|safetensors)$";
 /// Length of a training, and the variable that ends one early, by the same convention.
 const USUAL_FIDELITY: (&str, &str) = ("train.num_epochs", "EARLY_STOP_EPOCH");
+/// File by which a training is asked to end, by the same convention.
+const USUAL_STOP_FILE: &str = ".graceful_termination_signal";
 
 impl Launch {
     /// Returns how the format's authors launch an action: `<network> <action> -e SPEC`, a status file
@@ -96,6 +102,7 @@ impl Launch {
             environment: Vec::new(),
             workdir: None,
             checkpoints: fidelity.as_ref().map(|_| CheckpointRule::new(checkpoints, 0)),
+            stop_file: fidelity.as_ref().map(|_| USUAL_STOP_FILE.into()),
             fidelity,
             line_patterns: Vec::new(),
             logs: vec![status, text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
@@ -114,6 +121,7 @@ impl Launch {
             workdir: fields.string("workdir", report).map(PathBuf::from),
             fidelity: read_fidelity(&mut fields, report),
             checkpoints: read_resume(&mut fields, report),
+            stop_file: fields.string("stop_file", report),
             logs: read_logs(&mut fields, report),
             line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),
@@ -232,8 +240,24 @@ fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Erro
         let pattern =
             pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
         let advice = inner.required_string("advice", report);
+        let policy = inner.node("policy").and_then(|node| read_policy(node, &join(&path, "policy"), report));
         inner.close(report);
-        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern {
+            pattern,
+            advice,
+            policy,
+        }));
     }
     patterns
+}
+
+fn read_policy(node: &Node, path: &str, report: &mut Report) -> Option<FailurePolicy> {
+    let known = |(name, _): &&(&str, FailurePolicy)| node.as_str() == Some(*name);
+    match FailurePolicy::NAMES.iter().find(known) {
+        Some((_, policy)) => Some(*policy),
+        None => {
+            let expected = "`infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`";
+            wrong_type(node, path, expected, report)
+        }
+    }
 }

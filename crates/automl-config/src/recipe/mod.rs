@@ -20,7 +20,7 @@ pub use container::Container;
 pub use origin::Origins;
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
 pub(crate) use rules::{ModelTypeRules, SpecRules};
-pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
+pub use source::{ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::{ParentResults, SpecRecipe};
 pub(crate) use template::{Placeholder, Segment, Template};
 pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
@@ -38,6 +38,9 @@ pub struct TrialRecipe {
     pub(crate) spec: Option<SpecRecipe>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    /// File in the results folder that asks the program to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_file: Option<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
     pub(crate) metrics: MetricRules,
     /// What is run, where it is an action of a network.
@@ -108,6 +111,22 @@ impl TrialRecipe {
     #[must_use]
     pub fn checkpoints(&self) -> Option<&CheckpointRule> {
         self.checkpoints.as_ref()
+    }
+
+    /// Returns the file, relative to the results folder, that asks the program to end by itself; `None`
+    /// where it only knows signals.
+    #[must_use]
+    pub fn stop_file(&self) -> Option<&str> {
+        self.stop_file.as_deref()
+    }
+
+    /// Tells whether the program is told how far an attempt shall go, so that a trial can be run to a
+    /// rung even where it cannot be carried on from there.
+    #[must_use]
+    pub fn stops_where_told(&self) -> bool {
+        let told = |template: &Template| template.uses(Placeholder::Fidelity);
+        let spec = self.spec.as_ref().is_some_and(|spec| spec.fidelity_key.is_some());
+        spec || self.argv.iter().any(told) || self.environment.iter().any(|(_, template)| told(template))
     }
 
     /// Returns the files to have in place before the first trial.

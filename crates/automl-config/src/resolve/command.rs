@@ -31,7 +31,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
     note_fidelity(request, &argv, &mut notes);
-    let line_patterns = read_line_patterns(request, &mut problems);
+    let line_patterns = read_line_patterns(&request.line_patterns, &mut problems);
 
     let mut report = Report::new(format!("--metric '{}'", request.metric));
     let objective = metric::for_command(&request.metric, &mut notes, &mut report);
@@ -75,6 +75,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             spec: None,
             logs: request.logs.clone(),
             checkpoints,
+            stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
             job: None,
@@ -86,9 +87,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     })
 }
 
-fn read_line_patterns(request: &CommandRequest, problems: &mut Vec<Problem>) -> Vec<Pattern> {
+pub(super) fn read_line_patterns(texts: &[String], problems: &mut Vec<Problem>) -> Vec<Pattern> {
     let mut patterns = Vec::new();
-    for text in &request.line_patterns {
+    for text in texts {
         match Pattern::new(text) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => {
@@ -201,7 +202,11 @@ fn read_argv(
     parameters: &[Parameter],
     problems: &mut Vec<Problem>,
 ) -> Vec<Template> {
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    // A parameter with a mistake in it is blamed once, for the mistake.
+    let declared = request.params.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let missing: Vec<&str> = declared.filter(|name| !names.contains(name)).collect();
+    names.extend(missing);
     if request.argv.first().is_none_or(|program| program.is_empty()) {
         let problem = Problem::plain("command", "", Code::MissingKey, "there is no program to run");
         problems.push(problem.with_hint("give it after `--`"));

@@ -6,6 +6,7 @@ mod data;
 mod draft;
 mod dynamic;
 mod inputs;
+mod log_rules;
 mod metric;
 mod network;
 mod relate;
@@ -15,6 +16,7 @@ mod stage;
 
 pub use command::resolve_command;
 pub use data::is_dataset;
+pub use log_rules::LogRules;
 pub use metric::further_objective;
 pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
 pub use space::space_of_schema;

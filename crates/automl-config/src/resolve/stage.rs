@@ -188,6 +188,7 @@ impl<'a> Stage<'a> {
             spec: Some(spec),
             logs: launch.logs,
             checkpoints: launch.checkpoints,
+            stop_file: launch.stop_file,
             error_patterns: launch.error_patterns,
             metrics: MetricRules {
                 monitoring: kind.metric,
@@ -257,7 +258,7 @@ impl<'a> Stage<'a> {
 
 /// Returns how the action is launched. An image knows its own command, whatever starts the program here;
 /// without any word on it, the format's authors' own command is assumed.
-fn launch(inputs: &Inputs, request: &NetworkRequest, notes: &mut Vec<String>) -> Launch {
+pub(super) fn launch(inputs: &Inputs, request: &NetworkRequest, notes: &mut Vec<String>) -> Launch {
     let usual = || {
         let carried_out = &inputs.carried_out;
         let knows = |key: &str| inputs.schema.leaf(key).is_some();

@@ -63,6 +63,7 @@ const LAUNCH: Shape = Shape::Object(
         optional("workdir", Shape::Text, "folder to start in"),
         optional("fidelity", FIDELITY, "how the length of a training is set"),
         optional("resume", RESUME, "what checkpoints are called"),
+        optional("stop_file", Shape::Text, "file in the results folder that asks the program to end"),
         optional("logs", Shape::List(&LOG), "what is read for metrics, the most trusted first"),
         optional("line_patterns", TEXTS, "regular expressions of printed lines, with named groups"),
         optional("seed_key", Shape::Text, "spec key that gets the seed"),
@@ -103,6 +104,11 @@ const ERROR_PATTERN: Shape = Shape::Object(
     &[
         required("pattern", Shape::Text, "regular expression of log lines"),
         required("advice", Shape::Text, "what to do about it"),
+        optional(
+            "policy",
+            Shape::Words(&["infeasible", "fail", "retry", "retry_elsewhere", "stop"]),
+            "what follows from it; by how the program ended where absent",
+        ),
     ],
     Others::Closed,
 );

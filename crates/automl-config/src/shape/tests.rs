@@ -17,7 +17,7 @@ const NETWORK: &str = r#"{"api_params": {"actions": ["train"]},
   "data_sources": {"train": {"key": {"source": "train_datasets"}}},
   "metrics": {},
   "launch": {"train": {"command": ["x"], "fidelity": {"key": "k"}, "resume": {"pattern": "(?P<epoch>1)"},
-    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a"}]}}}"#;
+    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a", "policy": "fail"}]}}}"#;
 const SCHEMA: &str = r#"{"properties": {"p": {"type": "float"}}}"#;
 const SPACE: &str = r#"[{"name": "p", "condition": {"parent": "a", "in": [1]},
     "distribution": {"type": "categorical", "choices": [1]}},

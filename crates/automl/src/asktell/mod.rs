@@ -300,7 +300,12 @@ impl AskTell {
         if asked <= now {
             return Ok(());
         }
-        self.commit(vec![Event::BudgetChanged { trials: Some(asked), timeout_ms: None, parallel: None }])
+        self.commit(vec![Event::BudgetChanged {
+            trials: Some(asked),
+            timeout_ms: None,
+            gpu_time_ms: None,
+            parallel: None,
+        }])
     }
 
     fn open_attempt(&self, trial: TrialId) -> Result<(AttemptNumber, Fidelity), AskError> {
@@ -339,7 +344,7 @@ fn open_of(trial: &Trial) -> Option<(TrialId, AttemptNumber, Fidelity)> {
 }
 
 fn ended(trial: TrialId, attempt: AttemptNumber, outcome: Outcome) -> Event {
-    Event::AttemptEnded { trial, attempt, end: AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None } }
+    Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(outcome) }
 }
 
 fn interrupted(trial: TrialId, attempt: AttemptNumber, reason: &str) -> Event {

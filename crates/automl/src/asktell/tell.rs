@@ -3,8 +3,9 @@
 
 use super::{AskError, AskTell, ended, interrupted};
 use automl_core::{
-    Event, FailureKind, Fidelity, Further, Outcome, Params, StudySettings, TrialId, TrialState,
+    AttemptNumber, Event, FailureKind, Fidelity, Further, Outcome, Params, StudySettings, TrialId, TrialState,
 };
+use automl_scheduler::should_stop;
 use std::collections::BTreeMap;
 
 /// How a trial ended, as its worker tells.
@@ -62,7 +63,7 @@ pub struct NotAdded {
 pub enum Decided {
     /// Go on.
     Continue,
-    /// Give the trial up: it has diverged.
+    /// Give the trial up: it has diverged, or is not going to win.
     Stop,
     /// Keep a checkpoint and ask for the next trial; this one may be handed out again.
     Pause,
@@ -91,6 +92,9 @@ impl AskTell {
         let mut events = vec![Event::Measured { trial, attempt, source: 0, line, step: Some(step), values }];
         events.extend(outcome.map(|outcome| ended(trial, attempt, outcome)));
         self.commit(events)?;
+        if !on_rung && self.is_to_stop(trial, attempt)? {
+            return Ok(Decided::Stop);
+        }
         Ok(match (value.is_finite(), on_rung) {
             (false, _) => Decided::Stop,
             (true, true) => Decided::Pause,
@@ -122,6 +126,9 @@ impl AskTell {
             return self.tell_paused(trial, told);
         }
         let (attempt, until) = self.open_attempt(trial)?;
+        if let Some(events) = self.ends_as_stopped(trial, attempt, &told)? {
+            return self.commit(events);
+        }
         if let Some(fidelity) = fidelity.filter(|fidelity| *fidelity != until) {
             let first = format!("it is being run to {until}, not to {fidelity}");
             return Err(AskError::NotOpen { trial, first });
@@ -175,6 +182,43 @@ impl AskTell {
         let outcome = outcome(settings, fidelity, told)?;
         let source = source.unwrap_or_else(|| "added by the user".into());
         Ok(Event::TrialAdded { trial, params, source, comparable: true, outcome })
+    }
+
+    /// Tells whether a trial that has just reported is to be given up, and makes the decision durable.
+    fn is_to_stop(&mut self, trial: TrialId, attempt: AttemptNumber) -> Result<bool, AskError> {
+        if self.study().trials[&trial].stopping.is_some() {
+            return Ok(true);
+        }
+        let Some(reason) = should_stop(self.study(), trial) else { return Ok(false) };
+        self.commit(vec![Event::StopDecided { trial, attempt, reason }])?;
+        Ok(true)
+    }
+
+    /// A trial that was decided to be stopped has the result that it last reported; one that failed, or
+    /// went on to its end all the same, is what its worker says.
+    fn ends_as_stopped(
+        &self,
+        trial: TrialId,
+        attempt: AttemptNumber,
+        told: &Told,
+    ) -> Result<Option<Vec<Event>>, AskError> {
+        let study = self.study();
+        let known = &study.trials[&trial];
+        let until = study.settings.fidelity.max;
+        let (Some(reason), Some(latest)) = (known.stopping.clone(), study.latest(known)) else {
+            return Ok(None);
+        };
+        if latest.step >= until.0 || !matches!(told, Told::Stopped { .. } | Told::Complete { .. }) {
+            return Ok(None);
+        }
+        let mut values = known.metrics();
+        let best = study.best_reading(known);
+        values.extend(best.map(|best| (study.settings.objective.metric.clone(), best)));
+        let outcome = at_rung(&study.settings, Fidelity(latest.step), &values)?;
+        let is_result = matches!(outcome, Outcome::Reached { .. });
+        let mut events = vec![ended(trial, attempt, outcome)];
+        events.extend(is_result.then_some(Event::TrialStopped { trial, reason }));
+        Ok(Some(events))
     }
 
     /// Tells whether a trial was paused by a report that had reached its rung, not by being told.

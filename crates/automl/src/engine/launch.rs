@@ -5,9 +5,11 @@ use crate::files::{self, COMMAND_FILE, FENCE, LogFile, ProgramError, StudyDir, f
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
-use automl_core::{Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings, Trial, TrialId};
+use automl_core::{
+    Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings, Trial, TrialId, UsageLimits,
+};
 use automl_exec::slots::Slot;
-use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG};
+use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG, UseLimits};
 use automl_scrape::SourceKind;
 use std::fs;
 use std::io;
@@ -163,6 +165,7 @@ impl Place<'_> {
             wall_limit_ms: self.limits.wall_ms,
             silence_limit_ms: self.limits.silence_ms,
             watch,
+            limits: use_limits(self.limits.usage, self.results),
         };
         for path in [self.attempt, self.results] {
             fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
@@ -186,6 +189,16 @@ impl Place<'_> {
         }
         spec.write()?;
         Ok(spec)
+    }
+}
+
+fn use_limits(limits: UsageLimits, results: &Path) -> UseLimits {
+    UseLimits {
+        memory_bytes: limits.memory_bytes,
+        disk_bytes: limits.disk_bytes,
+        disk_dir: limits.disk_bytes.map(|_| results.to_path_buf()),
+        log_bytes: limits.log_bytes,
+        open_files: limits.open_files,
     }
 }
 
@@ -238,7 +251,8 @@ pub(crate) fn context<'a>(
     }
 }
 
-fn kind(format: LogFormat) -> SourceKind {
+/// Returns the reader of a format.
+pub(crate) fn kind(format: LogFormat) -> SourceKind {
     match format {
         LogFormat::Text => SourceKind::Text,
         LogFormat::StatusJson => SourceKind::StatusJson,

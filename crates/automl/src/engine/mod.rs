@@ -7,13 +7,17 @@
 //!
 //! Here, and nowhere below, are the clock and the waiting.
 
+mod checkpoints;
 mod event_log;
+pub(crate) mod failures;
+mod gpus;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
 #[cfg(test)]
 pub(crate) mod simulation;
+mod stopping;
 mod turns;
 mod uploads;
 mod wishes;
@@ -29,22 +33,26 @@ use crate::files::StudyDir;
 use crate::incumbent;
 use automl_config::TrialRecipe;
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
-    TrialId, TrialState,
+    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, GpuUse, Outcome, Record,
+    Study, Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind, SuggestError};
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_scrape::Metrics;
+use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+/// The search ends when so many trials failed because of something that all others need as well, before
+/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
+const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -125,11 +133,18 @@ pub struct Engine {
     launcher: Launcher,
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
+    failures: Failures,
     scheduler: Box<dyn Scheduler>,
     sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
     ended: UnboundedReceiver<AttemptEnded>,
     slots: Vec<Slot>,
+    /// Absent without GPUs, or where nobody can be asked about them.
+    gpus: Option<GpuWatch>,
+    /// What stands in the way of using a slot, as it was last told.
+    obstacles: BTreeMap<u32, String>,
+    /// Most memory that running attempts were seen to hold on GPUs, in MiB.
+    gpu_peaks: BTreeMap<AttemptKey, u64>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     clock: Clock,
@@ -143,6 +158,14 @@ pub struct Engine {
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
+    /// Trials with reports that no rule has looked at.
+    reported: BTreeSet<TrialId>,
+    /// Trials whose stop is recorded, to be asked to end when that is durable.
+    to_stop: Vec<TrialId>,
+    /// Whether an attempt has ended since checkpoints were last looked at.
+    attempt_has_ended: bool,
+    /// Trials whose checkpoints go when that is durable.
+    to_delete: Vec<TrialId>,
 }
 
 /// What the engine is willing to do.
@@ -162,6 +185,7 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) gpus: Option<GpuWatch>,
     pub(crate) uploads: Uploads,
     pub(crate) clock: Clock,
 }
@@ -175,11 +199,15 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
+            failures: Failures::of(parts.recipe.error_patterns()),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
             ended: parts.ended,
             slots: parts.slots,
+            gpus: parts.gpus,
+            obstacles: BTreeMap::new(),
+            gpu_peaks: BTreeMap::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
             clock: parts.clock,
@@ -189,6 +217,10 @@ impl Engine {
             unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
+            reported: BTreeSet::new(),
+            to_stop: Vec::new(),
+            attempt_has_ended: true,
+            to_delete: Vec::new(),
         }
     }
 
@@ -256,14 +288,19 @@ impl Engine {
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
         self.commit(observer)?;
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
+        self.resume_deleting();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
                 Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
+                    match self.study().trials[&trial].stopping {
+                        Some(_) => self.to_stop.push(trial),
+                        None => drop(self.reported.insert(trial)),
+                    }
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
@@ -278,8 +315,12 @@ impl Engine {
     fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
         loop {
             self.respect_limits();
+            self.decide_stops()?;
             let started = self.decide()?;
+            self.decide_disposals()?;
             self.commit(observer)?;
+            self.perform_stops()?;
+            self.delete_dropped().iter().for_each(|note| observer(Update::Note(note)));
             self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
@@ -300,7 +341,7 @@ impl Engine {
     fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
-            let idle = free.len() >= self.slots.len() && self.live.is_empty();
+            let idle = self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
@@ -322,7 +363,7 @@ impl Engine {
                     }
                 },
             };
-            let Some(slot) = free.pop() else { break };
+            let Some(slot) = self.take_slot(&mut free, trial) else { break };
             self.start(trial, until, slot)?;
             self.unlaunched.push_back(trial);
             started = true;
@@ -348,7 +389,8 @@ impl Engine {
 
     fn start(&mut self, trial: TrialId, until: Fidelity, slot: u32) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
-        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        let attempt = known.next_attempt();
+        let resume_from = self.good_checkpoint(trial)?;
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
         self.record(Event::AttemptStarted {
             trial,
@@ -393,7 +435,7 @@ impl Engine {
             Some(reason) => {
                 self.live.remove(&trial);
                 let outcome = Outcome::Failed { kind: FailureKind::Launch, reason };
-                let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+                let end = AttemptEnd::unmeasured(outcome);
                 self.record(Event::AttemptEnded { trial, attempt: number, end })
             }
         }
@@ -419,27 +461,37 @@ impl Engine {
             self.record(event)?;
         }
         let study = self.log.study();
-        let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
+        let known = &study.trials[&trial];
+        let attempt = known.running_attempt().expect("a followed attempt is running");
+        let stopping = known.stopping.clone();
+        let latest = study.latest(known).filter(|_| stopping.is_some());
+        let stopped_at = latest.map(|latest| Fidelity(latest.step));
         let number = attempt.number;
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
         let facts = outcome::Facts {
             cause: &verdict.cause,
+            oom_kills: verdict.oom_kills,
             attempt,
             metrics: study.settings.metrics().collect(),
             further_objectives: study.settings.further_objectives.len(),
+            best: study.best_reading(known),
+            stopped_at,
             notes: &notes,
-            checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
+            checkpoint: self.launcher.checkpoint(&self.recipe, trial, stopped_at.unwrap_or(attempt.until)),
             asked: live.asked,
-            advice: outcome::advice(self.recipe.error_patterns(), tail),
+            diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
-        let cancelled = live.cancelled;
+        let peak_mib = self.gpu_peaks.get(key).copied();
+        let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
+        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib, gpu };
+        let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
+        self.attempt_has_ended = true;
+        self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
-        if cancelled && open {
-            self.record(Event::TrialStopped { trial, reason: "cancelled on request".into() })?;
+        if let Some(reason) = given_up.filter(|_| open) {
+            self.record(Event::TrialStopped { trial, reason })?;
         }
         Ok(())
     }
@@ -456,7 +508,7 @@ impl Engine {
     }
 
     fn cancel_all(&mut self, mode: CancelMode, why: &'static str) {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             if let Some(live) = self.live.get_mut(&trial) {
@@ -468,6 +520,13 @@ impl Engine {
 
     /// Ends the search where a limit of the whole study is reached.
     fn respect_limits(&mut self) {
+        let study = self.study();
+        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
+        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
+        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
+            // A trial that was running has shown that it can be done.
+            self.mode = Mode::Search;
+        }
         if self.mode != Mode::Search {
             return;
         }
@@ -477,6 +536,11 @@ impl Engine {
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if study.settings.gpu_time_ms.is_some_and(|limit| self.gpu_ms_of_all() >= limit) {
+            self.mode = Mode::Drain(Some(EndReason::GpuTime));
+            self.cancel_all(CancelMode::Graceful, "ended because the limit of GPU time was reached");
+        } else if setup_is_wrong {
+            self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }
@@ -484,8 +548,12 @@ impl Engine {
 
     fn poll_logs(&mut self) -> Result<(), EngineError> {
         let mut events = Vec::new();
-        for live in self.live.values_mut() {
-            events.extend(live.poll()?);
+        for (trial, live) in &mut self.live {
+            let news = live.poll()?;
+            if !news.is_empty() {
+                self.reported.insert(*trial);
+            }
+            events.extend(news);
         }
         for event in events {
             self.record(event)?;
@@ -521,12 +589,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
+    }
+
     /// Returns the numbers of free slots, the lowest last.
     fn free_slots(&self) -> Vec<u32> {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| a.slot);
+        let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
         let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
         let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
-        let free = self.slots.iter().map(|slot| slot.id).filter(|id| !busy.contains(id));
+        let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
+        let free = self.slots.iter().map(|slot| slot.id).filter(usable);
         let mut free: Vec<u32> = free.collect();
         free.reverse();
         free.drain(..surplus.min(free.len()));

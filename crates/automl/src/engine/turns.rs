@@ -77,8 +77,10 @@ impl Engine {
                 self.on_control(wish);
                 Ok(())
             }
-            Input::Look if self.stalled => Ok(()),
-            Input::Look => self.poll_logs(),
+            Input::Look => {
+                self.press_stops();
+                if self.stalled { Ok(()) } else { self.poll_logs() }
+            }
         }
     }
 
@@ -114,6 +116,7 @@ impl Engine {
         }
         self.launch_started()?;
         self.hear_wishes(observer)?;
+        self.look_at_gpus(observer);
         self.advance(observer)
     }
 
@@ -130,7 +133,7 @@ impl Engine {
             let attempt = attempt.number;
             let reason = "the engine was asked to end before it could be launched".into();
             let outcome = Outcome::Interrupted { reason, by_request: true };
-            let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+            let end = AttemptEnd::unmeasured(outcome);
             self.record(Event::AttemptEnded { trial, attempt, end })?;
         }
         Ok(())

@@ -7,7 +7,7 @@ mod programs;
 mod replace;
 mod tail;
 
-pub(crate) use checkpoints::list_files;
+pub(crate) use checkpoints::{checkpoint_files, delete_checkpoints, list_files};
 pub use layout::StudyDir;
 pub(crate) use layout::{COMMAND_FILE, FENCE, JOURNAL, STORE};
 pub(crate) use log::LogFile;
