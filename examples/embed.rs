@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed: 1,
         trials: Some(25),
         timeout_ms: None,
+        gpu_time_ms: None,
         max_fidelity: None,
         min_fidelity: 1,
         reduction_factor: 3,

@@ -9,8 +9,8 @@
 
 use automl::{Answer, AskTell, Place, StudyDir, StudyRequest, Told, replay, view};
 use automl_core::{
-    Algorithm, Direction, Distribution, Objective, ParamValue, Parameter, Params, Scale, SearchSpace,
-    TrialId, rng,
+    Algorithm, Direction, Distribution, EarlyStop, Objective, ParamValue, Parameter, Params, Scale,
+    SearchSpace, TrialId, rng,
 };
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -148,6 +148,7 @@ fn work(root: &Path) -> Outcome<()> {
         max_trials: None,
         workers: None,
         fidelity: None,
+        early_stop: EarlyStop::None,
     };
     let mut study = AskTell::create(&Place::Folder(root.into()), request)?;
     let mut out = std::io::stdout().lock();

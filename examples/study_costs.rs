@@ -121,8 +121,12 @@ fn readers(root: &Path) -> Outcome<()> {
     let dir = StudyDir::new(root, "readers");
     prepare(&dir, 500, 20)?;
     let (mut store, _) = SledStore::open(dir.path())?;
-    let event =
-        vec![serde_json::to_vec(&Event::BudgetChanged { trials: None, timeout_ms: None, parallel: None })?];
+    let event = vec![serde_json::to_vec(&Event::BudgetChanged {
+        trials: None,
+        timeout_ms: None,
+        gpu_time_ms: None,
+        parallel: None,
+    })?];
     let mut append = || -> Outcome<()> {
         // A small record of the log's own kind.
         let record = [b"{\"at\":1,".as_slice(), &event[0][1..]].concat();

@@ -28,3 +28,4 @@ mod steering;
 mod stopping;
 mod survival;
 mod terminal;
+mod trainers;

@@ -20,6 +20,7 @@ mod files;
 mod glob;
 mod grammar;
 mod read;
+mod rule;
 mod schema;
 mod shape;
 mod space_file;
@@ -49,8 +50,8 @@ pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
     AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, FailurePolicy, JobName,
-    LogFormat, LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
-    UploadRules, UploadStrategy, parse_log,
+    LogFormat, LogOrigin, LogSource, MetricRules, Moved, Origins, PARAMS_FILE, PackageRule, RecipeError,
+    Selection, SuccessRule, TrialRecipe, UploadRules, UploadStrategy, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{

@@ -34,7 +34,7 @@ pub use automl_scheduler::{Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, rehea
 pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
-pub use files::{ProgramError, StudyDir, find_program};
+pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
 pub use gc::{Garbage, collect_garbage, garbage};
 pub use importance::{Importance, importance};

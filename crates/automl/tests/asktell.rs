@@ -268,6 +268,7 @@ fn a_result_told_again_is_not_that_of_the_next_rung() {
         max: Fidelity(9),
         reduction_factor: 3,
         resumable: true,
+        base: None,
     };
     let mut asked = request(Algorithm::Asha);
     asked.fidelity = Some(plan);

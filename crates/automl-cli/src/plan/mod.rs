@@ -92,6 +92,7 @@ impl Plan {
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
         conduct::conduct(&args.conduct, file, &mut options, &mut choices)?;
+        take_silence_limit(target.recipe.silence_limit_ms, &mut options, &mut choices);
         options.name = match &args.search.name {
             Some(name) => name.clone(),
             None => free_name(project, &target.stem, 1),
@@ -254,6 +255,14 @@ fn usage(args: &UsageArgs, file: &RunSettings, choices: &mut Choices<'_>) -> Res
             u64::to_string,
         ),
     })
+}
+
+/// A network may know how long its program is silent at most; a limit of the user's own wins.
+fn take_silence_limit(of_network: Option<u64>, options: &mut StudyOptions, choices: &mut Choices<'_>) {
+    if let (None, Some(limit)) = (options.limits.silence_ms, of_network) {
+        options.limits.silence_ms = of_network;
+        choices.note("silence-timeout", time::duration(limit), "network config");
+    }
 }
 
 /// Notes what follows from other settings.

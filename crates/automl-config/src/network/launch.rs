@@ -4,7 +4,7 @@
 //! program can be a network. `{action: {…}}`, each action with
 //!
 //! - `command`: the argument vector. Placeholders `{spec} {config} {results_dir} {trial_dir} {study}
-//!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus}` stand for values
+//!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus} {adapter}` stand for values
 //!   within one argument; `{{` and `}}` are braces.
 //! - `environment`: variables and values, with the same placeholders.
 //! - `workdir`: folder to start in; the engine's choice where absent.
@@ -22,12 +22,17 @@
 //!   `model` where absent.
 //! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
 //!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
+//! - `adapter`: a packaged script, written beside each spec; `{adapter}` is its path.
+//! - `silence_limit_s`: seconds without output after which the program is taken to hang.
+//! - `success`: `{line, last_epoch, unless, failure_lines}`, what a good end takes beside exit code 0.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Template};
+use crate::recipe::{
+    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, SuccessRule, Template,
+};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -46,6 +51,10 @@ pub(crate) struct Launch {
     /// Keys and groups of keys taken over from a parent's spec.
     pub(crate) inherit: Vec<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
+    /// Packaged script that stands between the engine and the program.
+    pub(crate) adapter: Option<String>,
+    pub(crate) silence_limit_s: Option<u64>,
+    pub(crate) success: SuccessRule,
 }
 
 /// How the length of a training is set.
@@ -110,6 +119,9 @@ impl Launch {
             gpu_ids_key: None,
             inherit: vec![INHERITED.into()],
             error_patterns: Vec::new(),
+            adapter: None,
+            silence_limit_s: None,
+            success: SuccessRule::default(),
         }
     }
 
@@ -131,6 +143,9 @@ impl Launch {
                 None => vec![INHERITED.into()],
             },
             error_patterns: read_error_patterns(&mut fields, report),
+            adapter: fields.string("adapter", report),
+            silence_limit_s: fields.count("silence_limit_s", 1, report),
+            success: read_success(&mut fields, report).unwrap_or_default(),
         };
         fields.close(report);
         Some(launch)
@@ -227,6 +242,18 @@ fn read_line_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Patte
     let read =
         with_index.map(|(i, item)| super::metrics::read_pattern(item, &format!("{path}[{i}]"), report));
     read.flatten().collect()
+}
+
+fn read_success(fields: &mut Fields<'_>, report: &mut Report) -> Option<SuccessRule> {
+    let path = fields.path_of("success");
+    let mut inner = Fields::open(fields.node("success")?, &path, report)?;
+    let line = inner.node("line");
+    let line = line.and_then(|node| super::metrics::read_pattern(node, &join(&path, "line"), report));
+    let last_epoch = inner.bool("last_epoch", report).unwrap_or(false);
+    let unless = inner.string("unless", report);
+    let patterns = super::metrics::read_patterns(&mut inner, "failure_lines", report);
+    inner.close(report);
+    Some(SuccessRule { line, last_epoch, unless, failure_lines: patterns })
 }
 
 fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ErrorPattern> {

@@ -6,7 +6,8 @@ use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, UploadRules, env_name,
+    CheckpointRule, MetricRules, Placeholder, Segment, SuccessRule, Template, TrialRecipe, UploadRules,
+    env_name,
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
@@ -67,6 +68,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
         full_fidelity: request.max_fidelity.unwrap_or(1),
         fidelity_unit: if request.max_fidelity.is_some() { "epoch" } else { "run" }.into(),
         resumable: checkpoints.is_some(),
+        silence_limit_ms: None,
         notes,
         trial: TrialRecipe {
             argv,
@@ -78,6 +80,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
+            success: SuccessRule::default(),
+            adapter: None,
+            package: None,
             job: None,
             container: None,
             downloads: Vec::new(),

@@ -28,7 +28,7 @@ pub(super) fn for_network(
         report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
         return None;
     }
-    let stated = metrics.direction.filter(|_| metrics.monitoring.as_ref() == Some(&metric));
+    let stated = metrics.direction_of(&metric);
     if let (None, Some(stated)) = (direction, stated) {
         notes.push(format!("metric {metric}: {stated}, as the network config says"));
     }

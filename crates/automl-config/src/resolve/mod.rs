@@ -1,6 +1,8 @@
 //! From a request to a checked [`StudyRecipe`], with all problems at once.
 
 mod command;
+mod comparable;
+mod condition;
 mod container;
 mod data;
 mod draft;
@@ -9,6 +11,7 @@ mod inputs;
 mod log_rules;
 mod metric;
 mod network;
+mod probe;
 mod relate;
 mod settings;
 mod space;
@@ -39,6 +42,8 @@ pub struct StudyRecipe {
     pub fidelity_unit: String,
     /// Whether an attempt can carry on from a checkpoint.
     pub resumable: bool,
+    /// How long the program may write nothing, where its network knows; in milliseconds.
+    pub silence_limit_ms: Option<u64>,
     /// Decisions taken for the user and warnings, to be shown.
     pub notes: Vec<String>,
 }

@@ -1,7 +1,8 @@
-//! What the engine knows of GPUs: which slots cannot be used now, and how long and how full they were.
+//! What the engine knows of slots and their GPUs: which can take a trial now, and how long and how full they
+//! were.
 
 use super::{Engine, Update};
-use automl_core::{Attempt, Trial, TrialState};
+use automl_core::{Attempt, FailureKind, Trial, TrialId, TrialState};
 use automl_exec::slots;
 use std::collections::BTreeMap;
 
@@ -40,5 +41,29 @@ impl Engine {
     pub(super) fn gpu_ms(&self, attempt: &Attempt, until: u64) -> Option<u64> {
         let share = slots::gpu_share(&self.slots, attempt.slot).filter(|share| *share > 0.0)?;
         Some((until.saturating_sub(attempt.started_at) as f64 * share) as u64)
+    }
+
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    pub(super) fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
+    }
+
+    /// Returns the numbers of free slots, the lowest last.
+    pub(super) fn free_slots(&self) -> Vec<u32> {
+        let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
+        let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
+        let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
+        let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
+        let free = self.slots.iter().map(|slot| slot.id).filter(usable);
+        let mut free: Vec<u32> = free.collect();
+        free.reverse();
+        free.drain(..surplus.min(free.len()));
+        free
     }
 }

@@ -88,6 +88,11 @@ impl Launcher {
         log_files(recipe, &self.dir.results(trial), &self.dir.attempt(trial, attempt))
     }
 
+    /// Returns where the program's printed output of an attempt is.
+    pub(crate) fn streams(&self, trial: TrialId, attempt: AttemptNumber) -> [PathBuf; 2] {
+        streams(&self.dir.attempt(trial, attempt))
+    }
+
     /// Returns how many bytes of each log are older than the attempt that is about to start: files in
     /// the results folder are kept over attempts, the streams are the attempt's own.
     pub(crate) fn log_offsets(
@@ -125,6 +130,11 @@ pub(crate) fn log_files(recipe: &TrialRecipe, results: &Path, attempt_dir: &Path
         LogFile { folder: folder.into(), name: name.into(), kind: kind(source.format) }
     };
     recipe.logs().iter().map(file).collect()
+}
+
+/// Returns where the printed output of an attempt is.
+pub(crate) fn streams(attempt_dir: &Path) -> [PathBuf; 2] {
+    [STDOUT_LOG, STDERR_LOG].map(|name| attempt_dir.join(name))
 }
 
 /// Where an attempt's files lie, and what bounds it.
@@ -180,6 +190,10 @@ impl Place<'_> {
             (self.folder.join(params_name), params),
         ];
         for (path, text) in plain {
+            files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
+        }
+        if let Some((name, text)) = &realised.adapter {
+            let path = self.folder.join(name);
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
         if let Some((name, text)) = &realised.spec {

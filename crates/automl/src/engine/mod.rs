@@ -13,11 +13,13 @@ pub(crate) mod failures;
 mod gpus;
 pub(crate) mod history;
 pub(crate) mod launch;
+mod limits;
 pub(crate) mod live;
 pub(crate) mod outcome;
 #[cfg(test)]
 pub(crate) mod simulation;
 mod stopping;
+pub(crate) mod success;
 mod turns;
 mod uploads;
 mod wishes;
@@ -50,9 +52,6 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// The search ends when so many trials failed because of something that all others need as well, before
-/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
-const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -150,6 +149,8 @@ pub struct Engine {
     clock: Clock,
     /// Trials whose start is recorded and that are still to be launched, in order.
     unlaunched: VecDeque<TrialId>,
+    /// Whether the last look at the logs found readings.
+    has_news: bool,
     /// Whether the disk was full when the engine last tried to write.
     stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
@@ -212,6 +213,7 @@ impl Engine {
             mode: Mode::Search,
             clock: parts.clock,
             unlaunched: VecDeque::new(),
+            has_news: false,
             stalled: false,
             incumbent: None,
             unpublished: true,
@@ -341,7 +343,7 @@ impl Engine {
     fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
-            let idle = self.live.is_empty();
+            let idle = self.study().in_state(TrialState::Running).next().is_none();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
@@ -468,7 +470,15 @@ impl Engine {
         let stopped_at = latest.map(|latest| Fidelity(latest.step));
         let number = attempt.number;
         let notes = live.notes();
+        let printed = self.launcher.streams(trial, number);
+        let incomplete = success::incomplete(
+            self.recipe.success(),
+            attempt,
+            study.settings.metrics().next(),
+            &printed.each_ref().map(PathBuf::as_path),
+        );
         let facts = outcome::Facts {
+            incomplete,
             cause: &verdict.cause,
             oom_kills: verdict.oom_kills,
             attempt,
@@ -518,34 +528,6 @@ impl Engine {
         }
     }
 
-    /// Ends the search where a limit of the whole study is reached.
-    fn respect_limits(&mut self) {
-        let study = self.study();
-        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
-        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
-        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
-            // A trial that was running has shown that it can be done.
-            self.mode = Mode::Search;
-        }
-        if self.mode != Mode::Search {
-            return;
-        }
-        let study = self.study();
-        let over_time =
-            study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
-        if over_time {
-            self.mode = Mode::Drain(Some(EndReason::Timeout));
-            self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
-        } else if study.settings.gpu_time_ms.is_some_and(|limit| self.gpu_ms_of_all() >= limit) {
-            self.mode = Mode::Drain(Some(EndReason::GpuTime));
-            self.cancel_all(CancelMode::Graceful, "ended because the limit of GPU time was reached");
-        } else if setup_is_wrong {
-            self.mode = Mode::Drain(Some(EndReason::Setup));
-        } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
-            self.mode = Mode::Drain(Some(EndReason::Failures));
-        }
-    }
-
     fn poll_logs(&mut self) -> Result<(), EngineError> {
         let mut events = Vec::new();
         for (trial, live) in &mut self.live {
@@ -555,6 +537,7 @@ impl Engine {
             }
             events.extend(news);
         }
+        self.has_news = !events.is_empty();
         for event in events {
             self.record(event)?;
         }
@@ -587,30 +570,6 @@ impl Engine {
             self.incumbent = incumbent;
         }
         Ok(())
-    }
-
-    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
-    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
-        let known = &self.study().trials[&trial];
-        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
-        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
-        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
-        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
-        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
-        Some(free.remove(at))
-    }
-
-    /// Returns the numbers of free slots, the lowest last.
-    fn free_slots(&self) -> Vec<u32> {
-        let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
-        let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
-        let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
-        let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
-        let free = self.slots.iter().map(|slot| slot.id).filter(usable);
-        let mut free: Vec<u32> = free.collect();
-        free.reverse();
-        free.drain(..surplus.min(free.len()));
-        free
     }
 
     fn key(&self, trial: TrialId, attempt: AttemptNumber) -> AttemptKey {

@@ -1,10 +1,10 @@
 //! What an ended attempt means for its trial: verdict, readings and the program's own words in,
 //! outcome out. Pure; the one place where success is defined.
 //!
-//! Success needs all of: exit code 0, no word of failure in the program's own log, and a finite value
-//! of the objective. Anything else is recorded with its cause, what is known of such failures, and the
-//! last lines of the log. A configuration that does not fit the GPU, or diverges, is infeasible: that is
-//! a fact about it, and no fault.
+//! Success needs all of: exit code 0, no word of failure in the program's own log, the signs of a whole
+//! training that its network asks for, and a finite value of the objective. Anything else is recorded with
+//! its cause, what is known of such failures, and the last lines of the log. A configuration that does not
+//! fit the GPU, or diverges, is infeasible: that is a fact about it, and no fault.
 
 use super::failures::Diagnosis;
 use automl_config::FailurePolicy;
@@ -46,6 +46,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) asked: Option<&'static str>,
     /// What its logs tell of a failure, if it failed.
     pub(crate) diagnosis: Diagnosis,
+    /// What its network's signs of success are lacking, if anything.
+    pub(crate) incomplete: Option<String>,
 }
 
 impl Facts<'_> {
@@ -89,7 +91,10 @@ impl Facts<'_> {
     /// well.
     pub(crate) fn of_job(self) -> Option<Outcome> {
         match self.cause {
-            Cause::Exit(0) => self.reported_failure(),
+            Cause::Exit(0) => self.reported_failure().or_else(|| {
+                let what = self.incomplete.clone()?;
+                Some(self.failed(FailureKind::Reported, format!("exit code 0, but {what}")))
+            }),
             _ => Some(self.outcome()),
         }
     }
@@ -127,6 +132,9 @@ impl Facts<'_> {
                 }
                 Some(value) => values.push(value),
             }
+        }
+        if let Some(what) = self.incomplete.clone() {
+            return self.failed(FailureKind::Reported, format!("exit code 0, but {what}"));
         }
         let constraints = values.split_off(1 + self.further_objectives);
         let objectives = values.split_off(1);
@@ -291,6 +299,7 @@ mod tests {
             checkpoint: None,
             asked: Some("ended on request"),
             diagnosis: Diagnosis::default(),
+            incomplete: None,
         };
         facts.outcome()
     }
@@ -373,9 +382,12 @@ mod tests {
                 attempt: &attempt,
                 metrics: vec!["loss"],
                 further_objectives: 0,
+                best: None,
+                stopped_at: None,
                 notes: &[],
                 checkpoint: None,
                 asked: None,
+                incomplete: None,
                 diagnosis,
             };
             facts.outcome()
@@ -393,6 +405,28 @@ mod tests {
         // Signs in the log of a program that ended well are warnings.
         let well = under(Cause::Exit(0), Some(FailurePolicy::Stop), Some(FailureKind::Setup));
         assert!(matches!(well, Outcome::Reached { .. }), "{well:?}");
+    }
+
+    #[test]
+    fn a_training_cut_short_is_no_success() {
+        let attempt = attempt(&[0.5]);
+        let facts = Facts {
+            cause: &Cause::Exit(0),
+            attempt: &attempt,
+            metrics: vec!["loss"],
+            further_objectives: 0,
+            notes: &[],
+            checkpoint: None,
+            asked: None,
+            best: None,
+            stopped_at: None,
+            oom_kills: false,
+            diagnosis: Diagnosis::default(),
+            incomplete: Some("it never printed `done`".into()),
+        };
+        let Outcome::Failed { kind, reason } = facts.outcome() else { panic!("not failed") };
+        assert_eq!(kind, FailureKind::Reported);
+        assert_eq!(reason, "exit code 0, but it never printed `done`");
     }
 
     #[test]

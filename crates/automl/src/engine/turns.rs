@@ -14,8 +14,13 @@ use automl_exec::AttemptEnded;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How often running attempts' logs are looked at.
+/// How often running attempts' logs are looked at while there is news in them: each look that finds some
+/// is a write that the disk must confirm.
 const POLL: Duration = Duration::from_millis(150);
+/// How often quiet logs are looked at, so that the first line of news is heard at once.
+const POLL_QUIET: Duration = Duration::from_millis(20);
+/// More running attempts than this are looked at less often: each look costs the same.
+const QUICKLY_LOOKED_AT: usize = 16;
 /// How often a full disk is tried again.
 const SPACE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,7 +49,7 @@ impl Engine {
                 return Ok(end);
             }
             self.uploads.report(&mut |note| observer(Update::Note(note)));
-            let pause = if self.stalled { SPACE_AGAIN } else { POLL };
+            let pause = self.pause();
             let input = tokio::select! {
                 Some(ended) = self.ended.recv() => Input::Ended(ended),
                 Some(wish) = control.recv() => Input::Control(wish),
@@ -54,6 +59,17 @@ impl Engine {
             while let Ok(ended) = self.ended.try_recv() {
                 self.take(Input::Ended(ended))?;
             }
+        }
+    }
+
+    /// Returns for how long nothing is done unless something happens.
+    fn pause(&self) -> Duration {
+        if self.stalled {
+            SPACE_AGAIN
+        } else if self.has_news || self.live.is_empty() || self.live.len() > QUICKLY_LOOKED_AT {
+            POLL
+        } else {
+            POLL_QUIET
         }
     }
 

@@ -15,10 +15,10 @@ pub use record::{JobRecord, JobState};
 
 use crate::clock::now_ms;
 use crate::engine::failures::Failures;
-use crate::engine::launch::{Place, PrepareError, log_files};
+use crate::engine::launch::{Place, PrepareError, log_files, streams};
 use crate::engine::live::LiveAttempt;
-use crate::engine::{Control, EngineError, Uploads, outcome};
-use crate::files::{LogFile, News, Tail, find_program};
+use crate::engine::{Control, EngineError, Uploads, outcome, success};
+use crate::files::{InstalledPackage, LogFile, News, Tail, find_program};
 use crate::study::{StudyError, fetch_downloads, metric_rules, slots};
 use folder::{DOWNLOADS, TRIAL, UPLOADS_FILE, attempt_dir, earlier, last_checkpoint, own_files};
 
@@ -113,10 +113,15 @@ impl Job {
             parallel: Some(1),
         };
         let (slots, reason) = slots(&resources)?;
+        let package = recipe.trial.package();
+        let package =
+            package.map(|rule| Ok::<_, JobError>((rule, InstalledPackage::find(rule)?))).transpose()?;
+        let package = package.and_then(|(rule, installed)| installed.warning(rule));
         let resume_from = last_checkpoint(&recipe.trial, &options.results);
         let on_cpu = reason.map(|reason| format!("running on the CPU: {reason}"));
         let notes = on_cpu
             .into_iter()
+            .chain(package)
             .chain(resume_from.iter().map(|path| format!("carrying on from {}", path.display())));
         let notes = notes.collect();
         let slot = slots.into_iter().next();
@@ -332,7 +337,11 @@ impl Job {
     /// Decides what came of the job and writes it down.
     fn conclude(&mut self, live: &LiveAttempt, verdict: &Verdict, attempt: &Attempt) -> Result<(), JobError> {
         let notes = live.notes();
+        let metric = self.recipe.objective.as_ref().map(|objective| objective.metric.as_str());
+        let printed = streams(&attempt_dir(&self.options.results, attempt.number.0));
+        let printed = printed.each_ref().map(PathBuf::as_path);
         let facts = outcome::Facts {
+            incomplete: success::incomplete(self.recipe.trial.success(), attempt, metric, &printed),
             cause: &verdict.cause,
             oom_kills: verdict.oom_kills,
             attempt,

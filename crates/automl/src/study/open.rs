@@ -8,7 +8,7 @@ use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
-use crate::files::{self, StudyDir, find_program};
+use crate::files::{self, InstalledPackage, StudyDir, find_program};
 use crate::warm::WarmStart;
 use automl_config::{LogRules, Pattern, TrialRecipe};
 use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
@@ -233,9 +233,11 @@ impl Ready {
         let (slots, reason) = slots(&settings.resources)?;
         let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;
+        let package = recipe.package().map(|rule| Ok::<_, StudyError>((rule, InstalledPackage::find(rule)?)));
+        let package = package.transpose()?.and_then(|(rule, installed)| installed.warning(rule));
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
         let upload_to = recipe.upload_to().map(Place::open).transpose()?;
-        let notes = note.into_iter().collect();
+        let notes = note.into_iter().chain(package).collect();
         Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes, upload_to })
     }
 

@@ -60,7 +60,9 @@ mod tests {
         begun.trials = 17;
         let study = Log::new(begun).study().unwrap();
         let events = raise(&study, 27, None).unwrap();
-        assert_eq!(events[1], Event::BudgetChanged { trials: Some(49), timeout_ms: None, parallel: None });
+        let more =
+            Event::BudgetChanged { trials: Some(49), timeout_ms: None, gpu_time_ms: None, parallel: None };
+        assert_eq!(events[1], more);
         assert_eq!(raise(&study, 27, Some(30)).unwrap().len(), 1);
     }
 }

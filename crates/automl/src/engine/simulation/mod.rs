@@ -24,6 +24,7 @@ use super::turns::Input;
 use super::{Engine, EngineError, EventLog, Parts, RunEnd, Update, Uploads};
 use crate::files::StudyDir;
 use crate::study::{created, metric_rules, slots};
+use automl_config::LogRules;
 use automl_core::{Algorithm, EndReason, Record};
 use automl_scrape::Metrics;
 use automl_store::Store;
@@ -204,7 +205,7 @@ impl Simulation {
         let (sender, ended) = unbounded_channel();
         self.world.connect(sender);
         let recipe = self.plan.recipe.clone();
-        let rules = metric_rules(&recipe, vec!["loss".into()]);
+        let rules = metric_rules(&LogRules::of_recipe(&recipe), vec!["loss".into()]);
         let (world, off_ms) = (self.world.clone(), Rc::clone(&self.off_ms));
         let uploads = Uploads::start(None, self.dir.uploads(), recipe.upload_rules().clone(), |_| false).0;
         Ok(Engine::new(Parts {
@@ -215,6 +216,7 @@ impl Simulation {
             metrics: Arc::new(Metrics::compile(&rules).expect("sound patterns")),
             executor: Box::new(self.world.clone()),
             ended,
+            gpus: None,
             uploads,
             clock: Box::new(move || (BEGIN_MS + world.now()).saturating_add_signed(off_ms.get())),
         }))

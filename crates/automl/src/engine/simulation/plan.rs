@@ -114,8 +114,9 @@ impl Plan {
                 max: Fidelity(max),
                 reduction_factor: 3,
                 resumable: true,
+                base: None,
             },
-            limits: Limits { wall_ms: Some(WALL_MS), silence_ms: None, grace_ms: 5_000 },
+            limits: Limits { wall_ms: Some(WALL_MS), grace_ms: 5_000, ..Limits::default() },
             resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(parallel) },
             recipe: serde_json::to_value(&resolved.trial).expect("a recipe serialises"),
             ..automl_testkit::settings(algorithm)

@@ -31,8 +31,18 @@ impl Wisher {
             0 => Wish::Stop,
             1 => Wish::Pause,
             2 | 3 => Wish::Cancel { trial: TrialId(1 + chance.below(study.started() + 1)) },
-            4 => Wish::Set { trials: Some(chance.below(12)), timeout_ms: None, parallel: None },
-            5 => Wish::Set { trials: None, timeout_ms: None, parallel: Some(1 + chance.below(4) as u32) },
+            4 => Wish::Set {
+                trials: Some(chance.below(12)),
+                timeout_ms: None,
+                max_fidelity: None,
+                parallel: None,
+            },
+            5 => Wish::Set {
+                trials: None,
+                timeout_ms: None,
+                max_fidelity: None,
+                parallel: Some(1 + chance.below(4) as u32),
+            },
             6 => Wish::Enqueue { params: Params::default() },
             _ => {
                 self.enqueued.insert(name.clone());
