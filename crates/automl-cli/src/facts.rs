@@ -129,14 +129,14 @@ pub(crate) fn broken(study: &Study, trial: &Trial) -> Option<String> {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::{StudySettings, TrialId};
+    use automl_core::TrialId;
 
     #[test]
     fn studies_without_engine_are_paused_interrupted_or_ended() {
         let mut study = fixture::study();
         assert_eq!(StudyState::of(&study, None), StudyState::Interrupted);
-        let served = StudySettings { recipe: serde_json::Value::Null, ..study.settings.clone() };
-        let served = Study { settings: served, ..study.clone() };
+        let mut served = study.clone();
+        served.settings.recipe = serde_json::Value::Null;
         assert_eq!(StudyState::of(&served, None), StudyState::Paused, "workers go on without it");
         study.trials.remove(&TrialId(4));
         assert_eq!(StudyState::of(&study, None), StudyState::Paused);
