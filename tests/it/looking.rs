@@ -100,6 +100,14 @@ fn completions_know_the_commands() {
 }
 
 #[test]
+fn a_root_set_to_nothing_counts_as_none() {
+    let env = TestEnv::new();
+    env.search("--trials 1 --name s");
+    let listed = env.command("list").env("AUTOML_ROOT", "").output().unwrap();
+    assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains('s'), "{listed:?}");
+}
+
+#[test]
 fn logs_of_one_study_are_named_in_one_word() {
     let env = TestEnv::new();
     env.search("--trials 1 --name s");

@@ -30,6 +30,7 @@ fn enqueued_configurations_are_tried_first() {
         ("enqueue s x=7", "`x`: 7"),
         ("enqueue s y=1", "`y` is not a parameter"),
         ("enqueue s x", "write name=value"),
+        ("enqueue s nofile.csv", "there is no file `nofile.csv`"),
         ("set s trials=2", "4 trials have been started already"),
         ("set s trails=2", "write trials=N"),
         ("cancel s/9", "study s has no trial 9"),

@@ -22,6 +22,10 @@ pub(crate) fn read_configurations(
     let path = Path::new(text);
     let given = if path.is_file() {
         read_file(path)?
+    } else if !text.contains('=') && !text.trim_start().starts_with('{') {
+        return Err(usage(format!(
+            "{flag}: there is no file `{text}`, and it is no configuration: write name=value,name=value or a JSON object"
+        )));
     } else {
         let read = read_assignments(text).map_err(|why| usage(format!("{flag}: {why}")))?;
         vec![(format!("{flag} '{text}'"), read)]

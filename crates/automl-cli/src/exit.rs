@@ -208,7 +208,7 @@ fn log_exit(error: &LogError) -> Exit {
 
 fn store_exit(error: &StoreError) -> Exit {
     match error {
-        StoreError::Busy { .. } => Exit::Busy,
+        StoreError::Busy { .. } | StoreError::Fenced { .. } => Exit::Busy,
         StoreError::Io { .. } | StoreError::NewerFormat { .. } | StoreError::BadPayload { .. } => {
             Exit::Environment
         }

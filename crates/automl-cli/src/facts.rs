@@ -11,7 +11,8 @@ pub(crate) enum StudyState {
         /// Process number of the engine.
         pid: u32,
     },
-    /// It was stopped on request, or never begun; nothing is open.
+    /// It was stopped on request, or never begun; nothing is open. Or its trials are with workers, which go on
+    /// without anybody to ask.
     Paused,
     /// Its engine is gone and left trials behind.
     Interrupted,
@@ -22,7 +23,8 @@ pub(crate) enum StudyState {
 impl StudyState {
     /// Works out the state of a study from its log and the engine that works on it, if any.
     pub(crate) fn of(study: &Study, engine: Option<&EngineInfo>) -> Self {
-        let open = study.in_state(TrialState::Running).next().is_some();
+        let own = !study.settings.recipe.is_null();
+        let open = own && study.in_state(TrialState::Running).next().is_some();
         match (engine, study.ended, open) {
             (Some(engine), _, _) => StudyState::Running { pid: engine.pid },
             (None, Some(reason), _) => StudyState::Ended(reason),
@@ -133,6 +135,9 @@ mod tests {
     fn studies_without_engine_are_paused_interrupted_or_ended() {
         let mut study = fixture::study();
         assert_eq!(StudyState::of(&study, None), StudyState::Interrupted);
+        let mut served = study.clone();
+        served.settings.recipe = serde_json::Value::Null;
+        assert_eq!(StudyState::of(&served, None), StudyState::Paused, "workers go on without it");
         study.trials.remove(&TrialId(4));
         assert_eq!(StudyState::of(&study, None), StudyState::Paused);
         study.ended = Some(EndReason::Budget);

@@ -39,7 +39,7 @@ fn settings() -> StudySettings {
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
         conduct: Default::default(),
         workdir: "/".into(),
-        recipe: serde_json::Value::Null,
+        recipe: serde_json::json!({}),
     }
 }
 

@@ -36,7 +36,8 @@ impl Project {
         let here = env::current_dir().unwrap_or_default();
         let file = find_upwards(&here);
         let settings = file.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-        let root = global.root.clone().or_else(|| settings.run.root.clone());
+        let named = global.root.clone().filter(|root| !root.as_os_str().is_empty());
+        let root = named.or_else(|| settings.run.root.clone());
         let root = here.join(root.unwrap_or_else(|| DEFAULT_ROOT.into()));
         Ok(Project { file, settings, root })
     }

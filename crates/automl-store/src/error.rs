@@ -113,6 +113,18 @@ pub enum StoreError {
         /// The study folder.
         study_dir: PathBuf,
     },
+    /// The log went on without this process, or was taken away from it.
+    #[error(
+        "{} was {how} by somebody else while this process had it open: this process writes no more; \
+         look who works on the study, then resume it",
+        path.display()
+    )]
+    Fenced {
+        /// The journal.
+        path: PathBuf,
+        /// What was done to it: `removed`, `replaced` or `written to`.
+        how: &'static str,
+    },
     /// A payload may not be stored.
     #[error("payload {index} of the batch {reason}")]
     BadPayload {

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
@@ -205,6 +205,8 @@ pub(crate) struct Journal {
     good_len: u64,
     /// Set while there may be bytes behind `good_len` that must go before the next append.
     untrimmed: bool,
+    /// Device and inode of the file, by which one that took its name is recognised.
+    place: (u64, u64),
 }
 
 impl Journal {
@@ -218,7 +220,8 @@ impl Journal {
             .and_then(|()| file.sync_all())
             .map_err(StoreError::io("write to", path))?;
         let good_len = header.len() as u64;
-        Ok(Self { path: path.to_owned(), file, entries: Vec::new(), good_len, untrimmed: false })
+        let place = place(&file).map_err(StoreError::io("look at", path))?;
+        Ok(Self { path: path.to_owned(), file, entries: Vec::new(), good_len, untrimmed: false, place })
     }
 
     /// Opens and reads a journal; `None` when there is no such file.
@@ -230,7 +233,9 @@ impl Journal {
         let scan = scan(&file, |_, _| ()).map_err(StoreError::io("read", path))?;
         let entries = scan.entries.clone();
         let untrimmed = scan.tail_bytes() > 0;
-        Ok(Some((Self { path: path.to_owned(), file, entries, good_len: scan.good_len, untrimmed }, scan)))
+        let (path, good_len) = (path.to_owned(), scan.good_len);
+        let place = place(&file).map_err(StoreError::io("look at", &path))?;
+        Ok(Some((Self { path, file, entries, good_len, untrimmed, place }, scan)))
     }
 
     /// Gives the journal its final name, replacing what is there, durably.
@@ -269,6 +274,20 @@ impl Journal {
         self.entries.append(&mut entries);
         self.good_len += text.len() as u64;
         Ok(())
+    }
+
+    /// Checks that the file is as this process left it. Locks keep a second writer away where they work; on
+    /// some shared file systems they do not, and a file can be replaced by hand. Whoever finds that the log
+    /// went on without it has lost the study and must not write again.
+    pub(crate) fn check_own(&self) -> Result<(), StoreError> {
+        let fenced = |how: &'static str| Err(StoreError::Fenced { path: self.path.clone(), how });
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fenced("removed"),
+            Err(source) => Err(StoreError::Io { action: "look at", path: self.path.clone(), source }),
+            Ok(named) if (named.dev(), named.ino()) != self.place => fenced("replaced"),
+            Ok(named) if named.len() != self.good_len => fenced("written to"),
+            Ok(_) => Ok(()),
+        }
     }
 
     fn write_durably(&self, text: &[u8]) -> io::Result<()> {
@@ -314,6 +333,10 @@ impl Journal {
         }
         Ok(payloads)
     }
+}
+
+fn place(file: &File) -> io::Result<(u64, u64)> {
+    file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

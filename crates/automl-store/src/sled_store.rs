@@ -150,6 +150,9 @@ impl Store for SledStore {
         if payloads.is_empty() {
             return Ok(self.last_seq);
         }
+        // Before the database has it: a process that lost the study leaves no trace.
+        self.journal.trim()?;
+        self.journal.check_own()?;
         if let Err(error) = self.healthy_database()?.append(payloads) {
             self.drop_database();
             return Err(error);
@@ -227,6 +230,7 @@ pub(crate) fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn record(n: u32) -> Vec<u8> {
         format!(r#"{{"n":{n}}}"#).into_bytes()
@@ -250,6 +254,32 @@ mod tests {
         let (store, recovery) = SledStore::open(dir.path()).unwrap();
         assert_eq!(recovery.notes, Vec::<String>::new());
         assert_eq!(store.read_all().unwrap()[2].payload, record(5));
+    }
+
+    #[test]
+    fn writer_that_lost_the_log_leaves_no_trace() {
+        let lose: [fn(&Path); 3] = [
+            |path| fs::remove_file(path).unwrap(),
+            |path| {
+                fs::copy(path, path.with_extension("new"))
+                    .and_then(|_| fs::rename(path.with_extension("new"), path))
+                    .unwrap()
+            },
+            |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"{}\n").unwrap(),
+        ];
+        for lose in lose {
+            let dir = tempfile::tempdir().unwrap();
+            let mut store = SledStore::create(dir.path()).unwrap();
+            store.append(&[record(1)]).unwrap();
+            let journal = dir.path().join(JOURNAL_FILE);
+            lose(&journal);
+            let left = fs::read(&journal).unwrap_or_default();
+            let error = store.append(&[record(2)]).unwrap_err();
+            assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
+            assert!(matches!(store.append(&[record(2)]), Err(StoreError::Fenced { .. })), "it stays lost");
+            assert_eq!(fs::read(&journal).unwrap_or_default(), left);
+            assert_eq!(store.database.as_ref().map(Database::last_seq), Some(1));
+        }
     }
 
     #[test]

@@ -132,8 +132,8 @@ impl WarmStart {
     }
 
     /// The events that a study begins with.
-    pub(crate) fn events(&self, first: TrialId) -> Vec<Event> {
-        let numbered = self.added.iter().zip(first.0..).map(|(event, number)| {
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let numbered = self.added.iter().zip(1..).map(|(event, number)| {
             let mut event = event.clone();
             if let Event::TrialAdded { trial, .. } = &mut event {
                 *trial = TrialId(number);
@@ -195,7 +195,7 @@ mod tests {
 
     fn begun(start: &WarmStart, settings: StudySettings) -> Study {
         let mut log = Log::new(settings);
-        for event in start.events(TrialId(1)) {
+        for event in start.events() {
             log.push(event);
         }
         log.study().unwrap()

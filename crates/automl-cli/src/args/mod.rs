@@ -25,6 +25,7 @@ pub(crate) use steer::{EnqueueArgs, ExportArgs, ExportForm, SetArgs, TrialArg};
 pub(crate) use usage::{LogSize, UsageArgs};
 
 use crate::render::time::parse_duration;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -49,12 +50,17 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// Reads a path; an empty one, as of a variable that is set to nothing, counts as none.
+fn possibly_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 /// Options of every command.
 #[derive(Default, Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Folder that holds the studies [default: ./studies]
-    #[arg(long, global = true, value_name = "DIR", env = "AUTOML_ROOT", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, value_name = "DIR", env = "AUTOML_ROOT", hide_env_values = true, value_parser = possibly_empty(), value_hint = ValueHint::DirPath)]
     pub(crate) root: Option<PathBuf>,
     /// Print data as JSON
     #[arg(long, global = true)]

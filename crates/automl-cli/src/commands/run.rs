@@ -10,7 +10,7 @@ use crate::project::{Project, shown};
 use crate::render::header;
 use crate::render::json;
 use crate::render::table::{Align, Table};
-use automl::{FirstTrial, OpenStudy, StudyDir, StudyError, create, first_trial};
+use automl::{FirstTrial, OpenStudy, StudyDir, StudyError, create_with, first_trial};
 use automl_core::Study;
 use automl_exec::slots::Slot;
 use automl_store::LockError;
@@ -47,8 +47,7 @@ pub(super) fn run(
     if args.dry_run {
         return dry_run(&plan, project, output);
     }
-    let mut opened = create_named(&mut plan, project)?;
-    opened.engine.begin_with(&plan.start)?;
+    let opened = create_named(&mut plan, project)?;
     let dir = StudyDir::new(&project.root, &plan.options.name);
     header(Some(&plan), opened.engine.study(), &opened.slots, &dir, output);
     search::work(opened, &dir, output)
@@ -97,7 +96,8 @@ pub(super) fn header(plan: Option<&Plan>, study: &Study, slots: &[Slot], dir: &S
 fn create_named(plan: &mut Plan, project: &Project) -> Result<OpenStudy, Failure> {
     let runner = runner()?;
     for _ in 0..NAME_TRIES {
-        match create(&project.root, plan.settings()?, plan.recipe.trial.clone(), runner.clone()) {
+        let settings = plan.settings()?;
+        match create_with(&project.root, settings, plan.recipe.trial.clone(), runner.clone(), &plan.start) {
             Err(StudyError::Exists { .. } | StudyError::Lock(LockError::Held { .. }))
                 if !plan.name_is_given =>
             {
@@ -106,7 +106,7 @@ fn create_named(plan: &mut Plan, project: &Project) -> Result<OpenStudy, Failure
             created => return Ok(created?),
         }
     }
-    Ok(create(&project.root, plan.settings()?, plan.recipe.trial.clone(), runner)?)
+    Ok(create_with(&project.root, plan.settings()?, plan.recipe.trial.clone(), runner, &plan.start)?)
 }
 
 fn print_config(plan: &Plan, output: Output) -> Result<Exit, Failure> {

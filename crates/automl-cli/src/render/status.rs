@@ -30,7 +30,7 @@ pub(crate) fn lines(study: &Study, state: &StudyState, page: Page) -> Vec<String
     let running = matches!(state, StudyState::Running { .. });
     let mut lines = vec![
         field("study", &settings.study, page),
-        field("state", &describe(state), page),
+        field("state", &describe(state, study), page),
         field("algorithm", &settings.algorithm.to_string(), page),
         field("trials", &trials(study), page),
         field("best", &best(study), page),
@@ -96,9 +96,12 @@ pub(crate) fn best(study: &Study) -> String {
     format!("trial {}: {metric} {value}{further}{standing}  {}", trial.id, value::params(&trial.params))
 }
 
-fn describe(state: &StudyState) -> String {
+fn describe(state: &StudyState, study: &Study) -> String {
     match state {
         StudyState::Running { pid } => format!("running (process {pid})"),
+        StudyState::Paused if study.settings.recipe.is_null() => {
+            "paused; `automl serve` opens it for its workers".into()
+        }
         StudyState::Paused => "paused; `automl resume` carries it on".into(),
         StudyState::Interrupted => {
             "interrupted: its engine is gone, trials may still be running; `automl resume` carries it on"

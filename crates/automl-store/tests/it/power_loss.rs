@@ -6,7 +6,7 @@ use crate::power::{drawing, losses};
 use crate::support::{assert_opens_with, payloads};
 
 /// Outcomes of one loss that are tried.
-const DRAWS: u64 = 2;
+const DRAWS: u64 = 1;
 
 #[test]
 fn nothing_acknowledged_is_lost_with_the_power() {

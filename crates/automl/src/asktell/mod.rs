@@ -22,6 +22,7 @@ pub use tell::{Decided, Elsewhere, NotAdded, Told};
 use crate::clock::{host_name, now_ms};
 use crate::engine::{EventLog, history, sampler_for};
 use crate::study::has_begun;
+use crate::warm::WarmStart;
 use automl_core::{
     AttemptEnd, AttemptNumber, EndReason, Event, Fidelity, Outcome, Params, Study, Trial, TrialId, TrialState,
 };
@@ -82,11 +83,11 @@ impl AskTell {
                 opened.carry_on(&settings)?;
                 return Ok(opened);
             }
-            let (log, lock) = crate::study::begin(&dir, settings)?;
+            let (log, lock) = crate::study::begin(&dir, settings, &WarmStart::default())?;
             return Self::start(log, Some(lock), Vec::new());
         }
         let store = Box::new(automl_store::MemoryStore::new());
-        let log = EventLog::create(store, crate::study::created(settings))?;
+        let log = EventLog::create(store, crate::study::created(settings), [])?;
         Self::start(log, None, Vec::new())
     }
 

@@ -93,7 +93,7 @@ impl Service {
     fn start(&mut self) -> Result<AskTell, AskError> {
         let store = self.disk.open();
         let log = if store.last_seq() == 0 {
-            EventLog::create(Box::new(store), crate::study::created(self.plan.settings.clone()))?
+            EventLog::create(Box::new(store), crate::study::created(self.plan.settings.clone()), [])?
         } else {
             EventLog::open(Box::new(store))?
         };

@@ -42,11 +42,18 @@ pub(crate) struct EventLog {
 }
 
 impl EventLog {
-    /// Begins the log of a new study with its first event.
-    pub(crate) fn create(mut store: Box<dyn Store>, first: Record) -> Result<Self, LogError> {
+    /// Begins the log of a new study: its first event, and what it begins with, in one step.
+    pub(crate) fn create(
+        store: Box<dyn Store>,
+        first: Record,
+        more: impl IntoIterator<Item = Event>,
+    ) -> Result<Self, LogError> {
         let study = Study::create(&first).map_err(|source| LogError::Fold { seq: 1, source })?;
-        store.append(&[encode(&first)])?;
-        Ok(EventLog { store, study, pending: Vec::new() })
+        let at = first.at;
+        let mut log = EventLog { store, study, pending: vec![first] };
+        more.into_iter().try_for_each(|event| log.record(at, event))?;
+        log.commit()?;
+        Ok(log)
     }
 
     /// Opens the log of an existing study.
@@ -129,4 +136,38 @@ fn read(stored: &StoredRecord) -> Result<Record, LogError> {
 
 fn encode(record: &Record) -> Vec<u8> {
     serde_json::to_vec(record).expect("an event has only plain values, which always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Algorithm, Params};
+    use automl_store::MemoryStore;
+
+    /// Takes one append and no more.
+    struct OneAppend(Option<MemoryStore>);
+
+    impl Store for OneAppend {
+        fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError> {
+            let mut store = self.0.take().expect("there is only one append");
+            store.append(payloads)
+        }
+
+        fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn last_seq(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_study_and_what_it_begins_with_are_one_step() {
+        let first = crate::study::created(automl_testkit::settings(Algorithm::Random));
+        let store = Box::new(OneAppend(Some(MemoryStore::new())));
+        let enqueued = [Event::Enqueued { params: Params::default(), wish: None }];
+        let log = EventLog::create(store, first, enqueued).unwrap();
+        assert_eq!((log.study().queue.len(), log.pending.len()), (1, 0));
+    }
 }

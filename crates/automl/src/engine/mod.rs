@@ -34,7 +34,6 @@ pub(crate) use uploads::Uploads;
 use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
-use crate::warm::WarmStart;
 use automl_config::TrialRecipe;
 use automl_core::{
     Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
@@ -260,19 +259,6 @@ impl Engine {
     fn upload(&self, trial: TrialId, ended: bool) {
         let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
         self.uploads.follow(name, self.dir.results(trial), ended);
-    }
-
-    /// Begins the search with what is known already: trials from elsewhere, and configurations to try
-    /// first.
-    ///
-    /// # Errors
-    /// If it cannot be made durable, or a trial from elsewhere has not ended.
-    pub fn begin_with(&mut self, start: &WarmStart) -> Result<(), EngineError> {
-        for event in start.events(self.study().next_trial()) {
-            self.record(event)?;
-        }
-        self.log.commit()?;
-        Ok(())
     }
 
     /// Grants the wishes that were left while nobody worked on the study; those about the engine itself

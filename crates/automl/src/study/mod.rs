@@ -7,8 +7,7 @@ mod raise;
 mod view;
 
 pub use error::StudyError;
-pub use open::slots;
-pub use open::{OpenStudy, create, open};
+pub use open::{OpenStudy, create, create_with, open, slots};
 pub(crate) use open::{
     begin, created, fetch_downloads, has_begun, metric_rules, reopen, take_unborn, write_settings,
 };

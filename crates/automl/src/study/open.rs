@@ -9,6 +9,7 @@ use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
 use crate::files::{self, InstalledPackage, StudyDir, find_program};
+use crate::warm::WarmStart;
 use automl_config::{LogRules, Pattern, TrialRecipe};
 use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::devices::{NvmlProbe, discover};
@@ -44,6 +45,21 @@ pub fn create(
     recipe: TrialRecipe,
     runner: Vec<String>,
 ) -> Result<OpenStudy, StudyError> {
+    create_with(root, settings, recipe, runner, &WarmStart::default())
+}
+
+/// Creates a study as [`create`] does, that begins with what is known already: trials from elsewhere, and
+/// configurations to try first. There is never a study without them.
+///
+/// # Errors
+/// As for [`create`], and if a trial from elsewhere has not ended.
+pub fn create_with(
+    root: &Path,
+    settings: StudySettings,
+    recipe: TrialRecipe,
+    runner: Vec<String>,
+    start: &WarmStart,
+) -> Result<OpenStudy, StudyError> {
     let dir = StudyDir::new(root, &settings.study);
     if has_begun(&dir) {
         return Err(StudyError::Exists { name: settings.study, path: dir.path().to_path_buf() });
@@ -51,14 +67,18 @@ pub fn create(
     let ready = Ready::check(&dir, &settings, recipe)?;
     // Before the study is there: what cannot be fetched must not leave half a study behind.
     fetch_downloads(&ready.recipe, &dir.downloads())?;
-    let (log, lock) = begin(&dir, settings)?;
+    let (log, lock) = begin(&dir, settings, start)?;
     Ok(ready.open(dir, log, lock, Vec::new(), runner))
 }
 
 /// Creates a study's folder and log, and holds it.
-pub(crate) fn begin(dir: &StudyDir, settings: StudySettings) -> Result<(EventLog, StudyLock), StudyError> {
+pub(crate) fn begin(
+    dir: &StudyDir,
+    settings: StudySettings,
+    start: &WarmStart,
+) -> Result<(EventLog, StudyLock), StudyError> {
     let (store, lock) = take_unborn(dir, &settings.study)?;
-    let log = EventLog::create(Box::new(store), created(settings))?;
+    let log = EventLog::create(Box::new(store), created(settings), start.events())?;
     write_settings(dir, log.study())?;
     Ok((log, lock))
 }

@@ -197,7 +197,7 @@ impl Simulation {
         let log = if store.last_seq() == 0 {
             std::fs::create_dir_all(self.dir.path()).expect("a writable folder");
             let first = Record { at: BEGIN_MS, ..created(self.plan.settings.clone()) };
-            EventLog::create(Box::new(store), first)?
+            EventLog::create(Box::new(store), first, [])?
         } else {
             self.check.reopened(&self.disk.records());
             EventLog::open(Box::new(store))?
