@@ -70,6 +70,15 @@ impl Study {
     }
 }
 
+impl Attempt {
+    /// Returns the furthest step at which this attempt reported the objective. A trial that began anew may
+    /// have been further before.
+    #[must_use]
+    pub fn furthest_step(&self) -> Option<u64> {
+        self.series.arrivals().last().map(|arrival| arrival.step)
+    }
+}
+
 impl Trial {
     /// Attempts whose readings count: those that came to a result, and the one that runs.
     pub(crate) fn counting_attempts(&self) -> impl Iterator<Item = &Attempt> {

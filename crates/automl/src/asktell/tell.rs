@@ -205,16 +205,15 @@ impl AskTell {
         let study = self.study();
         let known = &study.trials[&trial];
         let until = study.settings.fidelity.max;
-        let (Some(reason), Some(latest)) = (known.stopping.clone(), study.latest(known)) else {
-            return Ok(None);
-        };
-        if latest.step >= until.0 || !matches!(told, Told::Stopped { .. } | Told::Complete { .. }) {
+        let step = known.running_attempt().and_then(|attempt| attempt.furthest_step());
+        let (Some(reason), Some(step)) = (known.stopping.clone(), step) else { return Ok(None) };
+        if step >= until.0 || !matches!(told, Told::Stopped { .. } | Told::Complete { .. }) {
             return Ok(None);
         }
         let mut values = known.metrics();
         let best = study.best_reading(known);
         values.extend(best.map(|best| (study.settings.objective.metric.clone(), best)));
-        let outcome = at_rung(&study.settings, Fidelity(latest.step), &values)?;
+        let outcome = at_rung(&study.settings, Fidelity(step), &values)?;
         let is_result = matches!(outcome, Outcome::Reached { .. });
         let mut events = vec![ended(trial, attempt, outcome)];
         events.extend(is_result.then_some(Event::TrialStopped { trial, reason }));

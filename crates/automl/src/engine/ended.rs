@@ -21,8 +21,7 @@ impl Engine {
         let known = &study.trials[&trial];
         let attempt = known.running_attempt().expect("a followed attempt is running");
         let stopping = known.stopping.clone();
-        let latest = study.latest(known).filter(|_| stopping.is_some());
-        let stopped_at = latest.map(|latest| Fidelity(latest.step));
+        let stopped_at = attempt.furthest_step().filter(|_| stopping.is_some()).map(Fidelity);
         let number = attempt.number;
         let notes = live.notes();
         let printed = self.launcher.streams(trial, number);
