@@ -39,7 +39,8 @@ fn main() -> Outcome<()> {
         let before = resident_bytes()?;
         let found = view(&StudyDir::at(PathBuf::from(study)))?;
         println!("{}", resident_bytes()?.saturating_sub(before));
-        return Ok(drop(found));
+        drop(found);
+        return Ok(());
     }
     let root = arguments.first().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let work = tempfile::tempdir_in(root)?;
@@ -121,7 +122,7 @@ fn readers(root: &Path) -> Outcome<()> {
     let dir = StudyDir::new(root, "readers");
     prepare(&dir, 500, 20)?;
     let (mut store, _) = SledStore::open(dir.path())?;
-    let event = vec![serde_json::to_vec(&Event::BudgetChanged {
+    let event = [serde_json::to_vec(&Event::BudgetChanged {
         trials: None,
         timeout_ms: None,
         gpu_time_ms: None,
