@@ -95,8 +95,8 @@ fn decide_bracket(
                 .map(|t| Decision::Run { trial: t.id, until: rung.fidelity }),
         );
         if i == 0 {
-            let start = Decision::Start { bracket: Some(number), until: rung.fidelity };
-            decisions.extend((0..missing).map(|_| start));
+            let start = || Decision::Start { bracket: Some(number), until: rung.fidelity };
+            decisions.extend((0..missing).map(|_| start()));
         }
         if missing > 0 || !members.iter().all(|t| is_decided(t, rung)) {
             return;

@@ -53,6 +53,7 @@ pub fn first_trial(
         slot: 0,
         log_offsets: Vec::new(),
         worker: None,
+        why: None,
         started_at: 0,
         ended_at: None,
         series: Series::default(),

@@ -25,8 +25,9 @@ mod wishes;
 
 pub use archive::{Imported, export_log, import_log};
 pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
+pub use automl_scheduler::{Agreement, agreements};
 pub use dry_run::{FirstTrial, first_trial};
-pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
+pub use engine::{Control, Engine, EngineError, LogError, LogFileError, Resolved, RunEnd, Update};
 pub use files::{ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
 pub use importance::{Importance, importance};
@@ -34,7 +35,7 @@ pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
-pub use replay::{Difference, Replay, replay, suggest};
+pub use replay::{Difference, Replay, replay, resolve, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
     view,

@@ -61,6 +61,7 @@ impl StudyRequest {
         }
         let fidelity = self.fidelity.unwrap_or(whole_runs());
         check_fidelity(&fidelity, self.algorithm)?;
+        let algorithm = automl_scheduler::resolve_auto(self.algorithm, &fidelity, self.max_trials);
         let mut objectives = self.objectives.into_iter();
         let Some(objective) = objectives.next() else {
             return wrong("`objective` is missing; give {name, direction}");
@@ -73,7 +74,7 @@ impl StudyRequest {
             objective,
             further_objectives: objectives.collect(),
             constraints: self.constraints,
-            algorithm: self.algorithm,
+            algorithm,
             seed: self.seed,
             trials: self.max_trials.unwrap_or(StudySettings::UNLIMITED),
             timeout_ms: None,

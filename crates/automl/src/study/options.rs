@@ -6,7 +6,7 @@ use automl_config::StudyRecipe;
 use automl_core::{
     Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng,
 };
-use automl_scheduler::default_trials;
+use automl_scheduler::{default_trials, resolve_auto};
 use std::path::PathBuf;
 
 /// Everything a user can choose about a new study beside its recipe.
@@ -65,8 +65,8 @@ pub struct Changes {
 pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySettings, StudyError> {
     check_name(&options.name)?;
     let fidelity = fidelity_plan(recipe, options)?;
-    let trials =
-        options.trials.unwrap_or_else(|| default_trials(options.algorithm, &fidelity, DEFAULT_TRIALS));
+    let algorithm = resolve_auto(options.algorithm, &fidelity, options.trials);
+    let trials = options.trials.unwrap_or_else(|| default_trials(algorithm, &fidelity, DEFAULT_TRIALS));
     Ok(StudySettings {
         study: options.name.clone(),
         tag: format!("{:08x}", new_tag(&options.name)),
@@ -74,7 +74,7 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         objective: recipe.objective.clone(),
         further_objectives: options.further_objectives.clone(),
         constraints: options.constraints.clone(),
-        algorithm: options.algorithm,
+        algorithm,
         seed: options.seed,
         trials,
         timeout_ms: options.timeout_ms,
