@@ -6,11 +6,12 @@ PREFIX ?= $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 AUTOML = target/release/automl
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help demo test build torch lint fmt bench bench-peers install clean
+.PHONY: help demo test test-external build torch lint fmt bench bench-peers install clean
 
 help:
 	@echo "make demo     search MAL's learning rate and weight decay on the sample set, on this machine"
 	@echo "make test     run every test"
+	@echo "make test-external  run real trainers, sleap-nn and DREEM, in .external/ (2.5 GB, Python 3.12)"
 	@echo "make build    build automl and the trainer in release mode"
 	@echo "make install  put automl and automl-torch into $(PREFIX)/bin"
 	@echo "make lint     check formatting and run clippy"
@@ -37,6 +38,12 @@ else
 	$(CARGO) test --workspace --locked --no-fail-fast
 endif
 
+# Searches over the real programs; PYTHON names a Python 3.12, ONLY=Searches.test_dreem one test.
+test-external:
+	tests/external/prepare.sh
+	$(CARGO) build --release --locked -p automl-cli
+	cd tests/external && ../../.external/venv/bin/python -m unittest -v $(addprefix test_external.,$(ONLY))
+
 lint: torch
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
@@ -44,11 +51,12 @@ lint: torch
 bench: build
 	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config
 
-# Other projects' samplers in virtual environments of their own (some gigabytes, torch among them).
+# Other projects' samplers in virtual environments of their own. torch, the largest part, is in one of them only: some 5 GB
+# with the CUDA libraries that its usual wheel asks for, 1 GB with `PEERS_PIP="--extra-index-url URL"` naming an index of CPU builds.
 bench-peers:
-	set -e; for environment in main hebo; do \
+	set -e; for environment in main torch; do \
 		python3 -m venv "benches/quality/.venv/$$environment"; \
-		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary \
+		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary --no-cache-dir $(PEERS_PIP) \
 			--requirement "benches/quality/requirements/$$environment.txt"; \
 	done
 

@@ -36,8 +36,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         reduction_factor: 3,
         retries: 0,
         max_consecutive_failures: 5,
-        limits: Limits { wall_ms: Some(10_000), silence_ms: None, grace_ms: 1_000 },
+        limits: Limits { wall_ms: Some(10_000), grace_ms: 1_000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        conduct: Default::default(),
+        resume: None,
         workdir: std::env::current_dir()?,
     };
 

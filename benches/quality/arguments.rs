@@ -28,6 +28,7 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --output FILE       write all runs as JSON
   --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
   --threads N         runs at a time                                  [default: 1]
+  --remembered        start no peer: only instances that every chosen peer has met before are compared
   --environments DIR  what `make bench-peers` made                    [default: benches/quality/.venv]
   --list              print samplers and problems, run nothing
 ";
@@ -47,6 +48,8 @@ pub(crate) struct Arguments {
     pub(crate) baseline: Option<String>,
     pub(crate) by_problem: bool,
     pub(crate) curves: bool,
+    /// Whether peers' runs are taken from memory alone.
+    pub(crate) remembered: bool,
     pub(crate) output: Option<PathBuf>,
     pub(crate) compare: Vec<PathBuf>,
     pub(crate) threads: usize,
@@ -75,6 +78,7 @@ impl Default for Arguments {
             baseline: None,
             by_problem: false,
             curves: false,
+            remembered: false,
             output: None,
             compare: Vec::new(),
             threads: 1,
@@ -89,21 +93,20 @@ impl Arguments {
         let mut arguments = Arguments::default();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            match word.as_str() {
+            let switch = match word.as_str() {
                 "--help" | "-h" => return Ok(Request::Help),
                 "--list" => return Ok(Request::List),
-                "--by-problem" => {
-                    arguments.by_problem = true;
-                    continue;
-                }
-                "--curves" => {
-                    arguments.curves = true;
-                    continue;
-                }
+                "--by-problem" => Some(&mut arguments.by_problem),
+                "--curves" => Some(&mut arguments.curves),
+                "--remembered" => Some(&mut arguments.remembered),
                 flag if !flag.starts_with("--") => {
                     return Err(format!("unexpected `{flag}`; see --help"));
                 }
-                _ => {}
+                _ => None,
+            };
+            if let Some(switch) = switch {
+                *switch = true;
+                continue;
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value; see --help"))?;
             arguments.set(&word, &value)?;

@@ -31,10 +31,10 @@ pub(crate) const PEERS: [PeerKind; 7] = [
     peer("optuna-tpe", Environment::Main, "optuna"),
     peer("optuna-tpe-group", Environment::Main, "optuna"),
     peer("optuna-tpe-univariate", Environment::Main, "optuna"),
-    peer("optuna-gp", Environment::Main, "optuna"),
+    peer("optuna-gp", Environment::Torch, "optuna"),
     peer("smac", Environment::Main, "smac"),
     peer("hyperopt", Environment::Main, "hyperopt"),
-    peer("hebo", Environment::Hebo, "HEBO"),
+    peer("hebo", Environment::Torch, "HEBO"),
 ];
 
 const fn peer(name: &'static str, environment: Environment, package: &'static str) -> PeerKind {
@@ -45,7 +45,7 @@ const fn peer(name: &'static str, environment: Environment, package: &'static st
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Environment {
     Main,
-    Hebo,
+    Torch,
 }
 
 impl Environment {
@@ -53,7 +53,7 @@ impl Environment {
     pub(crate) fn parts(self) -> (&'static str, &'static str) {
         match self {
             Environment::Main => ("main", include_str!("requirements/main.txt")),
-            Environment::Hebo => ("hebo", include_str!("requirements/hebo.txt")),
+            Environment::Torch => ("torch", include_str!("requirements/torch.txt")),
         }
     }
 }

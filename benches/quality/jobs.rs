@@ -2,12 +2,13 @@
 
 use crate::arguments::Arguments;
 use crate::asker::{OWN, Own, PEERS};
-use crate::peer::Peers;
+use crate::peer::{Peers, remembered};
 use crate::race::{Outcome, Setup, race};
 use crate::results::Run;
 use crate::subject::Subject;
 use crate::training::train;
 use automl_testkit::problems::{CurveDefinition, Definition};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -21,7 +22,11 @@ struct Job {
 
 /// Makes every run that the arguments name, in their order. The first error ends all.
 pub(crate) fn run_all(arguments: &Arguments) -> Result<Vec<Run>, String> {
-    let jobs = jobs(arguments);
+    let mut jobs = jobs(arguments);
+    if arguments.remembered {
+        keep_remembered(&mut jobs, arguments)?;
+    }
+    let jobs = jobs;
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<(usize, Result<Run, String>)>> = Mutex::new(Vec::new());
     let work = || {
@@ -48,12 +53,13 @@ pub(crate) fn run_all(arguments: &Arguments) -> Result<Vec<Run>, String> {
     results.into_iter().map(|(_, run)| run).collect()
 }
 
+/// Seed by seed, so that what is remembered of a comparison that was cut short covers all problems.
 fn jobs(arguments: &Arguments) -> Vec<Job> {
     let mut jobs = Vec::new();
     for sampler in &arguments.samplers {
-        for workers in &arguments.workers {
-            for subject in arguments.subjects() {
-                for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
+        for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
+            for workers in &arguments.workers {
+                for subject in arguments.subjects() {
                     jobs.push(Job { sampler: sampler.clone(), subject, seed, workers: *workers });
                 }
             }
@@ -62,13 +68,43 @@ fn jobs(arguments: &Arguments) -> Vec<Job> {
     jobs
 }
 
-fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, String> {
-    let setup = Setup {
+/// Leaves the instances that every peer has met before, and says how many each of them has.
+fn keep_remembered(jobs: &mut Vec<Job>, arguments: &Arguments) -> Result<(), String> {
+    let case = |job: &Job| (job.subject.name(), job.seed, job.workers);
+    let mut lacking = BTreeSet::new();
+    for kind in PEERS.iter().filter(|kind| arguments.samplers.iter().any(|name| name == kind.name)) {
+        let (mut met, mut all) = (0, 0);
+        for job in jobs.iter().filter(|job| job.sampler == kind.name) {
+            let Subject::Problem(definition) = job.subject else { continue };
+            all += 1;
+            if remembered(kind, &definition.instance(job.seed), setup(job, arguments))?.is_some() {
+                met += 1;
+            } else {
+                lacking.insert(case(job));
+            }
+        }
+        eprintln!("{}: {met} of {all} runs are remembered", kind.name);
+    }
+    jobs.retain(|job| !lacking.contains(&case(job)));
+    if jobs.is_empty() {
+        return Err(
+            "no instance is remembered of every chosen peer; try fewer samplers, families or workers".into(),
+        );
+    }
+    Ok(())
+}
+
+fn setup(job: &Job, arguments: &Arguments) -> Setup {
+    Setup {
         evaluations: arguments.evaluations,
         workers: job.workers,
         durations: arguments.durations,
         seed: job.seed,
-    };
+    }
+}
+
+fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, String> {
+    let setup = setup(job, arguments);
     let outcome = match job.subject {
         Subject::Problem(definition) => search(&job.sampler, definition, setup, peers),
         Subject::Curves(definition) => search_curves(&job.sampler, definition, setup),

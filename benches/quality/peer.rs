@@ -40,11 +40,10 @@ impl Peers {
         problem: &Problem,
         setup: Setup,
     ) -> Result<Outcome, String> {
-        let path = remembered_at(kind, problem, setup)?;
-        let known = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        if let Some(outcome) = known.as_ref().and_then(Outcome::from_json) {
+        if let Some(outcome) = remembered(kind, problem, setup)? {
             return Ok(outcome);
         }
+        let path = remembered_at(kind, problem, setup)?;
         if !self.processes.contains_key(kind.name) {
             let (environment, _) = kind.environment.parts();
             let python = self.environments.join(environment).join("bin/python");
@@ -59,6 +58,17 @@ impl Peers {
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/quality"))
+}
+
+/// Returns the outcome of a run that was made before; `None` where it was not, or its file is damaged.
+pub(crate) fn remembered(
+    kind: &PeerKind,
+    problem: &Problem,
+    setup: Setup,
+) -> Result<Option<Outcome>, String> {
+    let text = fs::read_to_string(remembered_at(kind, problem, setup)?);
+    let json = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    Ok(json.as_ref().and_then(Outcome::from_json))
 }
 
 fn remembered_at(kind: &PeerKind, problem: &Problem, setup: Setup) -> Result<PathBuf, String> {

@@ -75,6 +75,7 @@ impl<'a> Search<'a> {
             max: Fidelity(CurveDefinition::EPOCHS),
             reduction_factor: REDUCTION_FACTOR,
             resumable: true,
+            base: None,
         };
         let log = Log::new(settings);
         let study = log.study().expect("a log that was just begun");
@@ -149,7 +150,7 @@ impl<'a> Search<'a> {
         let value = self.curves.observe(&known.params, fidelity.0, trial.0);
         let checkpoint = Some(format!("{trial}@{fidelity}"));
         let outcome = AttemptOutcome::Reached { fidelity, value, checkpoint, further: Further::default() };
-        let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+        let end = AttemptEnd::unmeasured(outcome);
         self.apply(Event::AttemptEnded { trial, attempt, end }).expect("a running attempt may end");
         self.outcome.finished += 1;
         self.note_incumbent();

@@ -1,5 +1,5 @@
 //! `kill -9` of the engine at any moment, followed by `resume`, gives the search that was never
-//! killed: the same trials, none run twice, nothing left running.
+//! killed: the same trials, none run twice, nothing left running. `AUTOML_KILLS=3000` tries more moments.
 
 use serde_json::Value;
 use std::fs;
@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const TRIALS: usize = 12;
+/// Kills where nobody asks for another number.
 const KILLS: u32 = 30;
 
 /// A deterministic program: notes that it was started, takes a moment, prints its loss.
@@ -108,16 +109,17 @@ fn killed_searches_end_like_uninterrupted_ones() {
     let expected = straight.trials();
     assert_eq!(expected.len(), TRIALS);
 
+    let asked = std::env::var("AUTOML_KILLS").map_or(KILLS, |text| text.parse().expect("a number of kills"));
     let mut kills = 0;
     let mut round = 0;
-    while kills < KILLS {
+    while kills < asked {
         round += 1;
         let search = Search::new(&temporary.path().join(format!("killed-{round}")));
         let mut command = search.run();
         loop {
             let draw = automl_core::rng::uniform(&[11, u64::from(kills), round]);
             let delay = Duration::from_micros((draw * 350_000.0) as u64);
-            if kills >= KILLS || kill_after(command.spawn().unwrap(), delay) {
+            if kills >= asked || kill_after(command.spawn().unwrap(), delay) {
                 break;
             }
             kills += 1;

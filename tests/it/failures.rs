@@ -33,8 +33,62 @@ fn killed_programs_name_their_signal() {
 }
 
 #[test]
-fn nan_is_a_failure() {
-    assert_failed("echo 'loss: nan'", "", "`loss` is NaN");
+fn what_diverges_or_does_not_fit_is_infeasible() {
+    for (text, reason) in [
+        ("echo 'loss: nan'", "`loss` is NaN"),
+        ("echo 'loss: 0.5'; echo 'Loss is nan, stopping training'; exit 1", "exit code 1: Loss is nan"),
+        ("echo 'RuntimeError: CUDA out of memory. Tried' >&2; exit 1", "exit code 1: RuntimeError: CUDA out"),
+        ("exit 17", "exit code 17"),
+    ] {
+        let (code, trial) = one_trial(text, "");
+        assert_eq!((code, trial["state"].as_str()), (1, Some("infeasible")), "{trial}");
+        assert!(trial["reason"].as_str().unwrap().starts_with(reason), "{trial}");
+    }
+}
+
+#[test]
+fn traceback_is_told_by_its_last_line() {
+    let text = "printf 'Traceback (most recent call last):\\n  File \"a.py\", line 1\\nmy.ShapeError: 3 is not 4\\n' >&2\nexit 1";
+    assert_failed(text, "", "exit code 1: my.ShapeError: 3 is not 4\n  | Traceback");
+}
+
+#[test]
+fn search_that_cannot_work_ends_after_its_first_trials() {
+    let env = TestEnv::new();
+    env.script("bad.sh", "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'timm'\" >&2\nexit 1\n");
+    let ran = env.run_over("./bad.sh {x}", "--parallel 1 --trials 9 --name s");
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    let trials = env.objects("trials s --json");
+    assert_eq!(trials.len(), 2, "one might be an exception; two are enough: {}", ran.stderr);
+    assert_eq!(trials[0]["attempts"], 1, "trying again would not help");
+    assert!(
+        ran.stdout.contains("its trials cannot work before what they need is in place"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("No module named 'timm'\nadvice: a module or library is missing"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("next          automl resume s"), "{}", ran.stdout);
+
+    env.script("bad.sh", "#!/bin/sh\necho loss: 0.5\n");
+    let mended = env.automl("resume s");
+    assert_eq!(mended.code, 0, "{}", mended.stderr);
+    assert_eq!(env.objects("trials s --json").len(), 9);
+}
+
+#[test]
+fn one_trial_that_cannot_work_does_not_end_a_search() {
+    let env = TestEnv::new();
+    env.script(
+        "odd.sh",
+        "#!/bin/sh\n[ $AUTOML_TRIAL = 1 ] && { echo 'ImportError: x' >&2; exit 1; }\necho loss: 0.5\n",
+    );
+    let ran = env.run_over("./odd.sh {x}", "--parallel 1 --trials 3 --name s");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(env.objects("trials s --json").len(), 3);
 }
 
 #[test]

@@ -39,8 +39,9 @@ fn wrong_usage_is_answered_with_the_right_one() {
         ),
         (
             "run --metric v:minn --param x=0.0..1.0 -- ./train.sh {x}",
-            &["unknown direction `minn`", "`:min`?"],
+            &["unknown direction `minn`", "write `:min`"],
         ),
+        ("run --metric v:up --param x=0.0..1.0 -- ./train.sh {x}", &["unknown direction `up`", "`:max`"]),
         ("run --metric v --param api_key=1 -- ./train.sh {api_key}", &["`api_key` sounds like a secret"]),
         ("run --network mall", &["no network `mall`", "did you mean `mal`?"]),
         ("networks mall", &["no network `mall`", "did you mean `mal`?"]),
@@ -183,6 +184,14 @@ fn a_skill_stands_for_the_packaged_files() {
     );
     let ran = env.automl("networks mal train --skill-dir skill --json");
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{}{}", ran.stdout, ran.stderr);
+    write("skill/references/spec_template_train.yaml", "train:\n  lr: 0.5\n  num_epochs: 2\n");
+    write("data/annotations.json", "{}");
+    fs::create_dir(env.path("data/images")).unwrap();
+    let dry = "--dry-run --json --skill-dir skill --train-dataset data --eval-dataset data";
+    let ran = env.automl(&format!("action mal train {dry}"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let shown: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(shown["spec"].to_string().contains("lr: 0.5"), "{shown}");
     write("spec.yaml", "train:\n  wd: 1.0\n");
     let ran = env.automl("check spec.yaml --skill-dir skill");
     assert!(ran.code == 2 && ran.stdout.contains("no key `train.wd`"), "{}{}", ran.stdout, ran.stderr);

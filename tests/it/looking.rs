@@ -1,6 +1,6 @@
 //! Looking at studies as people do: tables, the incumbent, logs; and help.
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, assert_fields};
 use std::fs;
 use std::process::Stdio;
 
@@ -96,5 +96,75 @@ fn completions_know_the_commands() {
         let ran = env.automl(&format!("completions {shell}"));
         assert!(ran.stdout.contains("networks"), "{shell}");
         assert!(!ran.stdout.contains("__runner"), "{shell}");
+    }
+}
+
+#[test]
+fn logs_of_one_study_are_named_in_one_word() {
+    let env = TestEnv::new();
+    env.search("--trials 1 --name s");
+    assert_eq!(env.automl("logs s/1").stdout, env.automl("logs 1 --study s").stdout);
+    let wrong = env.automl("logs s/1 --study t");
+    assert!(wrong.code == 2 && wrong.stderr.contains("name two studies"), "{}", wrong.stderr);
+    let wrong = env.automl("logs s/one");
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("write its number, or STUDY/NUMBER"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn logs_as_json_say_what_lines_mean() {
+    let env = TestEnv::new();
+    env.script(
+        "talk.sh",
+        "#!/bin/sh\necho hello\necho epoch 2 loss: 0.5\necho 'MemoryError: 3' >&2\nprintf half\n",
+    );
+    assert_eq!(env.run_over("./talk.sh {x}", "--trials 1 --name s").code, 0);
+    let lines = env.objects("logs s/1 --json");
+    for line in &lines {
+        assert_fields(line, &["stream", "line", "text", "step", "values", "failure"]);
+    }
+    assert_eq!((&lines[0]["text"], &lines[0]["values"]), (&"hello".into(), &serde_json::Value::Null));
+    assert_eq!((&lines[1]["step"], &lines[1]["values"]["loss"]), (&2.into(), &0.5.into()));
+    assert_eq!((&lines[2]["line"], &lines[2]["text"]), (&3.into(), &"half".into()));
+    assert_eq!((&lines[3]["stream"], &lines[3]["failure"]), (&"stderr".into(), &true.into()));
+}
+
+#[test]
+fn existing_logs_are_shown_as_an_engine_reads_them() {
+    let env = TestEnv::new();
+    let log = "start\nepoch 1 val_los: 0.5 acc: 0.25\nepoch 2 val_los: 0.25\nCUDA out of memory\n";
+    fs::write(env.path("train.log"), log).unwrap();
+    let found = env.automl("check --log train.log --metric val_los");
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    assert_eq!(
+        found.stdout,
+        "2: step 1 val_los=0.5  | epoch 1 val_los: 0.5 acc: 0.25\n3: step 2 val_los=0.25  | epoch 2 val_los: 0.25\n\
+         4: failure  | CUDA out of memory\n"
+    );
+    assert!(
+        found.stderr.contains("val_los: 2 readings, lines 2 to 3, last 0.25 at step 2\n"),
+        "{}",
+        found.stderr
+    );
+    assert!(found.stderr.contains("advice: the GPU's memory"), "{}", found.stderr);
+    let lost = env.automl("check --log train.log --metric val_loss:min");
+    assert_eq!(lost.code, 2);
+    assert!(lost.stderr.contains("`val_loss` is never reported in this log"), "{}", lost.stderr);
+    assert!(lost.stderr.contains("did you mean `--metric val_los`?"), "{}", lost.stderr);
+    let objects = env.objects("check --log train.log --metric val_loss --json");
+    assert_eq!(objects.last().unwrap()["other_names"]["val_los"], 3);
+    let network = env.automl("check --log train.log --network mal");
+    assert!(network.code == 2 && network.stderr.contains("is never reported"), "{}", network.stderr);
+    for (flags, words) in [
+        ("--log train.log", "--log needs `--metric NAME`"),
+        ("--log none.log --metric a", "cannot read none.log"),
+        ("--log train.log:csb --metric a", "unknown log format `csb`"),
+        ("--log train.log --metric a --metric-pattern (", "not a regular expression"),
+    ] {
+        let wrong = env.automl(&format!("check {flags}"));
+        assert!(wrong.code == 2 && wrong.stderr.contains(words), "{flags}: {}", wrong.stderr);
     }
 }

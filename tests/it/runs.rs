@@ -136,3 +136,24 @@ fn parameters_can_come_from_a_file() {
     let params = &env.objects("best s --json")[0]["params"];
     assert!(["relu", "gelu"].contains(&params["act"].as_str().unwrap()), "{params}");
 }
+
+#[test]
+fn spaces_of_configspace_can_be_searched() {
+    let env = TestEnv::new();
+    let space = r#"{"hyperparameters": [
+        {"type": "uniform_float", "name": "x", "lower": 0.0, "upper": 1.0, "default_value": 0.5, "log": false, "meta": null},
+        {"type": "categorical", "name": "act", "choices": ["relu", "gelu"], "weights": null, "default_value": "gelu", "meta": null},
+        {"type": "uniform_int", "name": "k", "lower": 1, "upper": 9, "default_value": 1, "log": false, "meta": null}],
+        "conditions": [{"type": "EQ", "child": "k", "parent": "act", "value": "relu"}],
+        "forbiddens": [], "format_version": 0.4}"#;
+    fs::write(env.path("space.json"), space).unwrap();
+    let ran = env.automl(
+        "run --gpus none --metric loss:min --space space.json --trials 4 --name s -- ./train.sh {x} {act} {k}",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for trial in env.objects("trials s --json") {
+        let params = &trial["params"];
+        assert_eq!(params["act"] == "relu", params["k"].is_number(), "{params}");
+    }
+    assert_eq!(env.automl("check space.json").code, 0);
+}

@@ -71,6 +71,22 @@ fn termination_ends_running_trials_at_once() {
 }
 
 #[test]
+fn lost_terminal_ends_running_trials_unless_it_was_expected() {
+    let env = TestEnv::new();
+    let run = env.start("./hang.sh {x}", "--parallel 1 --name s");
+    env.wait_for_started(1);
+    run.signal(Signal::SIGHUP);
+    assert_eq!(run.wait().code, 130);
+
+    let run = env.start_by("nohup", "./hang.sh {x}", "--parallel 1 --trials 1 --name t");
+    env.wait_for_started(2);
+    run.signal(Signal::SIGHUP);
+    fs::write(env.path("go"), "").unwrap();
+    let ran = run.wait();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
 fn busy_study_names_its_engine_and_can_be_read() {
     let env = TestEnv::new();
     let run = env.start("./hang.sh {x}", "--parallel 1 --trials 1 --name s");

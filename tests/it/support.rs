@@ -23,6 +23,13 @@ while [ ! -e go ]; do sleep 0.02; done
 echo "loss: 0.5"
 "#;
 
+/// A network in a few lines; its program writes each epoch that it trains to `ledger`.
+const TOY: [(&str, &str); 3] = [
+    ("toy.config.json", include_str!("fixtures/toy/toy.config.json")),
+    ("toy.schema.json", include_str!("fixtures/toy/toy.schema.json")),
+    ("toy.py", include_str!("fixtures/toy/toy.py")),
+];
+
 /// A test's surroundings.
 pub(crate) struct TestEnv {
     dir: TempDir,
@@ -72,6 +79,14 @@ impl TestEnv {
         command
     }
 
+    /// Writes a network with epochs, checkpoints and a status file, and returns the options that name it.
+    pub(crate) fn toy(&self) -> &'static str {
+        for (name, text) in TOY {
+            fs::write(self.path(name), text).unwrap();
+        }
+        "--network toy --network-config toy.config.json --schema toy.schema.json --gpus none"
+    }
+
     /// Runs `automl ARGUMENTS` to its end.
     pub(crate) fn automl(&self, arguments: &str) -> Ran {
         ran(&self.command(arguments).output().unwrap())
@@ -91,7 +106,25 @@ impl TestEnv {
 
     /// Starts a search over `x` and leaves it running; what it says goes to files.
     pub(crate) fn start(&self, program: &str, options: &str) -> Running {
-        let mut command = self.command(&format!("run {SEARCH} {options} -- {program}"));
+        self.leave_running(self.command(&format!("run {SEARCH} {options} -- {program}")))
+    }
+
+    /// As [`TestEnv::start`], by a program that is given the command.
+    pub(crate) fn start_by(&self, starter: &str, program: &str, options: &str) -> Running {
+        let command = self.command(&format!("run {SEARCH} {options} -- {program}"));
+        let mut started = Command::new(starter);
+        started.arg(command.get_program()).args(command.get_args()).current_dir(self.dir.path());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => started.env(name, value),
+                None => started.env_remove(name),
+            };
+        }
+        started.stdin(Stdio::null());
+        self.leave_running(started)
+    }
+
+    fn leave_running(&self, mut command: Command) -> Running {
         let (out, err) = (self.path("run.out"), self.path("run.err"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         Running { child: command.spawn().unwrap(), out, err }

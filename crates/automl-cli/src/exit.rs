@@ -191,7 +191,10 @@ fn engine_exit(error: &EngineError) -> Exit {
 fn recipe_exit(error: &RecipeError) -> Exit {
     match error {
         RecipeError::SecretMissing { .. } => Exit::Environment,
-        RecipeError::NotUtf8 { .. } | RecipeError::Write { .. } | RecipeError::Mount { .. } => Exit::Usage,
+        RecipeError::NotUtf8 { .. }
+        | RecipeError::Write { .. }
+        | RecipeError::Mount { .. }
+        | RecipeError::Rule { .. } => Exit::Usage,
     }
 }
 

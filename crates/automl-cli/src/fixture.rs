@@ -24,17 +24,20 @@ fn settings() -> StudySettings {
         seed: 0,
         trials: 6,
         timeout_ms: None,
+        gpu_time_ms: None,
         fidelity: FidelityPlan {
             unit: "epoch".into(),
             min: Fidelity(1),
             max: Fidelity(3),
             reduction_factor: 3,
             resumable: true,
+            base: None,
         },
         retries: 1,
         max_consecutive_failures: 5,
-        limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
+        limits: Limits { grace_ms: 1000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(2) },
+        conduct: Default::default(),
         workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }
@@ -74,7 +77,7 @@ fn measured(trial: u64, step: u64, value: f64) -> Event {
 }
 
 fn ended(trial: u64, outcome: Outcome) -> Event {
-    let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+    let end = AttemptEnd::unmeasured(outcome);
     Event::AttemptEnded { trial: TrialId(trial), attempt: AttemptNumber(1), end }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod project;
 mod render;
+mod standing;
 mod watcher;
 
 use args::Cli;

@@ -41,9 +41,16 @@ pub struct AutomlSettings {
     pub min_fidelity: Option<u64>,
     /// Factor between rungs.
     pub eta: Option<u64>,
+    /// Rule by which trials are stopped.
+    pub early_stop: Option<String>,
+    /// Whose checkpoints stay.
+    pub keep_checkpoints: Option<String>,
     /// What could not be taken over, for people.
     pub notes: Vec<String>,
 }
+
+/// Names of Hyperband that also stops trials by their curves.
+const EARLY_STOPPING_HYPERBAND: [&str; 2] = ["hyperband_es", "hyperband-es"];
 
 /// Settings whose effect a search here has without being told.
 const IMPLIED: [(&str, &str); 4] = [
@@ -57,8 +64,7 @@ const IMPLIED: [(&str, &str); 4] = [
 ];
 
 /// Settings without a counterpart.
-const WITHOUT_COUNTERPART: [&str; 45] = [
-    "automl_delete_intermediate_ckpt",
+const WITHOUT_COUNTERPART: [&str; 44] = [
     "automl_checkpoint_retention_strategy",
     "automl_min_top_configs",
     "automl_population_size",
@@ -165,6 +171,13 @@ impl AutomlSettings {
         self.max_fidelity = rungs.map(|epochs| epochs.saturating_mul(multiplier.unwrap_or(1)));
         self.min_fidelity = multiplier;
         self.algorithm = fields.string("algorithm", report).or(fields.string("automl_algorithm", report));
+        if self.algorithm.as_deref().is_some_and(|name| EARLY_STOPPING_HYPERBAND.contains(&name)) {
+            self.algorithm = Some("hyperband".into());
+            self.early_stop = Some("curve".into());
+        }
+        if fields.bool("automl_delete_intermediate_ckpt", report) == Some(true) {
+            self.keep_checkpoints = Some("best".into());
+        }
         self.metric = fields.string("metric", report).filter(|name| name != NETWORK_METRIC);
         self.direction = read_direction(fields, report);
         for (key, why) in IMPLIED {
@@ -188,6 +201,8 @@ impl AutomlSettings {
         self.max_fidelity = self.max_fidelity.or(inner.max_fidelity);
         self.min_fidelity = self.min_fidelity.or(inner.min_fidelity);
         self.algorithm = self.algorithm.take().or(inner.algorithm);
+        self.early_stop = self.early_stop.take().or(inner.early_stop);
+        self.keep_checkpoints = self.keep_checkpoints.take().or(inner.keep_checkpoints);
         self.metric = self.metric.take().or(inner.metric);
         self.direction = self.direction.or(inner.direction);
         self.notes.extend(inner.notes);

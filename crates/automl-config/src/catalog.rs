@@ -11,6 +11,7 @@ use crate::network::NetworkConfig;
 use crate::node::Node;
 use crate::problem::{Code, Position, Problem, Problems, Report};
 use crate::read::Format;
+use crate::recipe::PackageRule;
 use crate::schema::{Kind, Leaf, Schema, search_range};
 use automl_core::{Distribution, ParamValue, Scale};
 use serde::Serialize;
@@ -230,6 +231,22 @@ impl Catalog {
             return ModelInfo::default();
         };
         ModelInfo::read(&node, &mut report).unwrap_or_default()
+    }
+
+    /// Returns the text of a script in the folder of the network configs.
+    pub(crate) fn script(&self, name: &str) -> Option<String> {
+        let name = format!("network_configs/{name}");
+        let own = self.folder.as_ref().and_then(|folder| files::read_text(&folder.join(&name)).ok());
+        let packaged =
+            || PACKAGED.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_string());
+        own.or_else(packaged)
+    }
+
+    /// Returns the installed packages that networks are about, by network.
+    #[must_use]
+    pub fn packages(&self) -> Vec<(String, PackageRule)> {
+        let package = |name: &String| Some((name.clone(), self.network(name).ok()?.0.package?));
+        self.names().iter().filter_map(package).collect()
     }
 
     fn no_schema(&self, network: &str, action: &str) -> Problem {

@@ -2,6 +2,7 @@
 
 use crate::catalog::ModelInfo;
 use crate::check_spec::check_spec_values;
+use crate::config_space::is_config_space;
 use crate::facts::Facts;
 use crate::files;
 use crate::network::NetworkConfig;
@@ -112,7 +113,7 @@ fn kind(name: &str, root: &Node) -> FileKind {
     }
 }
 
-/// A list, a list under `parameters`, or an object of nothing but parameters.
+/// A list, a list under `parameters`, an object of nothing but parameters, or a space of ConfigSpace.
 fn is_space(root: &Node) -> bool {
     let parameter = |node: &Node| match &node.data {
         Data::Str(text) => text.contains("..") || text.contains('|'),
@@ -121,7 +122,7 @@ fn is_space(root: &Node) -> bool {
     };
     let listed = root.get("parameters").is_some_and(|node| node.items().is_some());
     let all = root.entries().is_some_and(|e| !e.is_empty() && e.iter().all(|e| parameter(&e.value)));
-    root.items().is_some() || listed || all
+    root.items().is_some() || listed || all || is_config_space(root)
 }
 
 fn check_space(root: &Node, report: &mut Report) {

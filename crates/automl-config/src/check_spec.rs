@@ -4,10 +4,9 @@
 //! oddities are warnings: bounds, conditions and relations that do not hold, values still to be set.
 
 use crate::fields::join;
-use crate::nearest::did_you_mean;
 use crate::node::{Entry, Node};
 use crate::problem::{Code, Report};
-use crate::schema::{At, Schema, check_value};
+use crate::schema::{At, Kind, NO_BRANCH, Schema, check_value, present};
 use crate::spec::SpecPath;
 
 /// Marks a value that has to be set.
@@ -19,15 +18,16 @@ const REFERENCE: &str = "${";
 pub(crate) fn check_spec_values(root: &Node, schema: &Schema, report: &mut Report) {
     check_group(root, "", schema, report);
     check_relations(root, schema, report);
+    check_rules(root, schema, report);
 }
 
 fn check_group(group: &Node, path: &str, schema: &Schema, report: &mut Report) {
     for entry in group.entries().unwrap_or_default() {
         let path = join(path, &entry.key);
-        if schema.leaf(&path).is_some() {
+        if schema.leaf(&path).is_some_and(|leaf| leaf.kind != Kind::Branch) {
             check_leaf(entry, &path, schema, report);
         } else if !schema.knows(&path) {
-            let hint = did_you_mean(&path, schema.names());
+            let hint = schema.advice_for(&path);
             let message = format!("no key `{path}` in the schema");
             report.error(entry.key_at, &path, Code::UnknownKey, message).hint(hint);
         } else if entry.value.entries().is_some() {
@@ -73,8 +73,32 @@ fn check_relations(root: &Node, schema: &Schema, report: &mut Report) {
     }
 }
 
-/// Returns the value at a path of keys.
+/// What the program demands of keys together.
+fn check_rules(root: &Node, schema: &Schema, report: &mut Report) {
+    let Some(spec) = root.to_json() else { return };
+    for leaf in schema.leaves.iter().filter(|leaf| leaf.kind == Kind::Branch) {
+        let options: Vec<String> = leaf.options.iter().map(ToString::to_string).collect();
+        let Some(group) = node_at(root, &leaf.name).filter(|group| group.entries().is_some()) else {
+            continue;
+        };
+        let there = present(&leaf.name, &options, &spec);
+        let may_be_none = options.iter().any(|option| option == NO_BRANCH);
+        if there.len() > 1 || (there.is_empty() && !may_be_none) {
+            let names = if there.is_empty() { "none".into() } else { there.join(" and ") };
+            let wanted = if may_be_none { "at most one" } else { "exactly one" };
+            let message = format!("{names} set; {wanted} of its branches must be, the others null");
+            report.error(group.at, &leaf.name, Code::BadValue, message);
+        }
+    }
+    for breach in schema.rules.iter().flat_map(|rule| rule.breaches(&spec)) {
+        let at = node_at(root, &breach.key).map_or(root.at, |node| node.at);
+        report.error(at, &breach.key, Code::BadValue, breach.message);
+    }
+}
+
+/// Returns the value at a path of keys; of an item the list.
 fn node_at<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
+    let path = path.split('[').next().unwrap_or(path);
     path.split('.').try_fold(root, |node, key| node.get(key))
 }
 

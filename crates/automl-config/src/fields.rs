@@ -158,6 +158,12 @@ pub(crate) fn join(prefix: &str, key: &str) -> String {
 pub(crate) fn string(node: &Node, path: &str, report: &mut Report) -> Option<String> {
     match node.as_str() {
         Some(text) => Some(text.into()),
+        // YAML 1.1 takes `n`, `off` and the like for truth values.
+        None if matches!(node.data, Data::Bool(_)) => {
+            let message = format!("expected a text, found {}", node.describe());
+            report.error(node.at, path, Code::WrongType, message).hint("put it in quotes");
+            None
+        }
         None => wrong_type(node, path, "a text", report),
     }
 }

@@ -20,6 +20,7 @@ mod files;
 mod glob;
 mod grammar;
 mod read;
+mod rule;
 mod schema;
 mod shape;
 mod space_file;
@@ -30,6 +31,7 @@ mod catalog;
 mod check;
 mod check_paths;
 mod check_spec;
+mod config_space;
 mod network;
 mod parent;
 mod recipe;
@@ -42,17 +44,18 @@ pub use automl_settings::AutomlSettings;
 pub use catalog::{Catalog, NetworkSummary, ParameterRow, ParameterTable};
 pub use check::{check_file, check_text};
 pub use check_paths::{Checked, SpecSchema, check_paths};
+pub use nearest::nearest;
 pub use parent::{CheckpointChoice, CheckpointError, Checkpoints, ParentJob, usual_results};
 pub use pattern::Pattern;
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use recipe::{
-    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, JobName, LogFormat,
-    LogOrigin, LogSource, MetricRules, Origins, PARAMS_FILE, RecipeError, Selection, TrialRecipe,
-    UploadRules, UploadStrategy, parse_log,
+    AttemptContext, AttemptFiles, CheckpointRule, Container, Download, ErrorPattern, FailurePolicy, JobName,
+    LogFormat, LogOrigin, LogSource, MetricRules, Moved, Origins, PARAMS_FILE, PackageRule, RecipeError,
+    Selection, SuccessRule, TrialRecipe, UploadRules, UploadStrategy, parse_log,
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, NetworkRequest};
 pub use resolve::{
-    DatasetCheck, JobRecipe, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
+    DatasetCheck, JobRecipe, LogRules, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
     resolve_command, resolve_job, resolve_network, space_of_schema,
 };
 pub use settings::{NetworkSettings, RunSettings, Settings};

@@ -9,7 +9,8 @@ const MAX_LISTED: usize = 8;
 
 /// Returns up to three known names that are about equally near, nearest first; those whose last dotted segment is the unknown
 /// name come before mere misspellings.
-pub(crate) fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+#[must_use]
+pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let unknown = unknown.to_lowercase();
     let mut ranked: Vec<(usize, &str)> = known
         .into_iter()

@@ -103,6 +103,8 @@ pub struct CommandRequest {
     /// Regular expression of checkpoint paths relative to the results folder, with a group `epoch`
     /// where names say how far they are (counted from 1). Makes trials resumable.
     pub checkpoints: Option<String>,
+    /// File, relative to the results folder, that asks the program to end by itself.
+    pub stop_file: Option<String>,
 }
 
 impl CommandRequest {
@@ -118,6 +120,7 @@ impl CommandRequest {
             line_patterns: Vec::new(),
             max_fidelity: None,
             checkpoints: None,
+            stop_file: None,
         }
     }
 }

@@ -67,6 +67,16 @@ pub struct RunSettings {
     pub timeout: Option<String>,
     /// Time for one attempt, for example `90s`.
     pub trial_timeout: Option<String>,
+    /// Memory of all processes of an attempt, for example `20GiB`.
+    pub trial_memory: Option<String>,
+    /// Disk space of a trial's results.
+    pub trial_disk: Option<String>,
+    /// Disk space of each log of an attempt, or `none`.
+    pub trial_log: Option<String>,
+    /// Files that each process of an attempt may have open.
+    pub trial_open_files: Option<u64>,
+    /// GPU time of all trials together, for example `100h`.
+    pub gpu_time: Option<String>,
     /// Seed of the search.
     pub seed: Option<u64>,
     /// Further attempts after a failure that may pass.
@@ -75,6 +85,12 @@ pub struct RunSettings {
     pub silence_timeout: Option<String>,
     /// Failed trials in a row that end the search.
     pub max_failures: Option<u64>,
+    /// Rule by which trials are stopped, for example `median`.
+    pub early_stop: Option<String>,
+    /// Whose checkpoints stay, for example `best`.
+    pub keep_checkpoints: Option<String>,
+    /// Disk that checkpoints may take, for example `50GiB`.
+    pub disk: Option<String>,
     /// Folder or URL that results are uploaded to.
     pub upload_to: Option<String>,
 }
@@ -167,10 +183,18 @@ impl RunSettings {
             eta: fields.count("eta", 2, report),
             timeout: fields.string("timeout", report),
             trial_timeout: fields.string("trial_timeout", report),
+            trial_memory: fields.string("trial_memory", report),
+            trial_disk: fields.string("trial_disk", report),
+            trial_log: fields.string("trial_log", report),
+            trial_open_files: fields.count("trial_open_files", 16, report),
+            gpu_time: fields.string("gpu_time", report),
             seed: fields.count("seed", 0, report),
             retry: fields.count("retry", 0, report),
             silence_timeout: fields.string("silence_timeout", report),
             max_failures: fields.count("max_failures", 1, report),
+            early_stop: fields.string("early_stop", report),
+            keep_checkpoints: fields.string("keep_checkpoints", report),
+            disk: fields.string("disk", report),
             upload_to: fields.string("upload_to", report).map(|text| located(&text, folder)),
         };
         fields.close(report);

@@ -5,7 +5,9 @@
 //! object: `{name, type: float|int|bool|categorical|ordinal, low, high, scale, step, choices, weights,
 //! default, condition, relations}`, where `distribution` may hold the keys from `type` to `weights`, and
 //! `relations` is a list of comparisons with other parameters such as `"> depth"` or `"<= 2*width - 1"`.
+//! A space that ConfigSpace has written is read as well (`config_space`).
 
+use crate::config_space::{is_config_space, read_config_space};
 use crate::fields::{Fields, join, wrong_type};
 use crate::grammar::{ShortForm, interval};
 use crate::node::{Data, Node};
@@ -14,6 +16,9 @@ use automl_core::{Condition, Distribution, ParamValue, Parameter, Relation, Scal
 
 /// Reads the parameters of a space; problems go to the report, remarks to the notes.
 pub(crate) fn read_space(root: &Node, notes: &mut Vec<String>, report: &mut Report) -> Vec<Parameter> {
+    if is_config_space(root) {
+        return read_config_space(root, notes, report);
+    }
     let list = root.get("parameters").or_else(|| root.get("parameter")).filter(|node| node.items().is_some());
     let node = list.unwrap_or(root);
     match &node.data {
@@ -234,12 +239,16 @@ fn read_relations(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Relation>
     relations
 }
 
-/// `condition` is one object, `conditions` a list: `{parent, in: [values]}`.
+/// `condition` and `conditions` hold one object `{parent, in: [values]}`, or a list of them that must all hold.
 fn read_conditions(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Condition> {
-    let path = fields.path_of("condition");
-    let one = fields.node("condition").into_iter();
-    let many = fields.node("conditions").and_then(Node::items).unwrap_or_default();
-    one.chain(many).filter_map(|node| read_condition(node, &path, report)).collect()
+    let mut conditions = Vec::new();
+    for key in ["condition", "conditions"] {
+        let path = fields.path_of(key);
+        let Some(node) = fields.node(key) else { continue };
+        let nodes = node.items().unwrap_or(std::slice::from_ref(node));
+        conditions.extend(nodes.iter().filter_map(|node| read_condition(node, &path, report)));
+    }
+    conditions
 }
 
 fn read_condition(node: &Node, path: &str, report: &mut Report) -> Option<Condition> {
@@ -276,7 +285,8 @@ mod tests {
                     - {name: e, type: categorical}\n\
                     - {name: f, type: bool, condition: {parent: a}}\n\
                     - 7\n\
-                    - {name: g, type: int, low: 1, high: 2, relations: [\"> a +\", 1]}\n";
+                    - {name: g, type: int, low: 1, high: 2, relations: [\"> a +\", 1]}\n\
+                    - {name: n, type: bool, conditions: {parent: f}}\n";
         assert_eq!(
             problems(text),
             [
@@ -291,7 +301,31 @@ mod tests {
                 "s.yaml:8:3: error: [7]: expected a parameter (a short form or an object), found the whole number 7",
                 "s.yaml:9:53: error: [8].relations: `> a +`: expected a number or a parameter, found the end (write for example \"> depth\")",
                 "s.yaml:9:62: error: [8].relations: expected a comparison such as `> depth`, found the whole number 1",
+                "s.yaml:10:10: error: [9].name: expected a text, found the truth value false (put it in quotes)",
+                "s.yaml:10:37: error: [9].conditions: key `in` is missing",
             ]
         );
+    }
+
+    #[test]
+    fn one_condition_and_several_are_written_alike() {
+        let text = |condition: &str| {
+            format!(
+                "- {{name: a, type: categorical, choices: [x, y]}}\n- {{name: b, type: bool}}\n\
+                 - {{name: c, type: float, low: 1, high: 2, {condition}}}\n"
+            )
+        };
+        let read = |condition: &str| {
+            let mut report = Report::new("s.yaml");
+            let node = read_yaml(&text(condition), &mut report).unwrap();
+            let parameters = read_space(&node, &mut Vec::new(), &mut report);
+            assert!(!report.has_errors(), "{condition}");
+            parameters[2].conditions.clone()
+        };
+        let one = read("condition: {parent: a, in: [x]}");
+        assert_eq!(one.len(), 1);
+        assert_eq!(read("condition: [{parent: a, in: [x]}]"), one);
+        assert_eq!(read("conditions: {parent: a, in: x}"), one);
+        assert_eq!(read("conditions: [{parent: a, in: [x]}, {parent: b, in: [true]}]").len(), 2);
     }
 }

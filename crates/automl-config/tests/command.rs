@@ -38,6 +38,12 @@ fn realise(recipe: &StudyRecipe, params: &[(&str, ParamValue)], resume_from: Opt
 }
 
 #[test]
+fn a_mistaken_parameter_is_blamed_once() {
+    let problems = resolve_command(&request(&["lr=1e-5..x"], &["train", "{lr}"])).unwrap_err();
+    assert_eq!(problems.0.len(), 1, "{problems}");
+}
+
+#[test]
 fn placeholders_fill_single_arguments() {
     let argv = [
         "python",

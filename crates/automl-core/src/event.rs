@@ -15,9 +15,11 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
+/// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
+/// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
 /// of further objectives and constraints.
-pub const EVENT_FORMAT: u32 = 2;
+pub const EVENT_FORMAT: u32 = 3;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,52 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Record {
+    /// Reads a record from its stored form.
+    ///
+    /// Readings are most of every long log. They are read directly; the general form has to keep all fields
+    /// until it knows the kind of event, which takes several times as long.
+    ///
+    /// # Errors
+    /// What the parser finds.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        if is_reading(json)
+            && let Ok(reading) = serde_json::from_slice::<Reading>(json)
+        {
+            return Ok(reading.into());
+        }
+        serde_json::from_slice(json)
+    }
+}
+
+/// Tells whether a stored record begins as those of [`Event::Measured`] are written.
+fn is_reading(json: &[u8]) -> bool {
+    let Some(rest) = json.strip_prefix(b"{\"at\":") else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest[digits..].starts_with(b",\"event\":\"measured\",")
+}
+
+/// The stored form of a record with [`Event::Measured`], field by field.
+#[derive(Deserialize)]
+struct Reading {
+    at: u64,
+    trial: TrialId,
+    attempt: AttemptNumber,
+    source: u16,
+    line: u64,
+    #[serde(default)]
+    step: Option<u64>,
+    #[serde(with = "number::map")]
+    values: BTreeMap<String, f64>,
+}
+
+impl From<Reading> for Record {
+    fn from(reading: Reading) -> Self {
+        let Reading { at, trial, attempt, source, line, step, values } = reading;
+        Record { at, event: Event::Measured { trial, attempt, source, line, step, values } }
+    }
 }
 
 /// What can happen to a study.
@@ -63,6 +111,9 @@ pub enum Event {
         /// Wall-clock limit in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Limit of the GPU time in milliseconds of one GPU.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gpu_time_ms: Option<u64>,
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
@@ -157,6 +208,46 @@ pub enum Event {
         /// How it ended.
         end: AttemptEnd,
     },
+    /// The decision to stop a running trial; logged before its program is told.
+    StopDecided {
+        /// The trial.
+        trial: TrialId,
+        /// Its running attempt.
+        attempt: AttemptNumber,
+        /// By which rule, and why.
+        reason: String,
+    },
+    /// The size of a trial's checkpoints when its attempt had ended.
+    CheckpointsCounted {
+        /// The trial.
+        trial: TrialId,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// The decision to delete a trial's checkpoints; logged before any file goes.
+    CheckpointsDropped {
+        /// The trial; it neither runs nor waits to.
+        trial: TrialId,
+        /// The one that stays, where a promotion may need it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<String>,
+        /// Why the others can go.
+        reason: String,
+    },
+    /// A checkpoint was missing or damaged where it was needed: the trial begins anew.
+    CheckpointLost {
+        /// The trial.
+        trial: TrialId,
+        /// The checkpoint.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The largest fidelity was raised. Finished trials may go on; reopens an ended study.
+    FidelityRaised {
+        /// The new largest fidelity.
+        max: Fidelity,
+    },
     /// Nothing is left to do.
     StudyEnded {
         /// Why.
@@ -216,6 +307,27 @@ pub struct AttemptEnd {
     /// Largest resident memory of a process in KiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_kib: Option<u64>,
+    /// What it used of GPUs, where it had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuUse>,
+}
+
+impl AttemptEnd {
+    /// Returns an end of which nobody measured what it cost.
+    #[must_use]
+    pub fn unmeasured(outcome: Outcome) -> Self {
+        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, gpu: None }
+    }
+}
+
+/// What an attempt used of GPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuUse {
+    /// Time from start to end, times the number of its GPUs, in milliseconds; of a shared one its share.
+    pub ms: u64,
+    /// Most memory it held on all of its GPUs together, in MiB, as far as anybody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_mib: Option<u64>,
 }
 
 /// What came out of an attempt.
@@ -280,20 +392,42 @@ pub enum FailureKind {
     NotFinite,
     /// Lost by the machine too often.
     Lost,
+    /// Ran out of the machine's memory.
+    HostMemory,
+    /// The disk was full.
+    DiskFull,
+    /// A GPU, its driver or the link between GPUs failed.
+    Device,
+    /// Something that every trial needs is missing or wrong: a module, data, a licence, an argument.
+    Setup,
+    /// Went beyond one of the user's limits.
+    Limit,
+    /// Failed in a way that its network's config knows.
+    Known,
 }
 
 impl FailureKind {
-    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again.
+    /// Tells whether trying again could help; a diverged or metric-less trial would do the same again, and
+    /// so would every other trial where the setup is wrong.
     #[must_use]
     pub fn may_be_transient(self) -> bool {
         match self {
-            FailureKind::Exit | FailureKind::Signal | FailureKind::Silent | FailureKind::Reported => true,
+            FailureKind::Exit
+            | FailureKind::Signal
+            | FailureKind::Silent
+            | FailureKind::Reported
+            | FailureKind::HostMemory
+            | FailureKind::DiskFull
+            | FailureKind::Device => true,
             FailureKind::OutOfMemory
             | FailureKind::TimeLimit
             | FailureKind::Launch
             | FailureKind::NoMetric
             | FailureKind::NotFinite
-            | FailureKind::Lost => false,
+            | FailureKind::Lost
+            | FailureKind::Setup
+            | FailureKind::Limit
+            | FailureKind::Known => false,
         }
     }
 }
@@ -310,6 +444,21 @@ pub enum EndReason {
     Exhausted,
     /// Too many trials failed in a row.
     Failures,
+    /// The first trials failed for a reason that all others share.
+    Setup,
+    /// The limit of GPU time was reached.
+    GpuTime,
+}
+
+impl EndReason {
+    /// Tells whether the search ended for what people can mend, with budget left.
+    #[must_use]
+    pub fn can_be_mended(self) -> bool {
+        match self {
+            EndReason::Failures | EndReason::Setup => true,
+            EndReason::Budget | EndReason::Timeout | EndReason::GpuTime | EndReason::Exhausted => false,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {
@@ -319,6 +468,8 @@ impl fmt::Display for EndReason {
             EndReason::Timeout => "the time limit is reached",
             EndReason::Exhausted => "every configuration of the search space has been tried",
             EndReason::Failures => "too many trials failed in a row",
+            EndReason::GpuTime => "the limit of GPU time is reached",
+            EndReason::Setup => "its trials cannot work before what they need is in place",
         })
     }
 }
@@ -345,10 +496,27 @@ mod tests {
             text,
             r#"{"at":5,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"step":2,"values":{"acc":0.30000000000000004,"loss":"NaN"}}"#
         );
-        let back: Record = serde_json::from_str(&text).unwrap();
+        let back = Record::from_json(text.as_bytes()).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{:?}", serde_json::from_str::<Record>(&text).unwrap()));
         let Event::Measured { values, .. } = back.event else { panic!("other kind") };
         assert!(values["loss"].is_nan());
         assert_eq!(values["acc"], 0.1 + 0.2);
+    }
+
+    #[test]
+    fn readings_are_read_alike_both_ways() {
+        let odd = [
+            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"values":{}}"#,
+            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"step":null,"values":{"a":1},"new":[]}"#,
+            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"values":{"a":1}}"#,
+            r#"{"at":1,"event":"measured","event":"study_ended","reason":"budget"}"#,
+            r#"{"event":"measured","at":1,"trial":3,"attempt":1,"source":2,"line":7,"values":{"a":"-Infinity"}}"#,
+        ];
+        for text in odd {
+            let general = serde_json::from_str::<Record>(text).map_err(|error| error.to_string());
+            let direct = Record::from_json(text.as_bytes()).map_err(|error| error.to_string());
+            assert_eq!(direct, general, "{text}");
+        }
     }
 
     #[test]
@@ -370,7 +538,7 @@ mod tests {
                 event: Event::AttemptEnded {
                     trial: TrialId(1),
                     attempt: AttemptNumber(2),
-                    end: AttemptEnd { outcome, cpu_ms: Some(3), max_rss_kib: None },
+                    end: AttemptEnd { cpu_ms: Some(3), ..AttemptEnd::unmeasured(outcome) },
                 },
             };
             let text = serde_json::to_string(&record).unwrap();

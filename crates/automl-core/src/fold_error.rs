@@ -1,6 +1,6 @@
 //! Why an event of a log is impossible.
 
-use crate::ids::{AttemptNumber, TrialId};
+use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::trial::TrialState;
 use thiserror::Error;
 
@@ -69,6 +69,22 @@ pub enum FoldError {
     NotFinished {
         /// The trial.
         trial: TrialId,
+    },
+    /// Checkpoints that may still be needed.
+    #[error("the checkpoints of trial {trial} cannot be dropped while it is {state}")]
+    CheckpointNeeded {
+        /// The trial.
+        trial: TrialId,
+        /// The trial's state.
+        state: TrialState,
+    },
+    /// A largest fidelity that is none.
+    #[error("the largest fidelity is {max} and cannot be lowered to {found}")]
+    FidelityNotRaised {
+        /// Fidelity in the event.
+        found: Fidelity,
+        /// The largest one so far.
+        max: Fidelity,
     },
     /// A trial that cannot be given up.
     #[error("trial {trial} cannot be stopped while it is {state}")]

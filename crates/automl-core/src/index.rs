@@ -96,6 +96,11 @@ impl Index {
         self.rungs.get(&fidelity)
     }
 
+    /// Returns the results at every fidelity that a trial has got to, the smallest fidelity first.
+    pub fn rungs(&self) -> impl DoubleEndedIterator<Item = (Fidelity, &RungResults)> {
+        self.rungs.iter().map(|(fidelity, rung)| (*fidelity, rung))
+    }
+
     /// Adds what a trial is now.
     pub(crate) fn learn(&mut self, trial: &Trial, settings: &StudySettings) {
         if trial.foreign.is_some() {

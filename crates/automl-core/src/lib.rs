@@ -8,6 +8,7 @@
 //! long (`automl-scheduler`), where the log is kept (`automl-store`), how a trial is run
 //! (`automl-exec`), or what a network config looks like (`automl-config`).
 
+mod conduct;
 mod constraint;
 mod direction;
 mod event;
@@ -18,6 +19,7 @@ mod ids;
 mod index;
 mod number;
 mod objective;
+mod progress;
 mod settings;
 mod space;
 mod study;
@@ -26,20 +28,22 @@ mod value;
 
 pub mod rng;
 
+pub use conduct::{Conduct, EarlyStop, KeepCheckpoints, Reading};
 pub use constraint::{Constraint, Side};
 pub use direction::direction_by_name;
-pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
+pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, GpuUse, Origin, Outcome, Record};
 pub use fold_error::FoldError;
 pub use further::Further;
 pub use ids::{AttemptNumber, Fidelity, TrialId};
 pub use index::{Index, Rank, RungResults};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
-pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings};
+pub use progress::Arrival;
+pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings, UsageLimits};
 pub use space::{
     Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
 pub use study::Study;
-pub use trial::{Attempt, Foreign, Series, Trial, TrialState};
+pub use trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};

@@ -1,5 +1,6 @@
 //! What was asked for, resolved: everything a study needs to go on without the files it came from.
 
+use crate::conduct::Conduct;
 use crate::constraint::Constraint;
 use crate::ids::Fidelity;
 use crate::objective::Objective;
@@ -35,6 +36,9 @@ pub struct StudySettings {
     /// Wall-clock limit of the whole search in milliseconds, counted over engine runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Limit of the GPU time of all trials together, in milliseconds of one GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_time_ms: Option<u64>,
     /// The fidelities a trial may be run to.
     pub fidelity: FidelityPlan,
     /// How often a failed trial is tried again where its cause may be transient.
@@ -45,6 +49,9 @@ pub struct StudySettings {
     pub limits: Limits,
     /// What trials run on, unless an engine is told otherwise.
     pub resources: Resources,
+    /// How trials are treated while and after they run.
+    #[serde(default, skip_serializing_if = "Conduct::is_default")]
+    pub conduct: Conduct,
     /// Folder that programs start in, absolute, unless their network names another.
     pub workdir: String,
     /// How to build a trial's spec, command and environment; opaque here.
@@ -86,19 +93,43 @@ pub struct FidelityPlan {
     pub reduction_factor: u64,
     /// Whether a trial can be paused and carried on from its checkpoint.
     pub resumable: bool,
+    /// The largest fidelity that the study began with, where it was raised since: its rungs stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Fidelity>,
 }
 
-/// Limits of a single attempt, in milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Limits of a single attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Longest running time.
+    /// Longest running time in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_ms: Option<u64>,
-    /// Longest time without any output.
+    /// Longest time without any output in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence_ms: Option<u64>,
-    /// Time between asking a program to end and killing it.
+    /// Time between asking a program to end and killing it, in milliseconds.
     pub grace_ms: u64,
+    /// What it may use of the machine.
+    #[serde(flatten)]
+    pub usage: UsageLimits,
+}
+
+/// What a single attempt may use of its machine; absent limits do not limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageLimits {
+    /// Memory of all its processes together, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Disk space of its results folder, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// Disk space of each of its two logs, in bytes; of longer ones the middle is dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bytes: Option<u64>,
+    /// Files that each of its processes may have open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
 }
 
 /// What trials run on.

@@ -9,7 +9,7 @@ use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::Index;
 use crate::settings::StudySettings;
-use crate::trial::{Attempt, Foreign, Series, Trial, TrialState};
+use crate::trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -31,10 +31,16 @@ pub struct Study {
     pub engine_epoch: u64,
     /// Number of trials the latest engine runs at a time; 0 before the first.
     pub slots: u32,
+    /// Number of reports of the objective so far.
+    pub reports: u64,
     /// Why the search is over, if it is.
     pub ended: Option<EndReason>,
     /// Failed trials since the last success.
     pub consecutive_failures: u32,
+    /// Trials since the last success that failed because of something that every trial needs.
+    pub setup_failures: u32,
+    /// GPU time of all attempts that have ended, in milliseconds of one GPU.
+    pub gpu_ms: u64,
     /// When the study was created (milliseconds since 1970).
     pub created_at: u64,
     /// When the current engine started.
@@ -81,8 +87,11 @@ impl Study {
             wishes: BTreeSet::new(),
             engine_epoch: 0,
             slots: 0,
+            reports: 0,
             ended: None,
             consecutive_failures: 0,
+            setup_failures: 0,
+            gpu_ms: 0,
             created_at: record.at,
             engine_started_at: record.at,
             earlier_engines_ms: 0,
@@ -101,7 +110,8 @@ impl Study {
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
             Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
-            Event::BudgetChanged { trials, timeout_ms, parallel } => {
+            Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel } => {
+                self.settings.gpu_time_ms = gpu_time_ms.or(self.settings.gpu_time_ms);
                 self.change_budget(*trials, *timeout_ms, *parallel);
             }
             Event::Enqueued { params, wish } => self.enqueue(params, wish.as_ref()),
@@ -130,9 +140,25 @@ impl Study {
                 self.start_attempt(*trial, attempt)?;
             }
             Event::Measured { trial, attempt, source, line, step, values } => {
+                let arrived = step.filter(|_| values.contains_key(&self.settings.objective.metric));
+                let order = self.reports + 1;
                 let running = self.running(*trial, *attempt, "a measurement")?;
-                running.last_attempt().series.push(*source, *line, *step, values);
+                let series = &mut running.last_attempt().series;
+                series.push(*source, *line, *step, values);
+                if let Some(step) = arrived {
+                    series.arrive(step, order);
+                    self.reports = order;
+                }
             }
+            Event::StopDecided { trial, attempt, reason } => {
+                self.running(*trial, *attempt, "a stop")?.stopping = Some(reason.clone());
+            }
+            Event::CheckpointsCounted { trial, bytes } => {
+                self.own_trial(*trial)?.checkpoint_bytes = Some(*bytes);
+            }
+            Event::CheckpointsDropped { trial, keep, .. } => self.drop_checkpoints(*trial, keep.as_ref())?,
+            Event::CheckpointLost { trial, .. } => self.own_trial(*trial)?.checkpoint = None,
+            Event::FidelityRaised { max } => self.raise_fidelity(*max)?,
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
         }
@@ -142,6 +168,7 @@ impl Study {
                 | Event::Enqueued { .. }
                 | Event::TrialAdded { .. }
                 | Event::TrialStopped { .. }
+                | Event::FidelityRaised { .. }
         );
         if !said_by_users {
             self.worked_until = at;
@@ -207,6 +234,7 @@ impl Study {
         }
         self.ended = None;
         self.consecutive_failures = 0;
+        self.setup_failures = 0;
     }
 
     /// A request that was read twice, because a crash came before it could be removed, counts once.
@@ -290,7 +318,44 @@ impl Study {
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
         trial.reason = None;
+        trial.dropped = None;
         self.index.learn(trial, &self.settings);
+        Ok(())
+    }
+
+    fn own_trial(&mut self, id: TrialId) -> Result<&mut Trial, FoldError> {
+        self.trials.get_mut(&id).ok_or(FoldError::UnknownTrial { trial: id })
+    }
+
+    /// Nothing that may still be carried on from is ever dropped.
+    fn drop_checkpoints(&mut self, id: TrialId, keep: Option<&String>) -> Result<(), FoldError> {
+        let trial = self.own_trial(id)?;
+        if matches!(trial.state, TrialState::Queued | TrialState::Running) {
+            return Err(FoldError::CheckpointNeeded { trial: id, state: trial.state });
+        }
+        trial.checkpoint = keep.cloned();
+        trial.checkpoint_bytes = None;
+        trial.dropped = Some(Dropped { keep: keep.cloned() });
+        Ok(())
+    }
+
+    /// Trials that had reached the largest fidelity are on their way again.
+    fn raise_fidelity(&mut self, max: Fidelity) -> Result<(), FoldError> {
+        let old = self.settings.fidelity.max;
+        if max <= old {
+            return Err(FoldError::FidelityNotRaised { found: max, max: old });
+        }
+        let plan = &mut self.settings.fidelity;
+        plan.base.get_or_insert(old);
+        plan.max = max;
+        for trial in self.trials.values_mut().filter(|trial| trial.foreign.is_none()) {
+            if trial.state == TrialState::Complete {
+                self.index.forget(trial, &self.settings);
+                trial.state = TrialState::Paused;
+                self.index.learn(trial, &self.settings);
+            }
+        }
+        self.ended = None;
         Ok(())
     }
 
@@ -318,13 +383,20 @@ impl Study {
         self.running(id, attempt, "an end")?;
         let settings = &self.settings;
         let trial = self.trials.get_mut(&id).expect("a running trial is known");
+        self.gpu_ms = self.gpu_ms.saturating_add(end.gpu.map_or(0, |gpu| gpu.ms));
         self.index.forget(trial, settings);
         trial.finish_attempt(end, at);
         trial.settle(&end.outcome, settings.fidelity.max, settings.retries);
         self.index.learn(trial, settings);
         match trial.state {
-            TrialState::Failed => self.consecutive_failures += 1,
-            TrialState::Complete | TrialState::Paused => self.consecutive_failures = 0,
+            TrialState::Failed => {
+                self.consecutive_failures += 1;
+                self.setup_failures += u32::from(trial.failure() == Some(FailureKind::Setup));
+            }
+            TrialState::Complete | TrialState::Paused => {
+                self.consecutive_failures = 0;
+                self.setup_failures = 0;
+            }
             _ => {}
         }
         Ok(())
@@ -352,6 +424,9 @@ impl Trial {
             further: BTreeMap::new(),
             foreign: None,
             checkpoint: None,
+            checkpoint_bytes: None,
+            stopping: None,
+            dropped: None,
             reason: None,
             failures: 0,
             losses: 0,
@@ -366,6 +441,7 @@ impl Trial {
 
     fn finish_attempt(&mut self, end: &AttemptEnd, at: u64) {
         self.ended_at = Some(at);
+        self.stopping = None;
         let attempt = self.last_attempt();
         attempt.ended_at = Some(at);
         attempt.end = Some(end.clone());

@@ -1,8 +1,9 @@
 //! One trial: its values, its attempts, what they reported, and where it stands.
 
-use crate::event::{AttemptEnd, Origin, Outcome};
+use crate::event::{AttemptEnd, Origin};
 use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
+use crate::progress::Arrival;
 use crate::value::Params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +88,12 @@ pub struct Trial {
     pub foreign: Option<Foreign>,
     /// Checkpoint of the highest fidelity it reached.
     pub checkpoint: Option<String>,
+    /// Bytes of its checkpoints when its last attempt ended, where they were counted.
+    pub checkpoint_bytes: Option<u64>,
+    /// Why its running attempt is being stopped, if it is.
+    pub stopping: Option<String>,
+    /// What its checkpoints were deleted but for, if they were.
+    pub dropped: Option<Dropped>,
     /// Why it failed, was stopped or is waiting.
     pub reason: Option<String>,
     /// How often it failed by itself.
@@ -97,6 +104,13 @@ pub struct Trial {
     pub suggested_at: u64,
     /// When its last attempt ended.
     pub ended_at: Option<u64>,
+}
+
+/// That a trial's checkpoints were given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The one that stays.
+    pub keep: Option<String>,
 }
 
 /// Where a trial comes from that another study or program has finished.
@@ -156,11 +170,7 @@ impl Trial {
     /// Returns the readings of a metric over all successful and running attempts, in order.
     #[must_use]
     pub fn curve(&self, metric: &str) -> Vec<(Option<u64>, f64)> {
-        let counts = |attempt: &&Attempt| match &attempt.end {
-            None => true,
-            Some(end) => matches!(end.outcome, Outcome::Reached { .. }),
-        };
-        self.attempts.iter().filter(counts).flat_map(|a| a.series.readings(metric).iter().copied()).collect()
+        self.counting_attempts().flat_map(|a| a.series.readings(metric).iter().copied()).collect()
     }
 }
 
@@ -195,43 +205,76 @@ pub struct Attempt {
 ///
 /// Logs are read concurrently, so their order of arrival means nothing: for each metric the log of
 /// the highest precedence that ever mentioned it counts, and the others are ignored.
+///
+/// Sorted lists, not maps: most attempts have one log and few metrics, and a map's smallest node alone is
+/// larger than their readings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    by_metric: BTreeMap<String, BySource>,
-    last_line: BTreeMap<u16, u64>,
+    /// By name, then log.
+    metrics: Vec<Metric>,
+    /// Last line by log.
+    last_line: Vec<(u16, u64)>,
+    /// Reports of the objective that went further than those before, with their place in the log.
+    arrivals: Vec<Arrival>,
 }
 
-/// Readings `(step, value)` in order, by log number.
-type BySource = BTreeMap<u16, Vec<(Option<u64>, f64)>>;
+/// A metric as one log tells it.
+#[derive(Clone, Debug, PartialEq)]
+struct Metric {
+    name: String,
+    source: u16,
+    /// `(step, value)` in order.
+    readings: Vec<(Option<u64>, f64)>,
+}
 
 impl Series {
     /// Adds the readings of one line of log number `source`.
     pub fn push(&mut self, source: u16, line: u64, step: Option<u64>, values: &BTreeMap<String, f64>) {
-        self.last_line.insert(source, line);
-        for (name, value) in values {
-            self.by_metric.entry(name.clone()).or_default().entry(source).or_default().push((step, *value));
+        match self.last_line.binary_search_by_key(&source, |(source, _)| *source) {
+            Ok(at) => self.last_line[at].1 = line,
+            Err(at) => insert(&mut self.last_line, at, (source, line)),
         }
+        for (name, value) in values {
+            let of = |metric: &Metric| metric.name.as_str().cmp(name).then(metric.source.cmp(&source));
+            match self.metrics.binary_search_by(of) {
+                Ok(at) => self.metrics[at].readings.push((step, *value)),
+                Err(at) => {
+                    let metric = Metric { name: name.clone(), source, readings: vec![(step, *value)] };
+                    insert(&mut self.metrics, at, metric);
+                }
+            }
+        }
+    }
+
+    /// Notes that the objective was reported at a step, and the place of that among all reports.
+    pub(crate) fn arrive(&mut self, step: u64, order: u64) {
+        if self.arrivals.last().is_none_or(|last| last.step < step) {
+            self.arrivals.push(Arrival { step, order });
+        }
+    }
+
+    /// Returns the reports of the objective that went further than those before.
+    pub(crate) fn arrivals(&self) -> impl Iterator<Item = Arrival> + '_ {
+        self.arrivals.iter().copied()
     }
 
     /// Returns the last line of a log whose readings have been recorded (0 for none), so that a reader
     /// starting over knows what to skip.
     #[must_use]
     pub fn last_line(&self, source: u16) -> u64 {
-        self.last_line.get(&source).copied().unwrap_or(0)
+        self.last_line.iter().find(|(of, _)| *of == source).map_or(0, |(_, line)| *line)
     }
 
     /// Returns the names of all metrics, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_metric.keys().map(String::as_str)
+        self.metrics.chunk_by(|a, b| a.name == b.name).map(|logs| logs[0].name.as_str())
     }
 
     /// Returns a metric's readings `(step, value)` in order.
     #[must_use]
     pub fn readings(&self, metric: &str) -> &[(Option<u64>, f64)] {
-        self.by_metric
-            .get(metric)
-            .and_then(|by_source| by_source.first_key_value())
-            .map_or(&[], |(_, readings)| readings)
+        let first = self.metrics.partition_point(|known| known.name.as_str() < metric);
+        self.metrics.get(first).filter(|known| known.name == metric).map_or(&[], |known| &known.readings)
     }
 
     /// Returns a metric's last value.
@@ -239,6 +282,12 @@ impl Series {
     pub fn last(&self, metric: &str) -> Option<f64> {
         self.readings(metric).last().map(|(_, value)| *value)
     }
+}
+
+/// Inserts into a list that rarely grows, without room for more.
+fn insert<T>(list: &mut Vec<T>, at: usize, item: T) {
+    list.reserve_exact(1);
+    list.insert(at, item);
 }
 
 #[cfg(test)]

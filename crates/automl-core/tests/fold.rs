@@ -133,7 +133,8 @@ fn working_time_skips_the_pauses_between_engines() {
 fn what_users_say_between_engines_is_no_work() {
     let mut log = fresh().suggest(1);
     let last = log.records.last().unwrap().at;
-    let raised = Event::BudgetChanged { trials: Some(99), timeout_ms: None, parallel: None };
+    let raised =
+        Event::BudgetChanged { trials: Some(99), timeout_ms: None, gpu_time_ms: None, parallel: None };
     log.records.push(Record { at: last + 3_600_000, event: raised });
     let started = Event::EngineStarted { epoch: 2, version: "0".into(), host: "h".into(), pid: 1, slots: 1 };
     log.records.push(Record { at: last + 3_600_010, event: started });
@@ -145,7 +146,7 @@ fn a_larger_budget_reopens_the_study() {
     let ended = fresh().with(Event::StudyEnded { reason: EndReason::Budget });
     assert_eq!(ended.study().unwrap().ended, Some(EndReason::Budget));
     let study = ended
-        .with(Event::BudgetChanged { trials: Some(40), timeout_ms: None, parallel: None })
+        .with(Event::BudgetChanged { trials: Some(40), timeout_ms: None, gpu_time_ms: None, parallel: None })
         .study()
         .unwrap();
     assert_eq!((study.ended, study.settings.trials), (None, 40));

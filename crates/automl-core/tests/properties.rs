@@ -51,13 +51,14 @@ fn event() -> impl Strategy<Value = Event> {
             why: None,
         }),
         (trial(), attempt(), outcome()).prop_map(|(trial, attempt, outcome)| {
-            let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+            let end = AttemptEnd::unmeasured(outcome);
             Event::AttemptEnded { trial, attempt, end }
         }),
         trial().prop_map(|trial| Event::TrialStopped { trial, reason: "r".into() }),
         (1_u64..30).prop_map(|trials| Event::BudgetChanged {
             trials: Some(trials),
             timeout_ms: None,
+            gpu_time_ms: None,
             parallel: Some(2)
         }),
     ]

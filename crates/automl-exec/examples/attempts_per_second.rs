@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use automl_exec::{AttemptKey, Cause, Executor, LaunchSpec, LocalExecutor, Submit, raise_fence};
+use automl_exec::{AttemptKey, Cause, Executor, LaunchSpec, LocalExecutor, Submit, UseLimits, raise_fence};
 use tokio::sync::mpsc::unbounded_channel;
 
 fn main() -> io::Result<()> {
@@ -52,6 +52,7 @@ fn start(executor: &mut LocalExecutor, root: &Path, trial: u64) -> io::Result<()
         wall_limit_ms: None,
         silence_limit_ms: None,
         watch: vec![],
+        limits: UseLimits::default(),
     };
     spec.write().map_err(io::Error::other)?;
     raise_fence(&trial_dir, 1)?;

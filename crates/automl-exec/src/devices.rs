@@ -5,13 +5,16 @@
 //! machine without a driver is an ordinary case: an empty list with a reason. Indices are in PCI bus
 //! order, see [`crate::slots::Slot::env`].
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use nvml_wrapper::Nvml;
+use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
+use crate::AttemptKey;
 use crate::process::MARKER;
 
 const MIB: u64 = 1024 * 1024;
@@ -66,6 +69,12 @@ pub trait GpuProbe {
     /// # Errors
     /// There is no driver, or it does not answer.
     fn processes(&self) -> Result<Vec<GpuProcess>, String>;
+
+    /// Lists the GPUs that must not be used, by index, and why.
+    ///
+    /// # Errors
+    /// There is no driver, or it does not answer.
+    fn faults(&self) -> Result<BTreeMap<u32, String>, String>;
 }
 
 /// Asks the NVIDIA driver.
@@ -91,7 +100,7 @@ pub fn discover(probe: &dyn GpuProbe, visible: Option<&str>) -> Inventory {
 /// The reason why the probe could not tell.
 pub fn foreign_processes(probe: &dyn GpuProbe) -> Result<Vec<GpuProcess>, String> {
     let mut processes = probe.processes()?;
-    processes.retain(|process| !is_ours(process.pid));
+    processes.retain(|process| attempt_of(process.pid).is_none());
     Ok(processes)
 }
 
@@ -110,6 +119,29 @@ impl GpuProbe for NvmlProbe {
     fn processes(&self) -> Result<Vec<GpuProcess>, String> {
         each_device(users)
     }
+
+    fn faults(&self) -> Result<BTreeMap<u32, String>, String> {
+        let found =
+            each_device(|nvml, index| Ok(fault(nvml, index).map(|why| (index, why)).into_iter().collect()))?;
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// Returns what is wrong with a GPU. One that the driver does not list at all is not found here: its trials
+/// fail, and are tried again elsewhere.
+fn fault(nvml: &Nvml, index: u32) -> Option<String> {
+    let device = match nvml.device_by_index(index) {
+        Ok(device) => device,
+        Err(NvmlError::GpuLost) => return Some("it has fallen off the bus".into()),
+        Err(_) => return None,
+    };
+    if let Err(NvmlError::GpuLost) = device.memory_info() {
+        return Some("it has fallen off the bus".into());
+    }
+    // Consumer GPUs count no errors and say so with one.
+    let errors = device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile).unwrap_or(0);
+    (errors > 0)
+        .then(|| format!("{errors} memory errors that could not be corrected since the driver was loaded"))
 }
 
 fn each_device<T>(ask: impl Fn(&Nvml, u32) -> Result<Vec<T>, NvmlError>) -> Result<Vec<T>, String> {
@@ -160,10 +192,13 @@ fn command_name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).map(|name| name.trim_end().to_owned()).unwrap_or_default()
 }
 
-fn is_ours(pid: u32) -> bool {
-    let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+/// Returns the attempt that a process belongs to, of whatever study, if it belongs to one.
+pub(crate) fn attempt_of(pid: u32) -> Option<AttemptKey> {
+    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let marker = format!("{MARKER}=");
-    environ.split(|&byte| byte == 0).any(|variable| variable.starts_with(marker.as_bytes()))
+    let mut variables = environ.split(|&byte| byte == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(marker.as_bytes()))?;
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn entries(visible: &str) -> impl Iterator<Item = &str> {
@@ -217,6 +252,10 @@ mod tests {
 
         fn processes(&self) -> Result<Vec<GpuProcess>, String> {
             self.gpus.clone().map(|_| self.processes.clone())
+        }
+
+        fn faults(&self) -> Result<BTreeMap<u32, String>, String> {
+            self.gpus.clone().map(|_| BTreeMap::new())
         }
     }
 

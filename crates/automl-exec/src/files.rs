@@ -6,6 +6,7 @@
 //!                        claim/          made by the one runner that owns the attempt
 //!                        claim/owner.json
 //!                        stdout.log stderr.log   the program's output
+//!                        stdout.log.cut          which part of it was given back to the disk (`cut`)
 //!                        heartbeat       a counter, replaced while the program runs
 //!                        exit.json       the exit record, written last
 //!                        refused         one line for each runner that came too late

@@ -36,6 +36,36 @@ pub struct LaunchSpec {
     /// More files whose change counts as a sign of life; relative ones start at `workdir`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watch: Vec<PathBuf>,
+    /// What the attempt may use of the machine.
+    #[serde(default, skip_serializing_if = "UseLimits::is_none")]
+    pub limits: UseLimits,
+}
+
+/// What an attempt may use of its machine; absent limits do not limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UseLimits {
+    /// Memory of all its processes together, in bytes. Memory they share counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Disk space of the folder `disk_dir`, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// The folder that `disk_bytes` is about; relative ones start at `workdir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_dir: Option<PathBuf>,
+    /// Disk space of each of its two logs, in bytes. Of a longer one the beginning and the end are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_bytes: Option<u64>,
+    /// Files that each process may have open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+}
+
+impl UseLimits {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A `launch.json` that could not be written or read.
@@ -100,6 +130,7 @@ mod tests {
             wall_limit_ms: Some(5),
             silence_limit_ms: None,
             watch: vec!["results/status.json".into()],
+            limits: UseLimits { memory_bytes: Some(1 << 30), ..UseLimits::default() },
         }
     }
 

@@ -7,13 +7,16 @@
 //!   [`SimulatedExecutor`] nowhere at all;
 //! - the *supervisor* ([`supervisor`]) merges exit record, process and heartbeat into one standing.
 //!
-//! Beside them, [`devices`] finds the GPUs and [`slots`] cuts the machine into places for trials.
+//! Beside them, [`devices`] finds the GPUs, [`slots`] cuts the machine into places for trials, and [`GpuWatch`]
+//! tells which GPUs can take one now.
 //!
 //! This crate knows no parameters, metrics, schedules or retries: it is told what to run and says how
 //! it ended. The folder of an attempt is described in the source of `files`.
 
+mod cut;
 mod executor;
 mod files;
+mod gpu_watch;
 mod key;
 mod launch;
 mod local;
@@ -28,10 +31,12 @@ pub mod devices;
 pub mod slots;
 pub mod supervisor;
 
+pub use cut::Cut;
 pub use executor::{Adoption, AttemptEnded, CancelMode, Executor, Submit};
 pub use files::{RUNNER_LOG, STDERR_LOG, STDOUT_LOG, raise_fence, read_fence};
+pub use gpu_watch::{GpuReport, GpuWatch};
 pub use key::{AttemptKey, KeyError};
-pub use launch::{LaunchError, LaunchSpec};
+pub use launch::{LaunchError, LaunchSpec, UseLimits};
 pub use local::LocalExecutor;
 pub use process::{MARKER, MARKER_DIR};
 pub use runner::{EXIT_REFUSED, runner_main};

@@ -145,6 +145,36 @@ pub(crate) fn trees(all: &[Stat], is_root: impl Fn(&Stat) -> bool) -> Vec<Stat> 
     }
 }
 
+/// Returns the memory of processes in bytes. Their resident sets count memory that they share several
+/// times, so where these add up to more than is `enough`, the shares are asked for, which costs more.
+pub(crate) fn memory(processes: &[Stat], enough: u64) -> u64 {
+    let add = |read: fn(i32) -> Option<u64>| processes.iter().filter_map(|p| read(p.id.pid)).sum();
+    let resident: u64 = add(resident_bytes);
+    if resident <= enough { resident } else { add(|pid| share_bytes(pid).or(resident_bytes(pid))) }
+}
+
+fn resident_bytes(pid: i32) -> Option<u64> {
+    kib_of(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:")
+}
+
+/// The resident set with shared pages divided among those who share them; absent before Linux 4.14.
+fn share_bytes(pid: i32) -> Option<u64> {
+    kib_of(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?, "Pss:")
+}
+
+fn kib_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Returns how many processes the kernel has killed for want of memory since the machine was started.
+pub(crate) fn oom_kills() -> u64 {
+    let text = fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let kills = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    kills.and_then(|kills| kills.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Tells whether a process inherited the marker of this attempt. The folder must be canonical.
 pub(crate) fn has_marker(pid: i32, key: &AttemptKey, attempt_dir: &Path) -> bool {
     let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else {
@@ -254,6 +284,15 @@ mod tests {
         let all = [process(5, 4), process(4, 3), process(3, 2), process(9, 1), process(2, 1)];
         let pids: Vec<i32> = trees(&all, |p| p.id.pid == 3).iter().map(|p| p.id.pid).collect();
         assert_eq!(pids, [5, 4, 3]);
+    }
+
+    #[test]
+    fn memory_is_resident_or_shared_out() {
+        let me = Stat::read(std::process::id().cast_signed()).unwrap();
+        let resident = memory(&[me], u64::MAX);
+        assert!(resident > 1 << 20, "{resident}");
+        let share = memory(&[me], 0);
+        assert!(share > 0 && share <= 2 * resident, "{share} of {resident}");
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub(crate) struct ExitRecord {
     pub(crate) ended_ms: u64,
     pub(crate) cpu_ms: Option<u64>,
     pub(crate) max_rss_kib: Option<u64>,
+    /// Whether the kernel killed processes for want of memory, somewhere on the machine, meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) oom_kills: bool,
     pub(crate) owner: Owner,
 }
 
@@ -83,6 +86,8 @@ pub(crate) enum Why {
     Terminated,
     TimeLimit,
     Silent,
+    MemoryLimit,
+    DiskLimit,
     Fenced,
     /// The runner could not learn how the program ended.
     Lost,
@@ -128,6 +133,7 @@ pub(crate) fn read_verdict(attempt_dir: &Path, key: &AttemptKey) -> Result<Optio
         ended_ms: record.ended_ms,
         cpu_ms: record.cpu_ms,
         max_rss_kib: record.max_rss_kib,
+        oom_kills: record.oom_kills,
     }))
 }
 
@@ -141,6 +147,8 @@ fn cause(record: &ExitRecord) -> Option<Cause> {
         Why::Terminated => Cause::Terminated,
         Why::TimeLimit => Cause::TimeLimit,
         Why::Silent => Cause::Silent,
+        Why::MemoryLimit => Cause::MemoryLimit,
+        Why::DiskLimit => Cause::DiskLimit,
         Why::Fenced => Cause::Fenced,
         Why::Lost => Cause::Lost,
         Why::LaunchFailed => Cause::LaunchFailed(record.message.clone().unwrap_or_default()),
@@ -173,6 +181,7 @@ mod tests {
             ended_ms: 6,
             cpu_ms,
             max_rss_kib,
+            oom_kills: true,
             owner,
         }
     }
@@ -188,14 +197,22 @@ mod tests {
             (record(Why::Terminated, Some(0), None), Cause::Terminated),
             (record(Why::TimeLimit, None, Some(9)), Cause::TimeLimit),
             (record(Why::Silent, None, Some(9)), Cause::Silent),
+            (record(Why::MemoryLimit, None, Some(15)), Cause::MemoryLimit),
+            (record(Why::DiskLimit, Some(1), None), Cause::DiskLimit),
             (record(Why::Fenced, None, Some(15)), Cause::Fenced),
             (record(Why::Lost, None, None), Cause::Lost),
             (failed, Cause::LaunchFailed("no such program".into())),
         ] {
             record.write(dir.path()).unwrap();
             let verdict = read_verdict(dir.path(), &key()).unwrap().unwrap();
-            let expected =
-                Verdict { cause, started_ms: Some(5), ended_ms: 6, cpu_ms: Some(7), max_rss_kib: Some(9) };
+            let expected = Verdict {
+                cause,
+                started_ms: Some(5),
+                ended_ms: 6,
+                cpu_ms: Some(7),
+                max_rss_kib: Some(9),
+                oom_kills: true,
+            };
             assert_eq!(verdict, expected);
         }
     }

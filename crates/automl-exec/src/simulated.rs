@@ -301,6 +301,7 @@ mod tests {
             wall_limit_ms: None,
             silence_limit_ms: None,
             watch: vec![],
+            limits: crate::UseLimits::default(),
         }
     }
 

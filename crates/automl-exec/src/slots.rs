@@ -152,6 +152,15 @@ impl Slot {
     }
 }
 
+/// Returns how many GPUs a slot has, a GPU that several slots share counting in part; none for an unknown
+/// slot.
+#[must_use]
+pub fn gpu_share(slots: &[Slot], id: u32) -> Option<f64> {
+    let slot = slots.iter().find(|slot| slot.id == id)?;
+    let sharers = |gpu: &u32| slots.iter().filter(|slot| slot.gpus.contains(gpu)).count();
+    Some(slot.gpus.iter().map(|gpu| 1.0 / sharers(gpu) as f64).sum())
+}
+
 fn usable(request: GpuRequest, found: &[Gpu]) -> Result<Vec<u32>, SlotError> {
     let found: Vec<u32> = found.iter().map(|gpu| gpu.index).collect();
     let list = match request {
@@ -229,6 +238,18 @@ mod tests {
         for (per_trial, count) in [(1.0 / 3.0, 3), (0.3, 3), (0.1, 10), (1.0 / 49.0, 49), (1.0 / 64.0, 64)] {
             assert_eq!(plan(GpuRequest::All, per_trial, None, &[0], 8).len(), count, "{per_trial}");
         }
+    }
+
+    #[test]
+    fn shares_of_gpus_add_up() {
+        let share = |per_trial, id| {
+            let slots = SlotPlan::new(GpuRequest::All, per_trial, None, &gpus(&[0, 1]), 8).unwrap();
+            gpu_share(&slots, id)
+        };
+        assert_eq!([share(2.0, 0), share(1.0, 1), share(0.25, 7)], [Some(2.0), Some(1.0), Some(0.25)]);
+        assert_eq!(share(1.0, 2), None);
+        let cpu = SlotPlan::new(GpuRequest::None, 1.0, None, &[], 4).unwrap();
+        assert_eq!(gpu_share(&cpu, 0), Some(0.0));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct Verdict {
     pub cpu_ms: Option<u64>,
     /// Largest resident set of any single process of the attempt, in KiB.
     pub max_rss_kib: Option<u64>,
+    /// Whether the kernel killed processes for want of memory meanwhile, of this attempt or of others.
+    pub oom_kills: bool,
 }
 
 /// Why an attempt ended.
@@ -31,6 +33,10 @@ pub enum Cause {
     TimeLimit,
     /// The program wrote nothing for longer than its silence limit.
     Silent,
+    /// Its processes together used more memory than their limit.
+    MemoryLimit,
+    /// Its results took more disk space than their limit.
+    DiskLimit,
     /// A newer attempt raised the fence.
     Fenced,
     /// The runner vanished without an exit record: it was killed, or the machine went down.
@@ -42,6 +48,6 @@ pub enum Cause {
 impl Verdict {
     /// Returns the verdict on an attempt whose end nobody measured.
     pub fn unmeasured(cause: Cause, ended_ms: u64) -> Self {
-        Self { cause, started_ms: None, ended_ms, cpu_ms: None, max_rss_kib: None }
+        Self { cause, started_ms: None, ended_ms, cpu_ms: None, max_rss_kib: None, oom_kills: false }
     }
 }

@@ -16,8 +16,8 @@
 use automl_core::{SearchSpace, TrialId};
 
 use crate::axes::Axes;
-use crate::bayes::startup_trials;
 use crate::cma::unsuitable;
+use crate::startup::startup_trials;
 use crate::{Bayesian, Cma, History, Sampler, SuggestError, Suggestion, Tpe};
 
 /// Results and varying parameters up to which the Gaussian process is the rule.

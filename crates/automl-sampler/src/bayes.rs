@@ -10,8 +10,6 @@
 //! Where the model has nothing to say (equal results, a covariance that cannot be factored) the Sobol
 //! sequence goes on; that is never an error.
 
-use std::collections::BTreeSet;
-
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
@@ -21,14 +19,10 @@ use automl_surrogate::{
 
 use crate::design::Design;
 use crate::quasi::suggest_point;
+use crate::startup::{opening, startup_trials};
 use crate::training::{RESULTS_MIN, Training, in_trial_order};
 use crate::{History, Sampler, Sobol, SuggestError, Suggestion, fresh, stream};
 
-/// Trials before the model takes over, and fewer of them in up to two dimensions.
-const STARTUP: u64 = 10;
-const STARTUP_LOW_DIMENSION: u64 = 6;
-/// A study of known length spends at most a quarter of it on startup, but at least three trials.
-const STARTUP_MIN: u64 = 3;
 /// Sobol points among which the acquisition search starts.
 const CANDIDATES: u64 = 640;
 /// The user's weights and defaults count this share of the budget over the number of results, or this many
@@ -57,17 +51,12 @@ impl Sampler for Bayesian {
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
         let history = &*history.within(space);
-        let trials = history.trials() as u64;
-        if let Some(params) = space.defaults().filter(|_| trials == 0) {
-            let reason = "the default configuration, tried first".into();
-            return Ok(Suggestion::plain(params, "default", reason));
-        }
         let design = Design::new(space);
-        let startup = startup_trials(design.columns().len(), history.budget);
-        if trials < startup {
-            let why = format!("trial {} of {startup} before the model", trials + 1);
-            return suggest_point(space, history, trial, seed, &why);
+        let dimension = design.columns().len();
+        if let Some(first) = opening(space, history, trial, seed, dimension) {
+            return first;
         }
+        let startup = startup_trials(dimension, history.budget);
         let results_min = RESULTS_MIN.min(startup as usize);
         let training =
             Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
@@ -79,11 +68,6 @@ impl Sampler for Bayesian {
         };
         suggest_point(space, history, trial, seed, &why)
     }
-}
-
-pub(crate) fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
-    let usual = if dimension <= 2 { STARTUP_LOW_DIMENSION } else { STARTUP };
-    budget.map_or(usual, |budget| usual.min((budget / 4).max(STARTUP_MIN)))
 }
 
 /// Everything that one suggestion is computed from.
@@ -131,12 +115,11 @@ impl<'a> Model<'a> {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
-        let tried = history.keys();
         let ranked = self.rank(space, trial, seed);
-        if let Some(found) = ranked.into_iter().find_map(|candidate| self.untried(candidate, &tried)) {
+        if let Some(found) = ranked.into_iter().find_map(|candidate| self.untried(candidate, history)) {
             return Ok(found);
         }
-        let params = fresh::draw(space, &tried, trial, seed)?;
+        let params = fresh::draw(space, history, trial, seed)?;
         let reason = "a random configuration, because all that the model proposed have been tried".into();
         Ok(Suggestion::plain(params, "random", reason))
     }
@@ -166,9 +149,9 @@ impl<'a> Model<'a> {
         format!("{goal} over {observations} results at fidelity {fidelity}")
     }
 
-    fn untried(&self, candidate: Candidate, tried: &BTreeSet<String>) -> Option<Suggestion> {
+    fn untried(&self, candidate: Candidate, history: &History) -> Option<Suggestion> {
         let params = self.design.params(&candidate.point);
-        if tried.contains(&params.key()) {
+        if history.contains(&params) {
             return None;
         }
         let origin = Origin {
@@ -262,15 +245,6 @@ pub(crate) fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparamet
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn startup_depends_on_dimension_and_budget() {
-        assert_eq!(startup_trials(2, None), 6);
-        assert_eq!(startup_trials(3, None), 10);
-        assert_eq!(startup_trials(3, Some(20)), 5);
-        assert_eq!(startup_trials(3, Some(4)), 3);
-        assert_eq!(startup_trials(3, Some(400)), 10);
-    }
 
     #[test]
     fn theta_of_another_space_is_ignored() {

@@ -6,7 +6,7 @@
 //! from as they were drawn, before rounding, where the fold can tell; the draw of a trial is a function
 //! of its number and the distribution at the time.
 //!
-//! Numbers, ordered options and truth values only, and no conditions: in other spaces the search goes on
+//! Numbers, ordered options and truth values only, no conditions, and a single objective: other searches go on
 //! with TPE.
 
 use std::cmp::Ordering;
@@ -17,10 +17,9 @@ use automl_core::{Origin, Params, SearchSpace, TrialId};
 use automl_surrogate::{Axis, CmaEs, Draws};
 
 use crate::axes::Axes;
-use crate::bayes::startup_trials;
 use crate::history::Observation;
 use crate::quasi::suggest_point;
-use crate::startup::opening;
+use crate::startup::{opening, startup_trials};
 use crate::training::{RESULTS_MIN, modelled_fidelity};
 use crate::{History, Sampler, SuggestError, Suggestion, Tpe, fresh, stream};
 
@@ -53,7 +52,7 @@ impl Sampler for Cma {
         if let Some(first) = opening(space, history, trial, seed, axes.axes().len()) {
             return first;
         }
-        if let Some(why) = unsuitable(space, &axes) {
+        if let Some(why) = unsuitable(space, &axes).or_else(|| several_objectives(history)) {
             let mut suggestion = Tpe.suggest(space, history, trial, seed)?;
             suggestion.origin.reason = format!("{why}, so TPE takes over: {}", suggestion.origin.reason);
             return Ok(suggestion);
@@ -77,6 +76,12 @@ pub(crate) fn unsuitable(space: &SearchSpace, axes: &Axes) -> Option<&'static st
         return Some("CMA-ES knows no conditional parameters");
     }
     axes.axes().iter().any(choices).then_some("CMA-ES knows no unordered options")
+}
+
+/// A distribution that closes in on one point is none of a front.
+fn several_objectives(history: &History) -> Option<&'static str> {
+    let several = history.observations.iter().any(|o| !o.others.is_empty());
+    several.then_some("CMA-ES knows a single objective only")
 }
 
 /// The distribution after all generations so far.
@@ -187,7 +192,7 @@ impl<'a> Fold<'a> {
         let params = |sample: Vec<f64>| self.axes.params(&from_cube(self.axes, self.search.rounded(&sample)));
         let mut candidates = self.draws(trial).filter(inside).map(params);
         let Some(params) = candidates.find(|params| !history.contains(params)) else {
-            let params = fresh::draw(space, &history.keys(), trial, seed)?;
+            let params = fresh::draw(space, history, trial, seed)?;
             let reason = "a random configuration, because all that the distribution gave have been tried";
             return Ok(Suggestion::plain(params, "random", reason.into()));
         };

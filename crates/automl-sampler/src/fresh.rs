@@ -1,33 +1,32 @@
 //! A configuration that has not been tried, by independent draws and, if need be, by enumeration.
 
-use std::collections::BTreeSet;
-
 use automl_core::rng::uniform;
 use automl_core::{Params, SearchSpace, TrialId};
 
 use crate::design::Design;
-use crate::{SuggestError, stream};
+use crate::{History, SuggestError, stream};
 
 /// Draws before a finite space is enumerated.
 const ATTEMPTS: u64 = 64;
 /// Configurations enumerated at most; a larger space has not been tried out by 64 draws that all hit.
 const ENUMERATED_MAX: u64 = 1 << 20;
 
-/// Returns a configuration drawn uniformly (categories by weight) that is not among `tried`.
+/// Returns a configuration drawn uniformly (categories by weight) that has had no trial.
 pub(crate) fn draw(
     space: &SearchSpace,
-    tried: &BTreeSet<String>,
+    history: &History,
     trial: TrialId,
     seed: u64,
 ) -> Result<Params, SuggestError> {
     let design = Design::new(space);
     let attempt = |attempt: u64| drawn(&design, trial, seed, attempt);
-    if let Some(params) = (0..ATTEMPTS).map(attempt).find(|params| !tried.contains(&params.key())) {
+    if let Some(params) = (0..ATTEMPTS).map(attempt).find(|params| !history.contains(params)) {
         return Ok(params);
     }
     let Some(size) = space.size() else {
         return Ok(attempt(0));
     };
+    let tried = history.keys();
     let start = (uniform(&[seed, stream::FRESH, trial.0]) * size as f64) as u64;
     let indices = (0..size.min(ENUMERATED_MAX)).map(|k| (start + k) % size);
     let mut configurations = indices.map(|index| design.params(&design.row_at(index)));

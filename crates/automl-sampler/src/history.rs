@@ -34,8 +34,12 @@ impl Observation {
     /// Orders results that meet their constraints by loss, then the others by how far they miss them;
     /// ties by trial.
     pub(crate) fn rank(&self, other: &Self) -> Ordering {
-        let excess = self.excess().total_cmp(&other.excess());
-        excess.then(self.loss.cmp(&other.loss)).then(self.trial.cmp(&other.trial))
+        self.rank_with(other, self.loss.cmp(&other.loss))
+    }
+
+    /// [`Observation::rank`] with another order of the results than that of their first losses.
+    pub(crate) fn rank_with(&self, other: &Self, results: Ordering) -> Ordering {
+        self.excess().total_cmp(&other.excess()).then(results).then(self.trial.cmp(&other.trial))
     }
 
     /// Sum of what exceeds 0 in the constraints; NaN counts as infinite.
@@ -99,11 +103,6 @@ impl History {
         let others = self.pending.iter().chain(&self.failed);
         self.observations.iter().any(|observation| observation.params == *params)
             || others.map(|(_, tried)| tried).any(|tried| tried == params)
-    }
-
-    /// Returns the number of trials in any state.
-    pub(crate) fn trials(&self) -> usize {
-        self.trials_up_to(usize::MAX)
     }
 
     /// Returns the number of trials in any state, counting no further than `limit`.

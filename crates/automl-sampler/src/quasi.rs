@@ -36,9 +36,8 @@ pub(crate) fn suggest_point(
     let design = Design::new(space);
     let sobol = Sobol::new(design.columns().len(), derive(&[seed, stream::DESIGN]));
     let params = design.params(&design.row_from_units(&sobol.point(trial.0)));
-    let tried = history.keys();
-    if tried.contains(&params.key()) {
-        let params = fresh::draw(space, &tried, trial, seed)?;
+    if history.contains(&params) {
+        let params = fresh::draw(space, history, trial, seed)?;
         let reason = "a random configuration, because the Sobol point has been tried".into();
         return Ok(Suggestion::plain(params, "random", reason));
     }

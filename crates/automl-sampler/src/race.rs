@@ -22,12 +22,12 @@ use automl_surrogate::{
 };
 
 use crate::bayes::{
-    NOISE_LARGE, candidates, condition, from_theta, preference_strength, requirements, startup_trials,
-    to_theta,
+    NOISE_LARGE, candidates, condition, from_theta, preference_strength, requirements, to_theta,
 };
 use crate::design::Design;
 use crate::history::{History, Observation};
 use crate::quasi::suggest_point;
+use crate::startup::startup_trials;
 use crate::training::{Training, constraints, in_trial_order, middle};
 use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 
@@ -264,7 +264,7 @@ impl Model {
         if let Some(suggestion) = self.best_start(turn, start) {
             return Ok(suggestion);
         }
-        let params = fresh::draw(turn.space, &turn.history.keys(), turn.trial, turn.seed)?;
+        let params = fresh::draw(turn.space, turn.history, turn.trial, turn.seed)?;
         let reason = "a random configuration, because all that the model proposed have been tried";
         let mut suggestion = Suggestion::plain(params, "random", reason.into());
         suggestion.origin.acquisition = Some(self.worth(turn, &suggestion.params, Fidelity(0), start.until));

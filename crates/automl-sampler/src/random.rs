@@ -20,7 +20,7 @@ impl Sampler for Random {
         let first = fresh::first(space, trial, seed);
         let params = match history.contains(&first) {
             false => first,
-            true => fresh::draw(space, &history.keys(), trial, seed)?,
+            true => fresh::draw(space, history, trial, seed)?,
         };
         Ok(Suggestion::plain(params, "random", "an independent draw from the whole space".into()))
     }

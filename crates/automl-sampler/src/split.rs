@@ -10,6 +10,7 @@ use automl_core::{Fidelity, Params, TrialId};
 
 use crate::axes::Axes;
 use crate::history::{History, Observation};
+use crate::scalarise;
 use crate::training::{RESULTS_MIN, modelled_fidelity};
 
 /// Share of the results that are good, and how many are at most.
@@ -34,14 +35,19 @@ pub(crate) struct Split {
 impl Split {
     /// Splits a history within the space; `None` with fewer results than a model needs, or when nothing
     /// tells good from bad.
-    pub(crate) fn new(axes: &Axes, history: &History) -> Option<Self> {
+    ///
+    /// `key` chooses the weights of several objectives.
+    pub(crate) fn new(axes: &Axes, history: &History, key: u64) -> Option<Self> {
         let fidelity = modelled_fidelity(&history.observations, axes.axes().len())?;
-        let at_fidelity = history.observations.iter().filter(|o| o.fidelity == fidelity);
-        let mut results: Vec<&Observation> = at_fidelity.collect();
-        results.sort_unstable_by(|a, b| a.rank(b));
-        let observations = results.len();
-        let (first, last) = (results.first()?, results.last()?);
-        let flat = first.loss == last.loss && first.is_feasible() == last.is_feasible();
+        let at_fidelity: Vec<&Observation> =
+            history.observations.iter().filter(|o| o.fidelity == fidelity).collect();
+        let scalars = scalarise::results(&at_fidelity, key);
+        let mut scored: Vec<(&Observation, f64)> = at_fidelity.into_iter().zip(scalars).collect();
+        scored.sort_unstable_by(|(a, x), (b, y)| a.rank_with(b, y.total_cmp(x)));
+        let observations = scored.len();
+        let ((first, best), (last, worst)) = (scored.first()?, scored.last()?);
+        let flat = best == worst && first.is_feasible() == last.is_feasible();
+        let results: Vec<&Observation> = scored.into_iter().map(|(o, _)| o).collect();
         if observations < RESULTS_MIN || (flat && history.failed.is_empty()) {
             return None;
         }

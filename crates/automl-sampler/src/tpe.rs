@@ -3,7 +3,8 @@
 //!
 //! Bergstra et al., *Algorithms for Hyper-Parameter Optimization* (NeurIPS 2011), in its multivariate
 //! form with the settings that Watanabe (arXiv:2304.11127) recommends. Conditional parameters are drawn
-//! top down from one joint model: the values of a branch with regard to those that led into it.
+//! top down from one joint model: the values of a branch with regard to those that led into it. Several objectives
+//! are weighted anew at every suggestion.
 
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
@@ -53,7 +54,7 @@ fn propose(
     trial: TrialId,
     seed: u64,
 ) -> Option<Result<Suggestion, SuggestError>> {
-    let split = Split::new(axes, history)?;
+    let split = Split::new(axes, history, derive(&[seed, stream::WEIGHTS, trial.0]))?;
     let equal = vec![1.0; split.good.len()];
     let good = Parzen::new(axes.axes(), axes.groups(), &split.good, &equal, OPTIONS);
     let others = Parzen::new(axes.axes(), axes.groups(), &split.others, &split.weights, OPTIONS);
@@ -70,7 +71,7 @@ fn propose(
     };
     let Some((ratio, params)) = ranked.into_iter().find_map(untried) else {
         let reason = "a random configuration, because all that the model proposed have been tried";
-        let drawn = fresh::draw(space, &history.keys(), trial, seed);
+        let drawn = fresh::draw(space, history, trial, seed);
         return Some(drawn.map(|params| Suggestion::plain(params, "random", reason.into())));
     };
     let origin = Origin {

@@ -69,9 +69,25 @@ fn bracket(levels: &[Fidelity], s: u64, s_max: u64, eta: u64) -> Bracket {
 }
 
 /// Returns the rung levels of a plan, from the smallest to R; never empty.
+///
+/// Where R was raised, the levels of the first R stay, because trials wait there, and further ones follow
+/// by the factor.
 #[must_use]
 pub fn levels(plan: &FidelityPlan) -> Vec<Fidelity> {
-    let (min, max, eta) = (plan.min.0.max(1), plan.max.0.max(1), plan.reduction_factor.max(2));
+    let Some(base) = plan.base.filter(|base| *base < plan.max) else {
+        return levels_below(plan, plan.max);
+    };
+    let mut levels = levels_below(plan, base);
+    let factor = plan.reduction_factor.max(2);
+    let further = std::iter::successors(base.0.checked_mul(factor), |level| level.checked_mul(factor));
+    levels.extend(further.take_while(|level| *level < plan.max.0).map(Fidelity));
+    levels.push(plan.max);
+    levels
+}
+
+/// The levels R / η^k down to the smallest fidelity.
+fn levels_below(plan: &FidelityPlan, max: Fidelity) -> Vec<Fidelity> {
+    let (min, max, eta) = (plan.min.0.max(1), max.0.max(1), plan.reduction_factor.max(2));
     let mut divisor = 1_u64;
     let mut levels = vec![max];
     while min.saturating_mul(divisor).saturating_mul(eta) <= max {
@@ -94,6 +110,7 @@ mod tests {
             max: Fidelity(max),
             reduction_factor: eta,
             resumable: true,
+            base: None,
         }
     }
 
@@ -143,6 +160,18 @@ mod tests {
                 assert!(bracket.windows(2).all(|w| w[0].1 < w[1].1 && w[0].0 >= w[1].0));
             }
         }
+    }
+
+    #[test]
+    fn raised_fidelity_keeps_the_rungs_that_trials_wait_at() {
+        let raised = |base, max| {
+            let plan = FidelityPlan { base: Some(Fidelity(base)), ..plan(1, max, 3) };
+            levels(&plan).into_iter().map(|level| level.0).collect::<Vec<_>>()
+        };
+        assert_eq!(raised(9, 27), [1, 3, 9, 27]);
+        assert_eq!(raised(9, 30), [1, 3, 9, 27, 30]);
+        assert_eq!(raised(20, 50), [2, 7, 20, 50]);
+        assert_eq!(raised(9, 9), [1, 3, 9]);
     }
 
     #[test]

@@ -62,6 +62,16 @@ fn decide_brackets(study: &Study, free: usize, iteration: Vec<Bracket>) -> Vec<D
         let members = by_bracket.remove(&number).unwrap_or_default();
         decide_bracket(study, number, &bracket, members, &mut decisions);
     }
+    // Brackets that grew with a raised fidelity may want more trials than the budget has.
+    let mut left = study.settings.trials.saturating_sub(study.started());
+    decisions.retain(|decision| match decision {
+        Decision::Start { .. } if left == 0 => false,
+        Decision::Start { .. } => {
+            left -= 1;
+            true
+        }
+        Decision::Run { .. } | Decision::Choose(_) | Decision::End(_) => true,
+    });
     decisions.truncate(free);
     if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
 }

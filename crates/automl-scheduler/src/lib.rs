@@ -7,20 +7,26 @@
 mod agreement;
 mod asha;
 mod bracket;
+mod checkpoints;
 mod full;
 mod hyperband;
 mod race;
+mod rehearsal;
+mod stop;
 
 pub use agreement::{Agreement, agreements};
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
+pub use checkpoints::{Disposal, disposals, disposals_keeping};
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};
 pub use race::Race;
+pub use rehearsal::{REHEARSED_TRIALS_MAX, Rehearsal, rehearse};
+pub use stop::should_stop;
 
 use hyperband::halving_brackets;
 
-use automl_core::{Algorithm, EndReason, Fidelity, Study, TrialId, TrialState};
+use automl_core::{Algorithm, EndReason, Fidelity, Study, Trial, TrialId, TrialState};
 
 /// What shall happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +90,12 @@ pub trait Scheduler {
     /// wait for a running trial. Fewer decisions than free slots need not be all: ask again when they have
     /// been carried out.
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision>;
+
+    /// Tells whether a paused trial may be run again by some later decision, so that its checkpoint is
+    /// needed.
+    fn may_go_on(&self, _study: &Study, trial: &Trial) -> bool {
+        trial.state == TrialState::Paused
+    }
 }
 
 /// Returns the scheduler that an algorithm's name stands for.

@@ -116,11 +116,7 @@ impl Simulation {
                 further: Further::default(),
             }
         };
-        self.apply(Event::AttemptEnded {
-            trial,
-            attempt,
-            end: AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None },
-        });
+        self.apply(Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(outcome) });
     }
 
     fn run(self, workers: usize) -> Self {
@@ -284,7 +280,12 @@ fn full_fidelity_runs_each_trial_once() {
 #[test]
 fn raised_budget_goes_on_where_the_study_ended() {
     let mut simulation = Simulation::new(settings(Algorithm::Random), 1, 0.0).run(2);
-    simulation.apply(Event::BudgetChanged { trials: Some(15), timeout_ms: None, parallel: None });
+    simulation.apply(Event::BudgetChanged {
+        trials: Some(15),
+        timeout_ms: None,
+        gpu_time_ms: None,
+        parallel: None,
+    });
     let simulation = simulation.run(2);
     assert_eq!(simulation.study.in_state(TrialState::Complete).count(), 15);
 }

@@ -37,6 +37,7 @@ fn rules(patterns: &[&str]) -> MetricRules {
         available: vec!["train_loss".into(), "val_acc".into(), "mIoU".into()],
         dynamic_patterns: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(),
         line_patterns: Vec::new(),
+        failure_patterns: Vec::new(),
     }
 }
 

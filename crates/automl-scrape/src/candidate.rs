@@ -10,6 +10,7 @@
 use regex_automata::MatchKind;
 use regex_automata::util::prefilter::Prefilter;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::names::Names;
 use crate::position;
@@ -24,9 +25,13 @@ pub(crate) const EXECUTION_STATUS: &[u8] = b"execution status:";
 const COMMON_FIRST: &[u8] = b"eationrslcdpmuhg01f2b53w46y78v9kxzjq";
 
 /// Builds the search, for text in lower case; `None` where some name has no usable window.
+///
+/// A failure pattern without a window is left out: what a program says of its end is looked for among
+/// its last lines all the same.
 pub(crate) fn prefilter<'a>(
     names: &Names,
     patterns: impl IntoIterator<Item = &'a String>,
+    failure_patterns: &[String],
 ) -> Option<Prefilter> {
     let words = position::WORDS.iter().map(|word| word.as_bytes());
     let mut texts: Vec<Vec<u8>> =
@@ -34,6 +39,8 @@ pub(crate) fn prefilter<'a>(
     for pattern in patterns {
         texts.extend(literals(pattern)?.into_iter().map(|literal| literal.to_ascii_lowercase()));
     }
+    let failures = failure_patterns.iter().filter_map(|pattern| literals(pattern)).flatten();
+    texts.extend(failures.map(|literal| literal.to_ascii_lowercase()));
     let windows = windows_covering(texts)?;
     Prefilter::new(MatchKind::LeftmostFirst, &windows)
 }
@@ -51,15 +58,45 @@ fn windows_covering(mut texts: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
     Some(windows)
 }
 
-/// Returns literals of which every match of `pattern` holds one.
+/// Whether every match of a pattern holds a window.
+pub(crate) fn has_window(pattern: &str) -> bool {
+    literals(pattern).is_some()
+}
+
+/// Returns literals of which every match of `pattern` holds one, up to case.
 fn literals(pattern: &str) -> Option<Vec<Vec<u8>>> {
-    let hir = regex_syntax::Parser::new().parse(pattern).ok()?;
-    [ExtractKind::Prefix, ExtractKind::Suffix].into_iter().find_map(|kind| {
-        let sequence = Extractor::new().kind(kind).extract(&hir);
-        let literals: Vec<Vec<u8>> =
-            sequence.literals()?.iter().map(|literal| literal.as_bytes().to_vec()).collect();
-        literals.iter().all(|literal| rarest_window(literal).is_some()).then_some(literals)
+    // The search is in lower case, so case does not matter; with the flag, every literal would fall
+    // apart into all ways of writing it.
+    let pattern = pattern.strip_prefix("(?i)").unwrap_or(pattern);
+    literals_of(&regex_syntax::Parser::new().parse(pattern).ok()?)
+}
+
+/// Looks at the beginning and the end of an expression, then at its parts.
+fn literals_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    [ExtractKind::Prefix, ExtractKind::Suffix].into_iter().find_map(|kind| edge(hir, kind)).or_else(|| {
+        match hir.kind() {
+            HirKind::Concat(parts) => parts.iter().filter_map(literals_of).min_by_key(Vec::len),
+            HirKind::Alternation(ways) => {
+                let ways: Option<Vec<_>> = ways.iter().map(literals_of).collect();
+                ways.map(|ways| ways.concat())
+            }
+            HirKind::Capture(group) => literals_of(&group.sub),
+            HirKind::Repetition(repeated) if repeated.min > 0 => literals_of(&repeated.sub),
+            HirKind::Repetition(_)
+            | HirKind::Empty
+            | HirKind::Literal(_)
+            | HirKind::Class(_)
+            | HirKind::Look(_) => None,
+        }
     })
+}
+
+fn edge(hir: &Hir, kind: ExtractKind) -> Option<Vec<Vec<u8>>> {
+    let sequence = Extractor::new().kind(kind).extract(hir);
+    let literals: Vec<Vec<u8>> =
+        sequence.literals()?.iter().map(|literal| literal.as_bytes().to_vec()).collect();
+    let usable = !literals.is_empty() && literals.iter().all(|literal| rarest_window(literal).is_some());
+    usable.then_some(literals)
 }
 
 /// Returns the window of letters and digits that logs hold least often, in lower case.
@@ -89,7 +126,7 @@ mod tests {
     fn finds(names: &[&str], patterns: &[&str], line: &str) -> bool {
         let names = Names::new(names.iter().map(|name| (*name).to_owned()).collect());
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        let prefilter = prefilter(&names, &patterns).expect("names are long enough");
+        let prefilter = prefilter(&names, &patterns, &[]).expect("names are long enough");
         let line = line.to_lowercase();
         prefilter.find(line.as_bytes(), Span { start: 0, end: line.len() }).is_some()
     }
@@ -114,11 +151,23 @@ mod tests {
         let pattern = "^(AP|AP50|ARmax1)_(bbox|segm)$";
         assert!(finds(&[], &[pattern], "AP50_segm: 0.2"));
         assert!(finds(&[], &[r"^\w+_iou$"], "car_iou: 0.2"));
+        assert!(finds(&[], &[r"^\s*\d+ best (?<value>[\d.]+)$"], " 7 BEST 0.5"));
+        assert!(finds(&[], &[r"(?i)^\w+ (loss|score)\s*\d"], "Val LOSS 3"));
+        assert!(finds(&[], &[r"\d (loss\d|x+score) \d"], "1 xxscore 3"));
+        assert!(!finds(&[], &[r"^\s*\d+ best (?<value>[\d.]+)$"], "nothing of the kind"));
+    }
+
+    #[test]
+    fn failures_are_found_where_they_have_a_window() {
+        let patterns = ["(?i)cuda out of memory".to_string(), r"\d+".to_string()];
+        let prefilter = prefilter(&Names::new(vec!["loss".into()]), [], &patterns).unwrap();
+        let finds = |line: &[u8]| prefilter.find(line, Span { start: 0, end: line.len() }).is_some();
+        assert!(finds(b"error: cuda out of memory") && !finds(b"nothing here 17"));
     }
 
     #[test]
     fn names_without_window_need_every_line() {
-        assert!(prefilter(&Names::new(vec!["r".into()]), &[]).is_none());
-        assert!(prefilter(&Names::new(vec![]), &["^.+$".into()]).is_none());
+        assert!(prefilter(&Names::new(vec!["r".into()]), &[], &[]).is_none());
+        assert!(prefilter(&Names::new(vec![]), &["^.+$".into()], &[]).is_none());
     }
 }

@@ -59,6 +59,6 @@ mod notes;
 
 pub use alias::aliases;
 pub use lines::MAX_LINE_BYTES;
-pub use notes::Notes;
+pub use notes::{Notes, Sign, SignLine};
 pub use rules::{MetricRules, Metrics, RuleError};
 pub use scraper::{Measurement, Scraper, SourceKind};

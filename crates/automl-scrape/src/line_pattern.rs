@@ -4,6 +4,8 @@
 //! is the value of the metric in group `name` or, without one, of the monitored metric; any other
 //! group is the value of the metric it is called after. A metric that a pattern gives is read by
 //! patterns only.
+//!
+//! Patterns that tell why a program fails are searched for in the same pass: all of them are one automaton.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +13,7 @@ use regex::bytes::{Captures, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use crate::number::number_from_str;
 use crate::position;
-use crate::rules::{PATTERN_SIZE_LIMIT, RuleError, check_pattern};
+use crate::rules::{MATCHES_NOTHING, PATTERN_SIZE_LIMIT, RuleError, check_pattern};
 
 /// The group with a value that is named elsewhere.
 const VALUE: &str = "value";
@@ -21,6 +23,7 @@ const NAME: &str = "name";
 /// Compiled line patterns, all searched for at once.
 #[derive(Debug)]
 pub(crate) struct LinePatterns {
+    /// Patterns of values, then those of failures.
     set: RegexSet,
     patterns: Vec<Regex>,
     /// Metrics that are read by patterns only.
@@ -29,7 +32,16 @@ pub(crate) struct LinePatterns {
     monitored: Option<String>,
 }
 
-/// What a pattern found in a line.
+/// What the patterns found in a line.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct LineFindings {
+    /// Everything that value patterns found, in the order of patterns and groups.
+    pub(crate) items: Vec<Item>,
+    /// Numbers of the failure patterns that match.
+    pub(crate) failures: Vec<usize>,
+}
+
+/// What a pattern of values found in a line.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Item {
     /// A number that places the line, by the name of its counter.
@@ -39,14 +51,19 @@ pub(crate) enum Item {
 }
 
 impl LinePatterns {
-    /// Compiles the patterns.
-    pub(crate) fn compile(patterns: &[String], monitored: Option<&String>) -> Result<Self, RuleError> {
+    /// Compiles the patterns of values and those of failures, which have been checked.
+    pub(crate) fn compile(
+        patterns: &[String],
+        failures: &[String],
+        monitored: Option<&String>,
+    ) -> Result<Self, RuleError> {
         for (index, pattern) in patterns.iter().enumerate() {
             check_pattern("line", index, pattern)?;
         }
-        let too_large =
-            |_| RuleError::PatternsTooLarge { count: patterns.len(), limit_bytes: PATTERN_SIZE_LIMIT };
-        let set = RegexSetBuilder::new(patterns).size_limit(PATTERN_SIZE_LIMIT).build().map_err(too_large)?;
+        let count = patterns.len() + failures.len();
+        let too_large = |_| RuleError::PatternsTooLarge { count, limit_bytes: PATTERN_SIZE_LIMIT };
+        let all = patterns.iter().chain(failures);
+        let set = RegexSetBuilder::new(all).size_limit(PATTERN_SIZE_LIMIT).build().map_err(too_large)?;
         let build = |pattern: &String| RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_LIMIT).build();
         let compiled = patterns.iter().map(build).collect::<Result<Vec<_>, _>>().map_err(too_large)?;
         let mut given = BTreeSet::new();
@@ -64,26 +81,33 @@ impl LinePatterns {
         Ok(Self { set, patterns: compiled, given, monitored: monitored.cloned() })
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
-    }
-
     /// Whether a metric is read by patterns only.
     pub(crate) fn gives(&self, name: &str) -> bool {
         self.given.contains(name)
     }
 
-    /// Returns everything that the patterns find in a line, in the order of patterns and groups.
-    pub(crate) fn find(&self, line: &[u8]) -> Vec<Item> {
-        let mut items = Vec::new();
+    /// Whether a failure pattern can match anything.
+    pub(crate) fn has_failure(&self, pattern: usize) -> bool {
+        self.set.patterns().get(self.patterns.len() + pattern).is_some_and(|text| text != MATCHES_NOTHING)
+    }
+
+    /// Returns everything that the patterns find in a line.
+    pub(crate) fn find(&self, line: &[u8]) -> LineFindings {
+        let mut found = LineFindings::default();
+        // Most lines match nothing, which is told without looking for all that match.
+        if !self.set.is_match(line) {
+            return found;
+        }
         for index in self.set.matches(line) {
-            let regex = &self.patterns[index];
-            if let Some(captures) = regex.captures(line) {
-                self.collect(regex, &captures, &mut items);
+            match self.patterns.get(index) {
+                None => found.failures.push(index - self.patterns.len()),
+                Some(regex) => {
+                    let captures = regex.captures(line);
+                    captures.iter().for_each(|captures| self.collect(regex, captures, &mut found.items));
+                }
             }
         }
-        items
+        found
     }
 
     fn collect(&self, regex: &Regex, captures: &Captures<'_>, items: &mut Vec<Item>) {
@@ -111,7 +135,7 @@ mod tests {
 
     fn compile(patterns: &[&str]) -> Result<LinePatterns, RuleError> {
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).into()).collect();
-        LinePatterns::compile(&patterns, Some(&"score".to_string()))
+        LinePatterns::compile(&patterns, &["oops".into(), "oo".into()], Some(&"score".to_string()))
     }
 
     #[test]
@@ -122,7 +146,7 @@ mod tests {
             r"L(?<val_loss>[\d.]+)",
         ])
         .unwrap();
-        let found = patterns.find(b"ep 3: acc is 0.5 best 0.75 L0.25");
+        let found = patterns.find(b"ep 3: acc is 0.5 best 0.75 L0.25").items;
         let expected = [
             Item::Counter("epoch".into(), 3.0),
             Item::Value("acc".into(), 0.5),
@@ -135,7 +159,15 @@ mod tests {
 
     #[test]
     fn text_without_a_number_is_no_value() {
-        assert_eq!(compile(&[r"best (?<value>\w+)"]).unwrap().find(b"best ever"), []);
+        assert_eq!(compile(&[r"best (?<value>\w+)"]).unwrap().find(b"best ever").items, []);
+    }
+
+    #[test]
+    fn failures_are_found_beside_values() {
+        let patterns = compile(&[r"best (?<value>[\d.]+)"]).unwrap();
+        assert_eq!(patterns.find(b"oops").failures, [0, 1]);
+        assert_eq!(patterns.find(b"best 0.5, too bad").failures, [1]);
+        assert_eq!(patterns.find(b"best 0.5").failures, [0; 0]);
     }
 
     #[test]

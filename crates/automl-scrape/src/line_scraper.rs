@@ -75,6 +75,12 @@ impl LineScraper {
         if !self.half_line.is_empty() {
             self.end_half_line(false, out);
         }
+        if let Reader::Text(reader) = &mut self.reader {
+            // Where a monitored metric was never seen, the last lines tell best what there was instead.
+            for line in self.notes.tail.clone() {
+                reader.see_names(&self.metrics, line.as_bytes(), self.lines_read, &mut self.notes);
+            }
+        }
     }
 
     /// Forgets a half line: the source was written anew.
@@ -85,6 +91,15 @@ impl LineScraper {
         if let Reader::Csv(reader) = &mut self.reader {
             reader.begin_again();
         }
+    }
+
+    /// Counts lines whose text is gone. A line that began before the gap ends in it: it is not read, as
+    /// half of it may say something else.
+    pub(crate) fn skip_lines(&mut self, lines: u64) {
+        let half = self.half_line.take();
+        self.half_line.recycle(half);
+        self.after_cr = false;
+        self.lines_read += lines;
     }
 
     /// Returns what the source said beside its measurements.
@@ -325,6 +340,28 @@ mod tests {
             let values: Vec<f64> = found.iter().map(|found| found.values["val_loss"]).collect();
             assert_eq!(values, [1.0, 3.0], "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn lines_behind_a_gap_keep_their_numbers() {
+        let (mut scraper, mut out) = (scraper(SourceKind::Text), Vec::new());
+        scraper.push(b"val_loss=1\nval_loss=2", &mut out);
+        scraper.skip_lines(7);
+        scraper.push(b"val_loss=3\n", &mut out);
+        let found: Vec<_> = out.iter().map(|m| (m.line, m.values["val_loss"])).collect();
+        assert_eq!(found, [(1, 1.0), (9, 3.0)]);
+    }
+
+    #[test]
+    fn names_are_collected_at_the_beginning_and_the_end() {
+        let middle = "quiet line\n".repeat(30_000);
+        let text = format!("valid_los: 0.5\n{middle}middle_loss: 0.5\n{middle}Test accuracy: 0.75\n");
+        let whole = scrape_in_chunks(SourceKind::Text, text.as_bytes(), text.len());
+        let names: Vec<&str> = whole.1.seen_names.keys().map(String::as_str).collect();
+        assert_eq!(names, ["accuracy", "valid_los"]);
+        assert_eq!(scrape_in_chunks(SourceKind::Text, text.as_bytes(), 4096), whole);
+        let late = format!("{middle}val_loss: 0.5\n");
+        assert_eq!(values(late.as_bytes()), [(30_001, 0.5)]);
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct Notes {
     /// Meant for "did you mean" messages. At most 64: the name not seen for longest gives way.
     /// Of a text log, names are only collected until a monitored metric has been seen.
     pub seen_names: BTreeMap<String, u64>,
+    /// Lines that tell of a failure, by the number of the failure pattern that they match. They may be
+    /// warnings of a program that went on.
+    pub signs: BTreeMap<usize, Sign>,
     /// The last 20 lines that are not empty, cut at 512 bytes, without terminal escapes.
     ///
     /// Of a progress bar that draws over itself only the last state is kept.
@@ -45,7 +48,37 @@ pub struct Notes {
     tail_is_open: bool,
 }
 
+/// The lines of a source that match one failure pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    /// The first.
+    pub first: SignLine,
+    /// The last; the same where there is only one.
+    pub last: SignLine,
+}
+
+/// A line that tells of a failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Its text, cut at 512 bytes.
+    pub text: String,
+}
+
 impl Notes {
+    /// Remembers a line that tells of a failure.
+    pub(crate) fn see_sign(&mut self, pattern: usize, line: &[u8], number: u64) {
+        let text = String::from_utf8_lossy(&line[..line.len().min(TAIL_LINE_BYTES)]);
+        let seen = SignLine { line: number, text: text.trim().to_owned() };
+        match self.signs.get_mut(&pattern) {
+            Some(sign) => sign.last = seen,
+            None => {
+                self.signs.insert(pattern, Sign { first: seen.clone(), last: seen });
+            }
+        }
+    }
+
     /// Remembers a name that was not asked for.
     pub(crate) fn see(&mut self, name: &[u8], line: u64) {
         if name.is_empty() || name.len() > SEEN_NAME_BYTES_MAX {

@@ -14,6 +14,9 @@ use crate::names::Names;
 /// Largest compiled size of one pattern, and of all together, in bytes.
 pub(crate) const PATTERN_SIZE_LIMIT: usize = 16 * 1024 * 1024;
 
+/// A regular expression without a match: an empty class.
+pub(crate) const MATCHES_NOTHING: &str = "[a&&b]";
+
 /// Which metrics to look for, as a network's config declares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricRules {
@@ -31,6 +34,10 @@ pub struct MetricRules {
     ///
     /// A metric that a line pattern gives is read from text by line patterns only.
     pub line_patterns: Vec<String>,
+    /// Regular expressions of lines of text logs that tell why a program fails; see
+    /// [`crate::Notes::signs`]. One that needs no text of at least two letters or digits is not looked
+    /// for.
+    pub failure_patterns: Vec<String>,
 }
 
 /// Compiled [`MetricRules`]; build once, share between all scrapers of a study.
@@ -57,11 +64,18 @@ impl Metrics {
         let patterns = compile_patterns(&rules.dynamic_patterns)?;
         let names = Names::new(wanted);
         let monitored = rules.monitoring.first().map(|name| name.trim().to_owned());
-        let line_patterns = LinePatterns::compile(&rules.line_patterns, monitored.as_ref())?;
+        let failures = findable(&rules.failure_patterns)?;
+        let line_patterns = LinePatterns::compile(&rules.line_patterns, &failures, monitored.as_ref())?;
         let searched = rules.dynamic_patterns.iter().chain(&rules.line_patterns);
-        let candidates = candidate::prefilter(&names, searched);
+        let candidates = candidate::prefilter(&names, searched, &rules.failure_patterns);
         let monitoring = rules.monitoring.iter().map(|name| name.trim().to_owned()).collect();
         Ok(Self { names, monitoring, patterns, line_patterns, candidates })
+    }
+
+    /// Whether a failure pattern, by its number, is searched for: whether a match needs some text.
+    #[must_use]
+    pub fn searches_for_failure(&self, pattern: usize) -> bool {
+        self.line_patterns.has_failure(pattern)
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -92,6 +106,18 @@ impl Metrics {
     pub(crate) fn candidates(&self) -> Option<&Prefilter> {
         self.candidates.as_ref()
     }
+}
+
+/// Puts a pattern that matches nothing in the place of each that a jump over quiet lines would miss:
+/// what is found must not depend on where a chunk ends.
+fn findable(patterns: &[String]) -> Result<Vec<String>, RuleError> {
+    let mut findable = Vec::with_capacity(patterns.len());
+    for (index, pattern) in patterns.iter().enumerate() {
+        check_pattern("failure", index, pattern)?;
+        let found = candidate::has_window(pattern);
+        findable.push(if found { pattern.clone() } else { MATCHES_NOTHING.into() });
+    }
+    Ok(findable)
 }
 
 fn distinct_names(rules: &MetricRules) -> Result<Vec<String>, RuleError> {
@@ -157,7 +183,7 @@ pub enum RuleError {
     /// A pattern that is no regular expression.
     #[error("{list} pattern {index} `{pattern}` is no regular expression: column {column}: {reason}")]
     Pattern {
-        /// `dynamic` or `line`.
+        /// `dynamic`, `line` or `failure`.
         list: &'static str,
         /// Position in the list, from 0.
         index: usize,
@@ -173,7 +199,7 @@ pub enum RuleError {
         "{list} pattern {index} `{pattern}` needs more than {limit_bytes} bytes: use smaller repetitions"
     )]
     PatternTooLarge {
-        /// `dynamic` or `line`.
+        /// `dynamic`, `line` or `failure`.
         list: &'static str,
         /// Position in the list, from 0.
         index: usize,

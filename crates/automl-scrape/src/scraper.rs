@@ -108,6 +108,16 @@ impl Scraper {
         }
     }
 
+    /// Tells that the next bytes are gone: so many lines end in them, and what comes next begins one.
+    ///
+    /// Records, unlike lines, cannot be found again behind a gap.
+    pub fn skip_lines(&mut self, lines: u64) {
+        match &mut self.stream {
+            Stream::Lines(reader) => reader.skip_lines(lines),
+            Stream::Records(_) => {}
+        }
+    }
+
     /// Returns what the source said beside its measurements.
     pub fn notes(&self) -> &Notes {
         match &self.stream {

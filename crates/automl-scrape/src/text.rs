@@ -16,6 +16,10 @@ use crate::resolve::{Found, LineValues, Resolver};
 use crate::rules::Metrics;
 use crate::scraper::Measurement;
 
+/// Lines among which names that were not asked for are collected. A program that prints more without a
+/// value of a monitored metric is read as fast as one that has shown it.
+const NAMES_LINES_MAX: u64 = 20_000;
+
 /// Reads one text log, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct TextReader {
@@ -24,12 +28,26 @@ pub(crate) struct TextReader {
     /// The last value of each name, as bits, so that a NaN equals itself.
     last_values: BTreeMap<String, u64>,
     satisfied: bool,
+    lines_read: u64,
 }
 
 impl TextReader {
-    /// Whether a monitored metric has been seen, so that other names are of no interest.
+    /// Whether other names than those asked for are of no interest: a monitored metric has been seen, or
+    /// enough lines.
     pub(crate) fn is_satisfied(&self) -> bool {
-        self.satisfied
+        self.satisfied || self.lines_read >= NAMES_LINES_MAX
+    }
+
+    /// Collects the names in a line at the end of a log whose middle was passed over.
+    pub(crate) fn see_names(&mut self, metrics: &Metrics, line: &[u8], number: u64, notes: &mut Notes) {
+        if self.satisfied || self.lines_read < NAMES_LINES_MAX {
+            return;
+        }
+        for pair in Pairs::new(line) {
+            if self.resolver.before(metrics, &pair).is_none() {
+                see(&pair, number, notes);
+            }
+        }
     }
 
     /// Reads one clean line.
@@ -40,8 +58,9 @@ impl TextReader {
         number: u64,
         notes: &mut Notes,
     ) -> Option<Measurement> {
+        self.lines_read = number;
         let (mut mention, mut values) = (Mention::default(), LineValues::default());
-        let found = self.find_patterns(metrics, line, &mut mention);
+        let found = self.find_patterns(metrics, line, number, &mut mention, notes);
         mention = mention.or(Mention::read(line));
         self.position.move_to(&mention);
         notes.epoch = mention.epoch.or(notes.epoch);
@@ -52,7 +71,7 @@ impl TextReader {
             match self.resolver.before(metrics, &pair) {
                 Some(found) if metrics.line_patterns().gives(&found.name) => {}
                 Some(found) => values.offer(found, pair.number.value),
-                None if self.satisfied => {}
+                None if self.is_satisfied() => {}
                 None => see(&pair, number, notes),
             }
         }
@@ -74,13 +93,19 @@ impl TextReader {
         Some(Measurement { step: self.position.step(&mention), values, line: number })
     }
 
-    /// Reads a line by the line patterns.
-    fn find_patterns(&mut self, metrics: &Metrics, line: &[u8], mention: &mut Mention) -> Vec<(Found, f64)> {
+    /// Reads a line by the line patterns, and notes whether it tells of a failure.
+    fn find_patterns(
+        &mut self,
+        metrics: &Metrics,
+        line: &[u8],
+        number: u64,
+        mention: &mut Mention,
+        notes: &mut Notes,
+    ) -> Vec<(Found, f64)> {
         let mut values = Vec::new();
-        if metrics.line_patterns().is_empty() {
-            return values;
-        }
-        for item in metrics.line_patterns().find(line) {
+        let found = metrics.line_patterns().find(line);
+        found.failures.into_iter().for_each(|pattern| notes.see_sign(pattern, line, number));
+        for item in found.items {
             match item {
                 Item::Counter(name, value) => {
                     mention.take(&name, value);
@@ -149,6 +174,7 @@ mod tests {
             available: vec!["loss".into(), "val_acc".into(), "top1".into()],
             dynamic_patterns: vec!["^AP(50)?_bbox$".into(), r"^Rank \d+$".into()],
             line_patterns: vec![r"\bE(?<epoch>\d+) .*<(?<top1>[\d.]+)>".into()],
+            failure_patterns: vec!["(?i)out of memory".into(), r"^\w+Error: ".into()],
         })
         .unwrap();
         let (mut reader, mut notes) = (TextReader::default(), Notes::default());
@@ -219,6 +245,20 @@ mod tests {
     fn other_names_are_seen_until_satisfied() {
         let (_, notes) = read(&["valid_los: 0.5 batch: 32 epoch: 1.0", "val_loss: 0.5", "other: 0.1"]);
         assert_eq!(notes.seen_names.keys().collect::<Vec<_>>(), ["valid_los"]);
+    }
+
+    #[test]
+    fn signs_of_failure_are_noted_with_their_first_and_last_line() {
+        let (_, notes) = read(&[
+            "RuntimeError: CUDA out of memory",
+            "val_loss: 0.5",
+            "ValueError: no",
+            "KeyError: 'x'",
+            "all is well",
+        ]);
+        let signs: Vec<_> =
+            notes.signs.iter().map(|(i, sign)| (*i, sign.first.line, sign.last.text.as_str())).collect();
+        assert_eq!(signs, [(0, 1, "RuntimeError: CUDA out of memory"), (1, 1, "KeyError: 'x'")]);
     }
 
     #[test]

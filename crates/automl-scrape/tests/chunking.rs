@@ -11,6 +11,7 @@ fn metrics() -> Arc<Metrics> {
         available: vec!["loss".into(), "mIoU".into(), "val Precision at Rank 1".into()],
         dynamic_patterns: vec!["^AP(50)?_(bbox|segm)$".into()],
         line_patterns: vec![r"^\s*best (?<top1>[\d.]+)".into()],
+        failure_patterns: vec!["(?i)nothing to see".into(), r"^\w+Error\b".into()],
     };
     Arc::new(Metrics::compile(&rules).unwrap())
 }
@@ -64,6 +65,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "\"val_loss\": 0.1}\n",
         "nothing to see here\n",
         "Execution status: PASS\n",
+        "\nValueError: ",
         "café ",
         "epoch,val_loss,mIoU\n",
         "3,0.5,\n",
@@ -128,6 +130,7 @@ proptest! {
                 available: vec!["val_loss".into(), "loss".into(), "mIoU".into()],
                 dynamic_patterns: vec!["^AP(50)?_bbox$".into()],
                 line_patterns: vec![r"^best (?<mIoU>[\d.]+)".into()],
+                failure_patterns: Vec::new(),
             };
             let metrics = Arc::new(Metrics::compile(&rules).unwrap());
             let (mut scraper, mut out) = (Scraper::new(&metrics, SourceKind::Text), Vec::new());

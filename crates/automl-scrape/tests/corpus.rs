@@ -18,6 +18,7 @@ fn rules(monitoring: &str, available: &[&str], dynamic_patterns: &[&str]) -> Met
         available: owned(available),
         dynamic_patterns: owned(dynamic_patterns),
         line_patterns: Vec::new(),
+        failure_patterns: Vec::new(),
     }
 }
 

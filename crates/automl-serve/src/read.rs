@@ -4,8 +4,8 @@ use crate::error::RpcError;
 use crate::fields::{Fields, finite, list, number, text, whole, wrong};
 use automl::{StudyRequest, Told};
 use automl_core::{
-    Algorithm, Condition, Constraint, Direction, Distribution, Fidelity, FidelityPlan, Objective, ParamValue,
-    Parameter, Params, Scale, SearchSpace, Study, StudySettings,
+    Algorithm, Condition, Constraint, Direction, Distribution, EarlyStop, Fidelity, FidelityPlan, Objective,
+    ParamValue, Parameter, Params, Scale, SearchSpace, Study, StudySettings,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub(crate) fn study_request(fields: &mut Fields<'_>) -> Result<StudyRequest, Rpc
         max_trials: fields.count("max_trials")?,
         workers: workers(fields)?,
         fidelity: fidelity(fields)?,
+        early_stop: early_stop(fields)?,
     })
 }
 
@@ -310,6 +311,11 @@ fn workers(fields: &mut Fields<'_>) -> Result<Option<u32>, RpcError> {
     }
 }
 
+fn early_stop(fields: &mut Fields<'_>) -> Result<EarlyStop, RpcError> {
+    let Some(name) = fields.text("early_stop")? else { return Ok(EarlyStop::None) };
+    name.parse().map_err(|why: String| RpcError::field("early_stop", why))
+}
+
 fn fidelity(fields: &mut Fields<'_>) -> Result<Option<FidelityPlan>, RpcError> {
     let Some(value) = fields.optional("fidelity") else { return Ok(None) };
     let mut fields = Fields::of(value, "fidelity")?;
@@ -319,6 +325,7 @@ fn fidelity(fields: &mut Fields<'_>) -> Result<Option<FidelityPlan>, RpcError> {
         max: Fidelity(fields.required_count("max")?),
         reduction_factor: fields.count("eta")?.unwrap_or(3),
         resumable: true,
+        base: None,
     };
     fields.finish()?;
     Ok(Some(plan))

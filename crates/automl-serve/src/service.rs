@@ -4,7 +4,7 @@ use crate::error::{NO_METHOD, RpcError};
 use crate::fields::{Fields, list};
 use crate::read;
 use crate::rpc;
-use automl::{Answer, AskTell, Decided, Handed, Place, StudyDir, present};
+use automl::{Answer, AskTell, Decided, Elsewhere, Handed, Place, StudyDir, present};
 use automl_core::{Fidelity, Study, TrialId, TrialState};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -28,12 +28,13 @@ const METHODS: [(&str, &[&str]); 15] = [
             "max_trials",
             "workers",
             "fidelity",
+            "early_stop",
             "store",
         ],
     ),
     ("ask", &["study", "count", "worker"]),
     ("report", &["study", "trial", "step", "value", "values"]),
-    ("tell", &["study", "trial", "state", "value", "values", "constraints", "reason"]),
+    ("tell", &["study", "trial", "fidelity", "state", "value", "values", "constraints", "reason"]),
     ("enqueue", &["study", "params"]),
     (
         "add",
@@ -251,38 +252,46 @@ fn report(study: &mut AskTell, mut fields: Fields<'_>) -> Result<Value, RpcError
 
 fn tell(study: &mut AskTell, mut fields: Fields<'_>) -> Result<Value, RpcError> {
     let trial = TrialId(fields.required_count("trial")?);
+    let fidelity = fields.count("fidelity")?.map(Fidelity);
     let told = read::told(&mut fields, &study.study().settings)?;
     fields.finish()?;
-    study.tell(trial, told)?;
+    study.tell_at(trial, fidelity, told)?;
     Ok(json!({}))
 }
 
-/// One finished trial, or a list of them under `trials`. The first that is refused ends the list; those
-/// before it stand, and the error says how many.
+/// One finished trial, or a list of them under `trials`, of which all are taken or none.
 fn add(study: &mut AskTell, mut fields: Fields<'_>) -> Result<Value, RpcError> {
     let Some(trials) = fields.optional("trials") else {
-        return add_one(study, fields).map(|trial| json!({ "trial": trial }));
+        let trial = elsewhere(study, fields)?;
+        return Ok(json!({ "trial": study.add(trial)?.0 }));
     };
     fields.finish()?;
-    let mut added = Vec::new();
+    let (mut paths, mut all) = (Vec::new(), Vec::new());
     for (path, item) in list(trials, "trials")? {
-        let one = Fields::of(item, &path).and_then(|fields| add_one(study, fields));
-        added.push(one.map_err(|mut error| {
-            error.message = format!("{path}: {} ({} before it were added)", error.message, added.len());
-            error
-        })?);
+        let read = Fields::of(item, &path).and_then(|fields| elsewhere(study, fields));
+        all.push(read.map_err(|error| within(&path, error))?);
+        paths.push(path);
     }
+    let added = study.add_all(all).map_err(|refused| match paths.get(refused.index) {
+        Some(path) => within(path, refused.source.into()),
+        None => refused.source.into(),
+    })?;
     Ok(json!({ "trials": added }))
 }
 
-fn add_one(study: &mut AskTell, mut fields: Fields<'_>) -> Result<u64, RpcError> {
+fn within(path: &str, mut error: RpcError) -> RpcError {
+    error.message = format!("{path}: {} (none was added)", error.message);
+    error
+}
+
+fn elsewhere(study: &AskTell, mut fields: Fields<'_>) -> Result<Elsewhere, RpcError> {
     let path = fields.path("params");
     let params = read::params(fields.required("params")?, &path)?;
     let told = read::told(&mut fields, &study.study().settings)?;
     let fidelity = fields.count("fidelity")?.map(Fidelity);
-    let source = fields.text("source")?;
+    let source = fields.text("source")?.map(String::from);
     fields.finish()?;
-    Ok(study.add(&params, told, fidelity, source)?.0)
+    Ok(Elsewhere { params, told, fidelity, source })
 }
 
 fn release(study: &mut AskTell, mut fields: Fields<'_>) -> Result<Value, RpcError> {

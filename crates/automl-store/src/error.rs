@@ -123,7 +123,19 @@ pub enum StoreError {
     },
 }
 
+/// Tells whether an operation failed only for want of space: the disk is full, or a quota is used up.
+#[must_use]
+pub fn is_full_disk(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl StoreError {
+    /// Tells whether there is only no space left, so that the same may succeed later.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, StoreError::Io { source, .. } if is_full_disk(source))
+    }
+
     /// Returns a function that turns an [`io::Error`] into this type, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         move |source| StoreError::Io { action, path: path.to_owned(), source }

@@ -35,7 +35,8 @@ pub(crate) struct Scan {
     /// Bytes of the file.
     pub(crate) file_len: u64,
     /// Highest sequence number in any intact line, also behind a damaged one. The lines of an
-    /// unfinished last batch do not count: that batch was never acknowledged.
+    /// unfinished last batch do not count: that batch was never acknowledged. That it is unfinished can
+    /// also be seen from a hole of zeros in it, where a loss of power has kept later sectors only.
     pub(crate) claimed: u64,
     /// The first line that does not follow on what is before it, if there is one.
     pub(crate) stray: Option<Stray>,
@@ -110,22 +111,23 @@ pub(crate) fn scan(file: impl Read, mut visit: impl FnMut(u64, &[u8])) -> io::Re
                         scan.entries.append(&mut prefix.pending);
                     }
                 } else {
-                    scan.claimed = scan.claimed.max(record.seq);
+                    prefix.see_behind(&record);
                     scan.behind += 1;
                     scan.stray.get_or_insert(Stray { found: Some(record.seq), ..here });
                 }
             }
             None => {
                 prefix.broken = true;
+                prefix.see_broken(&line);
                 scan.stray.get_or_insert(here);
             }
         }
     }
-    scan.claimed = scan.claimed.max(scan.prefix());
+    scan.claimed = prefix.claimed().max(scan.prefix());
     Ok(scan)
 }
 
-/// State of [`scan`] while the lines still follow on each other.
+/// State of [`scan`]: the lines that follow on each other, and what is behind them.
 #[derive(Default)]
 struct Prefix {
     last_seq: u64,
@@ -135,9 +137,40 @@ struct Prefix {
     pending: Vec<Entry>,
     /// Set by the first line that does not follow; nothing is accepted after it.
     broken: bool,
+    /// Whether there are zeros behind it, as only places hold that were never written.
+    hole: bool,
+    /// Whether something behind it cannot be of one unfinished batch.
+    other: bool,
+    /// The batch of the intact lines behind it.
+    batch_behind: Option<u64>,
+    /// Highest number in these lines.
+    last_behind: u64,
 }
 
 impl Prefix {
+    /// Takes in a line that is not intact.
+    fn see_broken(&mut self, line: &[u8]) {
+        let zeros = line.contains(&0);
+        self.hole |= zeros;
+        // The file's last line may just be cut short.
+        self.other |= !zeros && line.ends_with(b"\n");
+    }
+
+    /// Takes in an intact line that does not follow.
+    fn see_behind(&mut self, record: &Line<'_>) {
+        let in_batch = self.last_seq < self.batch_last;
+        let own = if in_batch { self.batch_last } else { record.batch_last };
+        let batch = *self.batch_behind.get_or_insert(own);
+        let rises = record.seq > self.last_seq.max(self.last_behind);
+        self.other |= !rises || record.batch_last != batch;
+        self.last_behind = self.last_behind.max(record.seq);
+    }
+
+    /// Returns the highest number that was acknowledged as far as the lines behind can tell.
+    fn claimed(&self) -> u64 {
+        if self.hole && !self.other { 0 } else { self.last_behind }
+    }
+
     fn accept(&mut self, record: &Line<'_>, offset: u64) -> bool {
         let in_batch = self.last_seq < self.batch_last;
         let follows = record.seq == self.last_seq + 1 && (!in_batch || record.batch_last == self.batch_last);
@@ -329,6 +362,24 @@ mod tests {
         let found = scan(&bytes[..], |_, _| ()).unwrap();
         assert_eq!((found.prefix(), found.claimed), (1, 3));
         assert!(found.damage().unwrap().contains("behind record 1"));
+    }
+
+    #[test]
+    fn hole_in_the_last_batch_is_a_loss_of_power() {
+        let batch = [r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, r#"{"a":4}"#];
+        let whole = text(&[&["{}"], &batch]);
+        let line = whole.windows(5).position(|w| w == br#""a":2"#).unwrap();
+        let mut holed = whole.clone();
+        holed[line - 3..line + 5].fill(0);
+        let found = scan(&holed[..], |_, _| ()).unwrap();
+        assert_eq!((found.prefix(), found.damage()), (1, None));
+        // Behind an acknowledged batch, or with other bytes, it is damage.
+        let mut later = text(&[&["{}"], &batch, &["{}"]]);
+        later[line - 3..line + 5].fill(0);
+        assert_eq!(scan(&later[..], |_, _| ()).unwrap().claimed, 6);
+        let mut edited = whole;
+        edited[line] = b'!';
+        assert_eq!(scan(&edited[..], |_, _| ()).unwrap().claimed, 5);
     }
 
     #[test]

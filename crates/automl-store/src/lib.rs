@@ -37,7 +37,7 @@ mod sled_store;
 mod view;
 
 pub use contain::panic_is_contained;
-pub use error::StoreError;
+pub use error::{StoreError, is_full_disk};
 pub use faults::{Fault, Operation, with_faults};
 pub use format::MAX_PAYLOAD_BYTES;
 pub use inspect::{CopyState, Defect, Inspection, LogCopy, inspect};

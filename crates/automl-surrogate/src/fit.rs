@@ -14,12 +14,14 @@ use crate::process::GaussianProcess;
 use crate::subset::representatives;
 use crate::training::TrainingSet;
 
-/// Noise that is always there, in squared standardised units; keeps the covariance factorable.
-const NOISE_FLOOR: f64 = 1e-6;
+/// Noise that is always there, in squared standardised units; keeps the covariance factorable. The improvement expected
+/// right beside the incumbent cannot fall far below its root. With 1e-6 that was more than was expected anywhere
+/// else once a local optimum was known: half of the trials were spent on one point.
+const NOISE_FLOOR: f64 = 1e-8;
 const LENGTHSCALE_BOUNDS: (f64, f64) = (0.02, 200.0);
 const SIGNAL_BOUNDS: (f64, f64) = (1e-3, 50.0);
 /// Bounds of the noise above [`NOISE_FLOOR`].
-const NOISE_BOUNDS: (f64, f64) = (1e-7, 2.0);
+const NOISE_BOUNDS: (f64, f64) = (1e-9, 2.0);
 
 /// Variance of the constant mean, in squared standardised units. With a mean of 0 whatever is far from all
 /// rows would be as good as their average, which rises as a search gathers its rows around the optimum:
@@ -54,7 +56,7 @@ const STOP: StopRule = StopRule { iterations_max: 40, gradient_tolerance: 2e-4, 
 pub struct FitOptions {
     /// Optimum of an earlier fit of the same columns.
     pub warm_start: Option<Hyperparameters>,
-    /// Whether equal rows always give equal targets; the noise then stays at its floor of 1e-6.
+    /// Whether equal rows always give equal targets; the noise then stays at its floor of 1e-8.
     pub deterministic: bool,
 }
 

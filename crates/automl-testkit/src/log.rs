@@ -25,17 +25,20 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
         seed: 1,
         trials: 10,
         timeout_ms: None,
+        gpu_time_ms: None,
         fidelity: FidelityPlan {
             unit: "epoch".into(),
             min: Fidelity(1),
             max: Fidelity(9),
             reduction_factor: 3,
             resumable: true,
+            base: None,
         },
         retries: 1,
         max_consecutive_failures: 5,
-        limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 1000 },
+        limits: Limits { grace_ms: 1000, ..Limits::default() },
         resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Default::default(),
         workdir: "/".into(),
         recipe: serde_json::Value::Null,
     }
@@ -104,7 +107,7 @@ impl Log {
     /// Adds the end of an attempt.
     #[must_use]
     pub fn end(self, trial: u64, attempt: u32, outcome: Outcome) -> Self {
-        let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+        let end = AttemptEnd::unmeasured(outcome);
         self.with(Event::AttemptEnded { trial: TrialId(trial), attempt: AttemptNumber(attempt), end })
     }
 

@@ -8,13 +8,16 @@
 mod archive;
 mod asktell;
 mod clock;
+mod costs;
 mod dry_run;
 mod engine;
 mod files;
 mod fsck;
+mod gc;
 mod importance;
 mod incumbent;
 mod job;
+mod log_reader;
 mod parent;
 pub mod present;
 mod recommendation;
@@ -24,21 +27,30 @@ mod warm;
 mod wishes;
 
 pub use archive::{Imported, export_log, import_log};
-pub use asktell::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
-pub use automl_scheduler::{Agreement, agreements};
+pub use asktell::{
+    Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
+};
+pub use automl_scheduler::{
+    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, agreements, rehearse, resolve_auto,
+};
+pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};
 pub use engine::{Control, Engine, EngineError, LogError, LogFileError, Resolved, RunEnd, Update};
-pub use files::{ProgramError, StudyDir, find_program};
+pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
+pub use gc::{Garbage, collect_garbage, garbage};
 pub use importance::{Importance, importance};
 pub use incumbent::spec_of;
 pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate};
+pub use log_reader::{LineMeaning, LogReader, Symptom};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
-pub use replay::{Difference, Replay, replay, resolve, suggest};
+pub use replay::{Difference, Replay, UnexplainedStop, replay, resolve, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, exists, list, open, settings,
-    view,
+    slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};
+
+pub use automl_scrape::Measurement;

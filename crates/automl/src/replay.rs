@@ -1,12 +1,12 @@
-//! Checks that a log can be explained: every suggestion in it, and every other choice of a model, is derived
-//! again from the events before it and compared bit for bit.
+//! Checks that a log can be explained: every suggestion, every other choice of a model and every stop in it is
+//! derived again from the events before it and compared, values bit for bit.
 
 use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
-use automl_core::{Algorithm, Event, Fidelity, Params, Study, TrialId};
+use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
-use automl_scheduler::{Decision, scheduler_for};
+use automl_scheduler::{Decision, scheduler_for, should_stop};
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +15,12 @@ pub struct Replay {
     pub events: u64,
     /// Suggestions and promotions by a model that were derived again and were the same.
     pub suggestions: u64,
-    /// The first one that was not.
+    /// Decisions to stop a running trial that were derived again and were the same.
+    pub stops: u64,
+    /// The first suggestion or promotion that was not.
     pub difference: Option<Difference>,
+    /// The first stop that was not; nothing beyond it was looked at.
+    pub unexplained_stop: Option<UnexplainedStop>,
     /// Version of the program that began the study, where it is not this one: then a difference may only
     /// mean that an algorithm was improved.
     pub other_version: Option<String>,
@@ -36,6 +40,19 @@ pub struct Difference {
     pub derived: Option<Params>,
 }
 
+/// A stop that the log does not explain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnexplainedStop {
+    /// Number of its event.
+    pub event: u64,
+    /// Its trial.
+    pub trial: TrialId,
+    /// Reason in the log.
+    pub recorded: String,
+    /// Reason derived again; `None` where the trial would have gone on.
+    pub derived: Option<String>,
+}
+
 /// Replays a study's log. Takes no lock and writes nothing, so it works beside a running engine.
 ///
 /// # Errors
@@ -44,10 +61,21 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let records = records(&whole_journal(dir)?.records)?;
-    let mut replay = Replay { events: 0, suggestions: 0, difference: None, other_version: None };
+    Ok(replay_records(&records(&whole_journal(dir)?.records)?)?)
+}
+
+/// Derives every decision among the records of a whole log again.
+pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
+    let mut replay = Replay {
+        events: 0,
+        suggestions: 0,
+        stops: 0,
+        difference: None,
+        unexplained_stop: None,
+        other_version: None,
+    };
     let mut study: Option<Study> = None;
-    for record in &records {
+    for record in records {
         replay.events += 1;
         let seq = replay.events;
         if let Some(made) = study.as_ref().and_then(|study| Made::of(study, &record.event)) {
@@ -59,6 +87,16 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
                     return Ok(replay);
                 }
             }
+        }
+        if let (Some(study), Event::StopDecided { trial, reason, .. }) = (&study, &record.event) {
+            let derived = should_stop(study, *trial);
+            if derived.as_ref() != Some(reason) {
+                let recorded = reason.clone();
+                replay.unexplained_stop =
+                    Some(UnexplainedStop { event: seq, trial: *trial, recorded, derived });
+                return Ok(replay);
+            }
+            replay.stops += 1;
         }
         if let Event::StudyCreated { version, .. } = &record.event {
             replay.other_version = Some(version.clone()).filter(|v| v != env!("CARGO_PKG_VERSION"));

@@ -42,6 +42,9 @@ pub enum Wish {
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
+        /// Largest fidelity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_fidelity: Option<u64>,
     },
 }
 

@@ -1,9 +1,9 @@
 //! Asking and telling: what is handed out, what is taken, what survives.
 
-use automl::{Answer, AskError, AskTell, Decided, Handed, Place, StudyRequest, Told};
+use automl::{Answer, AskError, AskTell, Decided, Elsewhere, Handed, Place, StudyRequest, Told};
 use automl_core::{
-    Algorithm, Constraint, Direction, Distribution, EndReason, Fidelity, FidelityPlan, Objective, ParamValue,
-    Parameter, Params, Scale, SearchSpace, TrialId, TrialState,
+    Algorithm, Constraint, Direction, Distribution, EarlyStop, EndReason, Fidelity, FidelityPlan, Objective,
+    ParamValue, Parameter, Params, Scale, SearchSpace, TrialId, TrialState,
 };
 
 fn request(algorithm: Algorithm) -> StudyRequest {
@@ -11,6 +11,7 @@ fn request(algorithm: Algorithm) -> StudyRequest {
     let mut n = Parameter::new("n", Distribution::Int { low: 1, high: 8, step: 1, scale: Scale::Linear });
     n.default = Some(ParamValue::Int(4));
     StudyRequest {
+        early_stop: EarlyStop::None,
         name: Some("s".into()),
         space: SearchSpace::new(vec![Parameter::new("x", x), n]).unwrap(),
         objectives: vec![objective("loss")],
@@ -40,6 +41,10 @@ fn one(study: &mut AskTell) -> Handed {
 
 fn value(value: f64) -> Told {
     Told::Complete { values: vec![value], constraints: Vec::new() }
+}
+
+fn elsewhere(params: &Params, loss: f64) -> Elsewhere {
+    Elsewhere { params: params.clone(), told: value(loss), fidelity: None, source: None }
 }
 
 fn loss(params: &Params) -> f64 {
@@ -139,12 +144,10 @@ fn own_configurations_come_first_and_complete() {
 fn finished_trials_from_elsewhere_count_as_results_not_as_budget() {
     let mut study = in_memory(request(Algorithm::Random));
     let whole = study.study().settings.space.complete(&at(0.3)).unwrap();
-    let added = study.add(&whole, value(-1.0), None, None).unwrap();
+    let added = study.add(elsewhere(&whole, -1.0)).unwrap();
     assert_eq!(study.study().incumbent().unwrap().id, added);
     assert_eq!(run(&mut study).len(), 6);
-    assert!(
-        study.add(&at(0.3), value(0.0), None, None).unwrap_err().to_string().contains("`n` has no value")
-    );
+    assert!(study.add(elsewhere(&at(0.3), 0.0)).unwrap_err().to_string().contains("`n` has no value"));
 }
 
 #[test]
@@ -161,9 +164,28 @@ fn exhausted_spaces_are_done() {
     assert_eq!(study.ask(1, None).unwrap(), Answer::Done(EndReason::Exhausted));
 }
 
+#[test]
+fn reports_that_fall_behind_are_answered_with_stop() {
+    let fidelity = rungs().fidelity;
+    let request = StudyRequest { fidelity, early_stop: EarlyStop::Asha, ..request(Algorithm::Random) };
+    let mut study = AskTell::create(&Place::Memory, request).unwrap();
+    study.ask(2, None).unwrap();
+    let report = |study: &mut AskTell, trial, step, value| {
+        study.report(TrialId(trial), step, [("loss".to_string(), value)].into()).unwrap()
+    };
+    assert_eq!(report(&mut study, 1, 1, 0.1), Decided::Continue);
+    assert_eq!(report(&mut study, 2, 1, 0.2), Decided::Stop);
+    assert_eq!(report(&mut study, 2, 2, 0.15), Decided::Stop, "it was said already");
+    study.tell(TrialId(2), Told::Stopped { reason: "as told".into() }).unwrap();
+    let stopped = &study.study().trials[&TrialId(2)];
+    assert_eq!((stopped.state, stopped.value()), (TrialState::Stopped, Some(0.15)));
+    assert!(stopped.reason.as_deref().unwrap().starts_with("asha: place 2 of 2"), "{:?}", stopped.reason);
+}
+
 fn rungs() -> StudyRequest {
     let (min, max) = (Fidelity(1), Fidelity(9));
-    let fidelity = FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true };
+    let fidelity =
+        FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true, base: None };
     StudyRequest { fidelity: Some(fidelity), max_trials: Some(9), ..request(Algorithm::Hyperband) }
 }
 
@@ -225,4 +247,48 @@ fn another_question_under_the_same_name_is_refused() {
     assert_eq!(run(&mut opened).len(), 8, "more trials are more budget");
     let held = AskTell::create(&place, request(Algorithm::Random)).err().unwrap();
     assert!(matches!(held, AskError::Study(_)), "{held}");
+}
+
+#[test]
+fn trials_from_elsewhere_are_taken_all_or_none() {
+    let mut study = in_memory(request(Algorithm::Random));
+    let whole = study.study().settings.space.complete(&at(0.5)).unwrap();
+    let refused = study.add_all(vec![elsewhere(&whole, 1.0), elsewhere(&at(0.5), 2.0)]).unwrap_err();
+    assert_eq!((refused.index, study.study().trials.len()), (1, 0));
+    let added = study.add_all(vec![elsewhere(&whole, 1.0), elsewhere(&whole, 2.0)]).unwrap();
+    assert_eq!(added, [TrialId(1), TrialId(2)]);
+    assert_eq!(study.study().trials.len(), 2);
+}
+
+#[test]
+fn a_result_told_again_is_not_that_of_the_next_rung() {
+    let plan = FidelityPlan {
+        unit: "epoch".into(),
+        min: Fidelity(1),
+        max: Fidelity(9),
+        reduction_factor: 3,
+        resumable: true,
+        base: None,
+    };
+    let mut asked = request(Algorithm::Asha);
+    asked.fidelity = Some(plan);
+    asked.max_trials = Some(20);
+    let mut study = in_memory(asked);
+    // The first trial to come back for a higher rung.
+    let promoted = (0..20).find_map(|_| {
+        let handed = one(&mut study);
+        if handed.fidelity > Some(Fidelity(1)) {
+            return Some(handed);
+        }
+        study.tell_at(handed.trial, handed.fidelity, value(1.0)).unwrap();
+        None
+    });
+    let promoted = promoted.expect("one of three is promoted");
+    let again = study.tell_at(promoted.trial, Some(Fidelity(1)), value(1.0)).unwrap_err();
+    assert!(
+        matches!(&again, AskError::NotOpen { first, .. } if first.contains("run to 3, not to 1")),
+        "{again}"
+    );
+    study.tell_at(promoted.trial, promoted.fidelity, value(0.5)).unwrap();
+    assert_eq!(study.study().trials[&promoted.trial].reached[&Fidelity(3)], 0.5);
 }

@@ -2,8 +2,8 @@
 
 use automl::{Answer, AskTell, Handed, Place, StudyDir, StudyRequest, Told, replay};
 use automl_core::{
-    Algorithm, Direction, Distribution, Fidelity, FidelityPlan, Objective, ParamValue, Parameter, Params,
-    Scale, SearchSpace, TrialState,
+    Algorithm, Direction, Distribution, EarlyStop, Fidelity, FidelityPlan, Objective, ParamValue, Parameter,
+    Params, Scale, SearchSpace, TrialState,
 };
 use std::path::Path;
 
@@ -18,8 +18,16 @@ fn request(algorithm: Algorithm, trials: u64) -> StudyRequest {
         algorithm,
         seed: 7,
         max_trials: Some(trials),
+        early_stop: EarlyStop::None,
         workers: None,
-        fidelity: Some(FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true }),
+        fidelity: Some(FidelityPlan {
+            unit: "epoch".into(),
+            min,
+            max,
+            reduction_factor: 3,
+            resumable: true,
+            base: None,
+        }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Arguments of `action`.
 
+use super::SkillArgs;
 use super::data::{ContainerMode, DatasetArgs};
 use crate::render::time::parse_duration;
 use automl_config::CheckpointChoice;
@@ -52,6 +53,8 @@ pub(crate) struct ActionArgs {
     /// Parameter schema to use in place of the packaged one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) schema: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) skill: SkillArgs,
     /// Run in the container that the network names; auto: only where the command is missing
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub(crate) container: ContainerMode,

@@ -1,6 +1,6 @@
 //! Arguments of `check`, and those by which several commands find a network's files.
 
-use automl_config::FileFormat;
+use automl_config::{FileFormat, LogSource, parse_log};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Files to check, and folders whose files to check; with --network, folders and archives are datasets
-    #[arg(value_name = "PATH", required_unless_present = "print_schema", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "PATH", required_unless_present_any = ["print_schema", "log"], value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<PathBuf>,
     /// Parameter schema to check specs against
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "network")]
@@ -28,6 +28,16 @@ pub(crate) struct CheckArgs {
     pub(crate) intent: Option<Intent>,
     #[command(flatten)]
     pub(crate) skill: SkillArgs,
+    /// Show what is read from an existing log: FILE[:FORMAT], FORMAT being text, json_lines, csv, tensorboard or
+    /// status_json. Needs --network, or --metric
+    #[arg(long, value_name = "FILE", value_parser = parse_log, conflicts_with_all = ["paths", "schema", "intent"])]
+    pub(crate) log: Option<LogSource>,
+    /// Metric to look for in the log: NAME[:min|:max] [default: the network's]
+    #[arg(long, value_name = "METRIC", requires = "log")]
+    pub(crate) metric: Option<String>,
+    /// Regular expression of printed lines with named groups, as for `run` (repeatable)
+    #[arg(long, value_name = "REGEX", requires = "log", conflicts_with = "network")]
+    pub(crate) metric_pattern: Vec<String>,
     /// Print the JSON Schema of a file format, for editors, and check nothing
     #[arg(long, value_name = "FORMAT", value_parser = format_parser(), conflicts_with_all = ["paths", "schema", "network", "action", "skill_dir"])]
     pub(crate) print_schema: Option<FileFormat>,

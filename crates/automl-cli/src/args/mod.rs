@@ -3,18 +3,26 @@
 mod action;
 mod archive;
 mod check;
+mod conduct;
 mod data;
+mod gc;
+mod plan;
 mod run;
 mod service;
 mod steer;
+mod usage;
 
 pub(crate) use action::ActionArgs;
 pub(crate) use archive::{FsckArgs, ImportArgs};
 pub(crate) use check::{CheckArgs, Intent, SkillArgs};
+pub(crate) use conduct::{ConductArgs, YesNo};
 pub(crate) use data::{ContainerMode, DatasetArgs};
+pub(crate) use gc::GcArgs;
+pub(crate) use plan::{CostArgs, PlanArgs};
 pub(crate) use run::{MachineArgs, NetworkArgs, Parallel, Policy, RunArgs, SearchArgs};
 pub(crate) use service::ServeArgs;
 pub(crate) use steer::{EnqueueArgs, ExportArgs, ExportForm, SetArgs, TrialArg};
+pub(crate) use usage::{LogSize, UsageArgs};
 
 use crate::render::time::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -64,6 +72,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Search for the best parameters of a network or of any program
     Run(Box<RunArgs>),
+    /// Show what a run would do: brackets, rungs, trials, epochs, time and disk; runs nothing
+    Plan(Box<PlanArgs>),
     /// Run one action of a network, without a search: train, evaluate, inference, export, …
     Action(Box<ActionArgs>),
     /// Carry on a stopped, interrupted or finished study
@@ -115,7 +125,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Show what a trial's program printed
     #[command(
-        after_help = "Examples:\n  automl logs 7\n  automl logs 7 -f --study mal-1\n  automl logs 7 --attempt 1"
+        after_help = "Examples:\n  automl logs 7\n  automl logs mal-1/7 -f\n  automl logs 7 --attempt 1\n  automl logs 7 --json | jq 'select(.values)'"
     )]
     Logs(LogsArgs),
     /// List the networks, or the parameters of one
@@ -127,12 +137,15 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  automl check network_configs space.yaml\n  automl check spec.yaml --network mal\n  \
                       automl check data/train --network mal --intent training\n  \
+                      automl check --log train.log --metric val_loss\n  \
                       automl check --print-schema network > network.schema.json"
     )]
     Check(CheckArgs),
     /// Derive every suggestion of a study again from its log, and compare
     #[command(after_help = "Example:\n  automl replay mal-1")]
     Replay(StudyArg),
+    /// Show which checkpoints nothing needs any more, and delete them with --yes
+    Gc(GcArgs),
     /// Check the two copies of a study's log against each other, and repair them
     #[command(after_help = "Examples:\n  automl fsck mal-1\n  automl fsck mal-1 --repair")]
     Fsck(FsckArgs),
@@ -165,6 +178,12 @@ pub(crate) struct ResumeArgs {
     /// Wall-clock limit of the search in all, the time already worked included
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<u64>,
+    /// New fidelity of a full trial: the best trials go on to it from their checkpoints
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_fidelity: Option<u64>,
+    /// Limit of the GPU time of all trials together, the time already used included
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) gpu_time: Option<u64>,
     /// Number of trials that run at a time, or auto
     #[arg(long, value_name = "N|auto")]
     pub(crate) parallel: Option<Parallel>,
@@ -199,9 +218,8 @@ pub(crate) struct BestArgs {
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// Number of the trial
-    #[arg(value_name = "TRIAL", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) trial: u64,
+    #[command(flatten)]
+    pub(crate) trial: TrialArg,
     /// Name of the study, or its folder [default: the one worked on last]
     #[arg(long, value_name = "STUDY")]
     pub(crate) study: Option<String>,

@@ -2,7 +2,9 @@
 //! network config can supply what the user leaves out; the defaults are named in the help.
 
 use super::check::SkillArgs;
+use super::conduct::ConductArgs;
 use super::data::{ContainerMode, DatasetArgs};
+use super::usage::UsageArgs;
 use crate::render::time::parse_duration;
 use automl_config::{LogSource, parse_log};
 use automl_core::{Algorithm, Constraint};
@@ -36,6 +38,8 @@ pub(crate) struct RunArgs {
     pub(crate) program: ProgramArgs,
     #[command(flatten)]
     pub(crate) search: SearchArgs,
+    #[command(flatten)]
+    pub(crate) conduct: ConductArgs,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     /// Show the first trial's spec, command and environment, and run nothing
@@ -109,7 +113,7 @@ pub(crate) struct ProgramArgs {
     /// A parameter: name=low..high[:log][:step=N][:int][@default], name=a|b|c, name=value (repeatable)
     #[arg(long, value_name = "PARAM")]
     pub(crate) param: Vec<String>,
-    /// File with parameters (YAML, TOML or JSON)
+    /// File with parameters (YAML, TOML or JSON; also a space that ConfigSpace has written as JSON)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) space: Option<PathBuf>,
     /// File to read metrics from, in the trial's results folder, with wildcards: PATH[:FORMAT], FORMAT
@@ -120,6 +124,9 @@ pub(crate) struct ProgramArgs {
     /// another one, (?<epoch>…) or (?<step>…) (repeatable)
     #[arg(long, value_name = "REGEX")]
     pub(crate) metric_pattern: Vec<String>,
+    /// File in the results folder that asks the program to end by itself, before it gets a signal
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stop_file: Option<String>,
     /// Program and arguments, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
@@ -159,6 +166,9 @@ pub(crate) struct SearchArgs {
     /// Wall-clock limit of the search
     #[arg(long, value_name = "DURATION", env = "AUTOML_TIMEOUT", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) timeout: Option<u64>,
+    /// Limit of the GPU time of all trials together: 10h is one GPU for ten hours, or ten GPUs for one
+    #[arg(long, value_name = "DURATION", env = "AUTOML_GPU_TIME", hide_env_values = true, value_parser = parse_duration)]
+    pub(crate) gpu_time: Option<u64>,
     /// Root of every random choice [default: 0]
     #[arg(long, value_name = "N", env = "AUTOML_SEED", hide_env_values = true)]
     pub(crate) seed: Option<u64>,
@@ -192,6 +202,8 @@ pub(crate) struct MachineArgs {
     /// Time between asking a program to end and killing it [default: 30s]
     #[arg(long, value_name = "DURATION", env = "AUTOML_GRACE", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) grace: Option<u64>,
+    #[command(flatten)]
+    pub(crate) usage: UsageArgs,
     /// Folder or URL (s3://, gs://, az://) that results are uploaded to while trials run
     #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
     pub(crate) upload_to: Option<String>,

@@ -1,6 +1,6 @@
 //! `automl check`.
 
-use super::check_dataset;
+use super::{check_dataset, check_log};
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Output, stdout_paint};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Action whose schema specs are checked against, and whose data is asked for, where none is named.
-const USUAL_ACTION: &str = "train";
+pub(super) const USUAL_ACTION: &str = "train";
 
 /// Checks files and shows every problem; a file without errors is good enough.
 ///
@@ -29,6 +29,9 @@ pub(super) fn run(
         let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
         output.data(&text)?;
         return Ok(Exit::Done);
+    }
+    if let Some(log) = &args.log {
+        return check_log::run(log, args, project, output);
     }
     let Some(network) = &args.network else {
         let schema = schema(args, project)?;

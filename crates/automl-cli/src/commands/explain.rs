@@ -5,9 +5,10 @@ use crate::args::TrialArg;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::Project;
+use crate::render::size::size;
 use crate::render::{json, time, value};
 use automl::present::utc;
-use automl_core::{Algorithm, Attempt, Outcome, Study, Trial, TrialState, number_as_json};
+use automl_core::{Algorithm, Attempt, AttemptEnd, Outcome, Study, Trial, TrialState, number_as_json};
 use serde_json::{Value, json};
 
 /// Explains one trial.
@@ -46,6 +47,10 @@ fn attempt_json(study: &Study, attempt: &Attempt) -> Value {
         "started": utc(attempt.started_at),
         "ended": attempt.ended_at.map(utc),
         "end": attempt.end.as_ref().map(|end| &end.outcome),
+        "cpu_ms": attempt.end.as_ref().and_then(|end| end.cpu_ms),
+        "max_rss_kib": attempt.end.as_ref().and_then(|end| end.max_rss_kib),
+        "gpu_ms": attempt.end.as_ref().and_then(|end| end.gpu).map(|gpu| gpu.ms),
+        "gpu_peak_mib": attempt.end.as_ref().and_then(|end| end.gpu?.peak_mib),
     })
 }
 
@@ -65,7 +70,10 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
     if let (Some(bracket), true) = (trial.bracket, study.settings.algorithm != Algorithm::Race) {
         lines.push(format!("bracket     {bracket}"));
     }
-    lines.extend(trial.attempts.iter().map(|attempt| attempt_line(study, attempt)));
+    for attempt in &trial.attempts {
+        lines.push(attempt_line(study, attempt));
+        lines.extend(attempt.end.as_ref().and_then(cost_line));
+    }
     lines.push(format!("now         {}", standing(study, trial)));
     lines
 }
@@ -85,6 +93,17 @@ fn attempt_line(study: &Study, attempt: &Attempt) -> String {
         Some(Outcome::Interrupted { reason, .. }) => format!("interrupted{run}: {}", first_line(reason)),
     };
     format!("attempt {:<4}{}, to {until}; {end}", attempt.number.0, why(study, attempt))
+}
+
+/// What an attempt cost, as far as it was measured.
+fn cost_line(end: &AttemptEnd) -> Option<String> {
+    let cpu = end.cpu_ms.map(|ms| format!("{} of processor time", time::duration(ms)));
+    let memory = end.max_rss_kib.map(|kib| format!("{} of memory in its largest process", size(kib * 1024)));
+    let gpu = end.gpu.map(|gpu| format!("{} of GPU time", time::duration(gpu.ms)));
+    let gpu_memory = end.gpu.and_then(|gpu| gpu.peak_mib);
+    let gpu_memory = gpu_memory.map(|mib| format!("{} of GPU memory", size(mib << 20)));
+    let parts: Vec<String> = [cpu, memory, gpu, gpu_memory].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| format!("            it took {}", parts.join(", ")))
 }
 
 /// Why an attempt was started: as its model said, or by what became of the one before it.
@@ -114,7 +133,10 @@ fn standing(study: &Study, trial: &Trial) -> String {
     let reason = trial.reason.as_deref().map(first_line);
     match trial.state {
         TrialState::Queued => "waits for a slot".into(),
-        TrialState::Running => "running".into(),
+        TrialState::Running => match &trial.stopping {
+            Some(reason) => format!("is being stopped: {}", first_line(reason)),
+            None => "running".into(),
+        },
         TrialState::Paused => "paused on its rung: others of the rung are better, or not there yet".into(),
         TrialState::Complete if study.incumbent().is_some_and(|best| best.id == trial.id) => {
             "complete; the best trial of the study".into()
@@ -131,7 +153,7 @@ fn first_line(text: &str) -> &str {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::TrialId;
+    use automl_core::{GpuUse, TrialId};
 
     #[test]
     fn origin_and_fate_are_told() {
@@ -146,5 +168,13 @@ mod tests {
         ");
         assert!(told(3).contains("attempt 1   first run, to 3 epochs; failed after 2.0s: exit code 17"));
         assert!(told(4).ends_with("now         running"));
+        let outcome = Outcome::Infeasible { reason: "x".into() };
+        let gpu = Some(GpuUse { ms: 90_000, peak_mib: Some(3000) });
+        let end = AttemptEnd { outcome, cpu_ms: Some(2500), max_rss_kib: Some(1024), gpu };
+        assert_eq!(
+            cost_line(&end).unwrap().trim_start(),
+            "it took 2.5s of processor time, 1.0 MiB of memory in its largest process, 1m 30s of GPU time, 2.9 GiB of \
+             GPU memory"
+        );
     }
 }

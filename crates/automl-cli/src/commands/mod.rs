@@ -4,17 +4,20 @@ mod action;
 mod best;
 mod check;
 mod check_dataset;
+mod check_log;
 mod completions;
 mod doctor;
 mod dry_run;
 mod explain;
 mod export;
 mod fsck;
+mod gc;
 mod import;
 mod importance;
 mod list;
 mod logs;
 mod networks;
+mod plan;
 mod replay;
 mod resume;
 mod run;
@@ -48,6 +51,10 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
             let matches = matches.subcommand_matches("run").expect("the command is run");
             run::run(&args, matches, &project()?, output)
         }
+        Command::Plan(args) => {
+            let matches = matches.subcommand_matches("plan").expect("the command is plan");
+            plan::run(*args, matches, &project()?, output)
+        }
         Command::Action(args) => action::run(&args, &project()?, output),
         Command::Resume(args) => resume::run(&args, &project()?, output),
         Command::List => list::run(&project()?, output),
@@ -68,6 +75,7 @@ pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result
         Command::Networks(args) => networks::run(&args, &project()?, output),
         Command::Check(args) => check::run(&args, project, output),
         Command::Replay(args) => replay::run(&args, &project()?, output),
+        Command::Gc(args) => gc::run(&args, &project()?, output),
         Command::Fsck(args) => fsck::run(&args, &project()?, output),
         Command::Doctor => doctor::run(&project()?, output),
         Command::Completions(args) => completions::run(&args, output),
@@ -141,12 +149,14 @@ fn named(root: &Path, name: &str) -> Result<StudyDir, Failure> {
 
 /// Folders change when an engine comes or goes, so the newest is the one worked on last.
 fn newest(root: &Path) -> Option<StudyDir> {
-    let touched = |name: &String| {
-        let modified = std::fs::metadata(root.join(name)).and_then(|metadata| metadata.modified());
-        modified.unwrap_or(SystemTime::UNIX_EPOCH)
-    };
-    let name = list_studies(root).into_iter().max_by_key(touched)?;
+    let name = list_studies(root).into_iter().max_by_key(|name| touched(&root.join(name)))?;
     Some(StudyDir::new(root, &name))
+}
+
+/// Returns when a study's folder last changed.
+fn touched(folder: &Path) -> SystemTime {
+    let modified = std::fs::metadata(folder).and_then(|metadata| metadata.modified());
+    modified.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn no_studies(root: &Path) -> Failure {

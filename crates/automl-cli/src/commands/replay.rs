@@ -1,4 +1,4 @@
-//! `automl replay`.
+//! `automl replay`: suggestions and stops, derived again from the log.
 
 use super::{locate, unusable};
 use crate::args::StudyArg;
@@ -14,7 +14,8 @@ use serde_json::json;
 pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
     let found = replay(&dir).map_err(|error| unusable(error, &dir))?;
-    let exit = if found.difference.is_some() { Exit::Damaged } else { Exit::Done };
+    let explained = found.difference.is_none() && found.unexplained_stop.is_none();
+    let exit = if explained { Exit::Done } else { Exit::Damaged };
     if output.json {
         let difference = found.difference.as_ref().map(|d| {
             json!({
@@ -28,7 +29,16 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
             "study": dir.name(),
             "events": found.events,
             "suggestions": found.suggestions,
+            "stops": found.stops,
             "difference": difference,
+            "unexplained_stop": found.unexplained_stop.as_ref().map(|stop| {
+                json!({
+                    "event": stop.event,
+                    "trial": stop.trial.0,
+                    "recorded": stop.recorded,
+                    "derived": stop.derived,
+                })
+            }),
             "other_version": found.other_version,
         }))?;
         return Ok(exit);
@@ -39,11 +49,20 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
 
 fn describe(found: &Replay) -> Vec<String> {
     let events = count(found.events, "event");
+    if let Some(stop) = &found.unexplained_stop {
+        return vec![
+            format!("event {}, trial {}: the log does not explain this stop", stop.event, stop.trial),
+            format!("  recorded  {}", stop.recorded),
+            format!("  derived   {}", stop.derived.as_deref().unwrap_or("it goes on")),
+        ];
+    }
     let Some(Difference { event, trial, recorded, derived }) = &found.difference else {
-        return vec![format!(
-            "{events}: {} derived again, all the same",
-            count(found.suggestions, "suggestion")
-        )];
+        let stops = match found.stops {
+            0 => String::new(),
+            stops => format!(" and {}", count(stops, "stop")),
+        };
+        let suggestions = count(found.suggestions, "suggestion");
+        return vec![format!("{events}: {suggestions}{stops} derived again, all the same")];
     };
     let derived = derived.as_ref().map_or("nothing: the space is exhausted".into(), ToString::to_string);
     let mut lines = vec![

@@ -11,13 +11,18 @@ use automl_core::Resources;
 /// Opens an existing study, with more budget or other resources where asked for, and works on it.
 pub(super) fn run(args: &ResumeArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.study.as_deref(), output)?;
-    let changes =
-        Changes { trials: args.trials, timeout_ms: args.timeout, resources: resources(args, &dir)? };
+    let changes = Changes {
+        trials: args.trials,
+        timeout_ms: args.timeout,
+        max_fidelity: args.max_fidelity,
+        gpu_time_ms: args.gpu_time,
+        resources: resources(args, &dir)?,
+    };
     let opened = open(dir.clone(), &changes, run::runner()?).map_err(|error| unusable(error, &dir))?;
     match opened.engine.study().ended {
-        Some(reason) => {
-            output.say(&format!("nothing to do: {reason}; `--trials` and `--timeout` give it more"))
-        }
+        Some(reason) => output.say(&format!(
+            "nothing to do: {reason}; `--trials`, `--timeout`, `--gpu-time` and `--max-fidelity` give it more"
+        )),
         None => run::header(None, opened.engine.study(), &opened.slots, &dir, output),
     }
     search::work(opened, &dir, output)

@@ -30,11 +30,7 @@ pub(super) fn run(
     project: &Project,
     output: Output,
 ) -> Result<Exit, Failure> {
-    let mut project = project.clone();
-    let foreign = match &args.search.settings {
-        Some(path) => foreign::overlay(path, args.network.network.as_deref(), &mut project)?,
-        None => Foreign::default(),
-    };
+    let (project, foreign) = with_settings_file(args, project)?;
     let project = &project;
     let policy = args.network.automl_policy.unwrap_or(match foreign.enabled {
         Some(false) => Policy::Off,
@@ -56,6 +52,19 @@ pub(super) fn run(
     let dir = StudyDir::new(&project.root, &plan.options.name);
     header(Some(&plan), opened.engine.study(), &opened.slots, &dir, output);
     search::work(opened, &dir, output)
+}
+
+/// Lays the settings of another system's search over the project's, where a file of them is given.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn with_settings_file(args: &RunArgs, project: &Project) -> Result<(Project, Foreign), Failure> {
+    let mut project = project.clone();
+    let foreign = match &args.search.settings {
+        Some(path) => foreign::overlay(path, args.network.network.as_deref(), &mut project)?,
+        None => Foreign::default(),
+    };
+    Ok((project, foreign))
 }
 
 /// Returns the command that runs one attempt: this program by another name.

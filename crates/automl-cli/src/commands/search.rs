@@ -10,7 +10,7 @@ use crate::render::time::now_ms;
 use crate::render::{json, lines};
 use crate::watcher::Watcher;
 use automl::{Control, Engine, EngineError, OpenStudy, RunEnd, StudyDir};
-use automl_core::Study;
+use automl_core::{EndReason, Study};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -51,6 +51,7 @@ pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Resul
     })?;
     let exit = match end {
         RunEnd::Ended(_) if facts::succeeded(study) => Exit::Done,
+        RunEnd::Ended(EndReason::Setup) => Exit::Environment,
         RunEnd::Ended(_) => Exit::NoSuccess,
         RunEnd::Stopped if signalled => Exit::Interrupted,
         RunEnd::Stopped => Exit::Stopped,
@@ -153,6 +154,8 @@ impl Signals {
 pub(super) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    /// The terminal is gone; not listened for under `nohup`.
+    hangup: Option<Signal>,
     /// How many there were.
     pub(super) heard: u32,
     /// How firm they were together.
@@ -171,18 +174,37 @@ impl Interrupts {
             })
         };
         let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-        Ok(Interrupts { interrupt, terminate, heard: 0, firmness: 0 })
+        let hangup = (!hangup_is_ignored()).then(|| listen(SignalKind::hangup())).transpose()?;
+        Ok(Interrupts { interrupt, terminate, hangup, heard: 0, firmness: 0 })
     }
 
     /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => self.firmness += 1,
-            // Whoever sends SIGTERM does not wait for trials to finish.
+            // Whoever sends SIGTERM does not wait for trials to finish, and nobody is left to be asked twice
+            // where the terminal is gone.
             _ = self.terminate.recv() => self.firmness = self.firmness.max(1) + 1,
+            () = received(self.hangup.as_mut()) => self.firmness = self.firmness.max(1) + 1,
         }
         self.heard += 1;
     }
+}
+
+/// Waits for a signal that may not be listened for.
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells whether whoever started this process wants it to outlive its terminal.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first bit is that of the first signal, SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 fn wish(heard: u32) -> Control {

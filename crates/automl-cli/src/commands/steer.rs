@@ -84,10 +84,10 @@ pub(super) fn cancel(args: &TrialArg, project: &Project, output: Output) -> Resu
 pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, Some(&args.study), output)?;
     let view = steerable(&dir)?;
-    let (mut trials, mut timeout_ms, mut parallel) = (None, None, None);
+    let (mut trials, mut timeout_ms, mut parallel, mut max_fidelity) = (None, None, None, None);
     for change in &args.changes {
         let wrong = |why: String| Failure::new(Exit::Usage, format!("`{change}`: {why}"));
-        let shape = || wrong("write trials=N, timeout=DURATION or parallel=N".into());
+        let shape = || wrong("write trials=N, timeout=DURATION, parallel=N or max-fidelity=N".into());
         let (key, value) = change.split_once('=').ok_or_else(shape)?;
         match key {
             "trials" => trials = Some(number_of_trials(value, &view).map_err(wrong)?),
@@ -98,19 +98,30 @@ pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<E
                     return Err(wrong("give a number; `automl resume --parallel auto` works it out".into()));
                 }
             },
+            "max-fidelity" => max_fidelity = Some(larger_fidelity(value, &view).map_err(wrong)?),
             _ => return Err(shape()),
         }
     }
-    leave(&dir, &Wish::Set { trials, timeout_ms, parallel })?;
+    leave(&dir, &Wish::Set { trials, timeout_ms, parallel, max_fidelity })?;
     let changed = [
         trials.map(|n| format!("trials {n}")),
         timeout_ms.map(|ms| format!("timeout {}", duration(ms))),
         parallel.map(|n| format!("parallel {n}")),
+        max_fidelity.map(|n| format!("max-fidelity {n}")),
     ];
     let changed: Vec<String> = changed.into_iter().flatten().collect();
     output.say(&format!("study {}: {}", dir.name(), changed.join(", ")));
     say_when(&view, &dir, output);
     Ok(Exit::Done)
+}
+
+fn larger_fidelity(text: &str, view: &View) -> Result<u64, String> {
+    let max = view.study.settings.fidelity.max.0;
+    match text.parse::<u64>() {
+        Err(_) => Err(format!("`{text}` is no fidelity")),
+        Ok(n) if n < max => Err(format!("the largest fidelity is {max} and can only be raised")),
+        Ok(n) => Ok(n),
+    }
 }
 
 fn number_of_trials(text: &str, view: &View) -> Result<u64, String> {

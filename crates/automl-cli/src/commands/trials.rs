@@ -9,6 +9,7 @@ use crate::project::Project;
 use crate::render::table::{Align, Table};
 use crate::render::time::{self, now_ms};
 use crate::render::{json, value};
+use crate::standing::{Standings, further_values};
 use automl_core::Study;
 
 /// Shows the trials of a study, oldest first.
@@ -27,28 +28,38 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
 }
 
 fn table(study: &Study, now: u64) -> Table {
-    let mut table = Table::new([
+    let further: Vec<&str> = study.settings.metrics().skip(1).collect();
+    let columns = [
         ("trial", Align::Right),
         ("state", Align::Left),
         (study.settings.objective.metric.as_str(), Align::Right),
+    ];
+    let last = [
         (study.settings.fidelity.unit.as_str(), Align::Right),
         ("time", Align::Right),
         ("", Align::Left),
         ("params", Align::Left),
-    ]);
-    let best = study.incumbent().map(|trial| trial.id);
+    ];
+    let between = further.iter().map(|name| (*name, Align::Right));
+    let mut table = Table::new(columns.into_iter().chain(between).chain(last));
+    let standings = Standings::of(study);
     for trial in study.trials.values() {
         let reason = trial.reason.as_deref().and_then(|reason| reason.lines().next());
         let reason = reason.map_or_else(String::new, |reason| format!("  ({reason})"));
-        table.row([
+        let mut others = further_values(study, trial).map(|(_, v)| value::number(v));
+        let others = further.iter().map(|_| others.next().unwrap_or_else(|| "-".into()));
+        let first = [
             trial.id.to_string(),
             trial.state.to_string(),
             trial.value().map_or_else(|| "-".into(), value::number),
+        ];
+        let last = [
             trial.fidelity().map_or_else(|| "-".into(), |fidelity| fidelity.to_string()),
             time::duration(facts::run_time_ms(trial, now)),
-            if best == Some(trial.id) { "best".into() } else { String::new() },
+            standings.word(study, trial).unwrap_or_default().into(),
             value::params(&trial.params) + &reason,
-        ]);
+        ];
+        table.row(first.into_iter().chain(others).chain(last));
     }
     table
 }

@@ -32,6 +32,8 @@ pub(crate) fn overlay(path: &Path, network: Option<&str>, project: &mut Project)
     foreign.lay("max-fidelity", settings.max_fidelity, &mut run.max_fidelity);
     foreign.lay("min-fidelity", settings.min_fidelity, &mut run.min_fidelity);
     foreign.lay("eta", settings.eta, &mut run.eta);
+    foreign.lay("early-stop", settings.early_stop.clone(), &mut run.early_stop);
+    foreign.lay("keep-checkpoints", settings.keep_checkpoints.clone(), &mut run.keep_checkpoints);
     let Some(network) = network else {
         if settings.params.is_some() || !settings.bounds.is_empty() || settings.metric.is_some() {
             let message = format!("{}: parameters, ranges and metric need `--network`", path.display());

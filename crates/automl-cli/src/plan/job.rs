@@ -1,6 +1,6 @@
 //! What an `action`, or a `run` without a search, is about to do.
 
-use super::{GRACE_MS, current_dir, upload_place};
+use super::{GRACE_MS, LOG_BYTES, current_dir, upload_place};
 use crate::args::{ActionArgs, ContainerMode, RunArgs};
 use crate::datasets;
 use crate::exit::{Exit, Failure};
@@ -8,9 +8,9 @@ use crate::output::Output;
 use crate::project::Project;
 use automl::{JobOptions, find_program};
 use automl_config::{
-    AttemptContext, ContainerRequest, JobRecipe, NetworkRequest, ParentJob, TrialRecipe, resolve_job,
+    AttemptContext, Catalog, ContainerRequest, JobRecipe, NetworkRequest, ParentJob, TrialRecipe, resolve_job,
 };
-use automl_core::{Limits, Params};
+use automl_core::{Limits, Params, UsageLimits};
 use std::path::{Path, PathBuf};
 
 /// Folder of results where nobody names one, in the working folder.
@@ -37,8 +37,8 @@ impl JobPlan {
         output: Output,
     ) -> Result<Self, Failure> {
         let here = current_dir()?;
-        let mut request = request(args, parent, project);
-        let catalog = project.catalog();
+        let catalog = project.catalog_with(&args.skill)?;
+        let mut request = request(args, parent, project, &catalog);
         datasets::unpack(&catalog, &mut request, output)?;
         let mut recipe = in_container(args.container, &mut request, &here, |request| {
             let recipe = resolve_job(&catalog, request)?;
@@ -55,6 +55,7 @@ impl JobPlan {
                 wall_ms: args.timeout,
                 silence_ms: args.silence_timeout,
                 grace_ms: args.grace.unwrap_or(GRACE_MS),
+                usage: UsageLimits { log_bytes: Some(LOG_BYTES), ..UsageLimits::default() },
             },
             gpus: args.gpus.clone().or_else(|| file.gpus.clone()).unwrap_or_else(|| "all".into()),
             num_gpus: args.num_gpus,
@@ -64,7 +65,12 @@ impl JobPlan {
     }
 }
 
-fn request(args: &ActionArgs, parent: Option<ParentJob>, project: &Project) -> NetworkRequest {
+fn request(
+    args: &ActionArgs,
+    parent: Option<ParentJob>,
+    project: &Project,
+    catalog: &Catalog,
+) -> NetworkRequest {
     let mut request = NetworkRequest {
         action: args.action.clone(),
         network_config: args.network_config.clone(),
@@ -77,7 +83,7 @@ fn request(args: &ActionArgs, parent: Option<ParentJob>, project: &Project) -> N
         ..NetworkRequest::new(args.network.clone())
     };
     let defaults = project.settings.networks.get(&args.network).cloned().unwrap_or_default();
-    let defaults = match project.catalog().parameters(&args.network, &args.action) {
+    let defaults = match catalog.parameters(&args.network, &args.action) {
         Ok(table) => {
             let keys: Vec<String> = table.parameters.into_iter().map(|row| row.name).collect();
             defaults.for_keys(&keys)
@@ -117,6 +123,7 @@ pub(crate) fn plain_training(args: &RunArgs, project: &Project) -> Result<Action
         metric: args.search.metric.first().cloned(),
         network_config: given.network_config.clone(),
         schema: given.schema.clone(),
+        skill: given.skill.clone(),
         container: given.container,
         gpus: args.machine.gpus.clone(),
         num_gpus: args.machine.gpus_per_trial.map_or(1, |n| n.ceil().max(1.0) as u32),

@@ -4,6 +4,7 @@
 //! crates that use them; this module only decides who wins.
 
 mod choices;
+mod conduct;
 pub(crate) mod foreign;
 mod job;
 mod start;
@@ -13,14 +14,15 @@ pub(crate) use choices::Choice;
 pub(crate) use foreign::Foreign;
 pub(crate) use job::{JobPlan, plain_training};
 
-use crate::args::{MachineArgs, Parallel, RunArgs, SearchArgs};
+use crate::args::{LogSize, MachineArgs, Parallel, RunArgs, SearchArgs, UsageArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::{Project, shown};
+use crate::render::size::{parse_size, size};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
 use automl_config::{RunSettings, StudyRecipe, further_objective};
-use automl_core::{Algorithm, Limits, Objective, Resources, StudySettings};
+use automl_core::{Algorithm, Conduct, Limits, Objective, Resources, StudySettings, UsageLimits};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -34,6 +36,11 @@ const DEFAULT_MIN_FIDELITY: u64 = 1;
 const DEFAULT_ETA: u64 = 3;
 const DEFAULT_RETRIES: u32 = 1;
 const DEFAULT_MAX_FAILURES: u32 = 5;
+/// What follows from a program that cannot carry on.
+const BEGIN_ANEW: &str =
+    "trials cannot be carried on, so promoted ones begin anew; `automl plan` counts what that costs";
+/// Disk space of each log of an attempt, unless the user names another: more than anybody reads.
+const LOG_BYTES: u64 = 1 << 30;
 /// Executors of this version.
 const EXECUTOR: &str = "local";
 
@@ -84,6 +91,8 @@ impl Plan {
         goals(&args.search, &mut target.recipe, &mut options, &mut choices)?;
         options.max_fidelity = max_fidelity;
         machine(&args.machine, file, &mut options, &mut choices)?;
+        conduct::conduct(&args.conduct, file, &mut options, &mut choices)?;
+        take_silence_limit(target.recipe.silence_limit_ms, &mut options, &mut choices);
         options.name = match &args.search.name {
             Some(name) => name.clone(),
             None => free_name(project, &target.stem, 1),
@@ -95,6 +104,9 @@ impl Plan {
         target.recipe.trial.set_upload_to(upload_to);
         let resolved = settings(&target.recipe, &options)?;
         note_derived(&resolved, &options, &mut choices);
+        if resolved.algorithm.pauses_trials() && !resolved.fidelity.resumable {
+            target.recipe.notes.push(BEGIN_ANEW.into());
+        }
         let (start, notes) = start::warm_start(&args.search, &resolved, project)?;
         target.recipe.notes.extend(notes);
         Ok(Plan {
@@ -127,6 +139,7 @@ impl Plan {
 fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> Result<StudyOptions, Failure> {
     let algorithm = choices.parse_file("algorithm", file.algorithm.as_deref(), Algorithm::from_str)?;
     let timeout = choices.parse_file("timeout", file.timeout.as_deref(), time::parse_duration)?;
+    let gpu_time = choices.parse_file("gpu_time", file.gpu_time.as_deref(), time::parse_duration)?;
     let show = |ms: &u64| time::duration(*ms);
     Ok(StudyOptions {
         name: String::new(),
@@ -136,6 +149,7 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         seed: choices.or_default("seed", args.seed, file.seed, DEFAULT_SEED),
         trials: choices.optional("trials", args.trials, file.trials, u64::to_string),
         timeout_ms: choices.optional("timeout", args.timeout, timeout, show),
+        gpu_time_ms: choices.optional("gpu-time", args.gpu_time, gpu_time, show),
         max_fidelity: None,
         min_fidelity: choices.or_default(
             "min-fidelity",
@@ -146,8 +160,10 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
         reduction_factor: choices.or_default("eta", args.eta, file.eta, DEFAULT_ETA),
         retries: 0,
         max_consecutive_failures: 0,
-        limits: Limits { wall_ms: None, silence_ms: None, grace_ms: GRACE_MS },
+        limits: Limits { grace_ms: GRACE_MS, ..Limits::default() },
         resources: Resources { gpus: String::new(), gpus_per_trial: 1.0, parallel: None },
+        conduct: Conduct::default(),
+        resume: None,
         workdir: current_dir()?,
     })
 }
@@ -215,10 +231,38 @@ fn machine(
         choices.optional("silence-timeout", args.silence_timeout, silence_timeout, show);
     options.limits.grace_ms =
         choices.optional("grace", args.grace, None, show).unwrap_or(options.limits.grace_ms);
+    options.limits.usage = usage(&args.usage, file, choices)?;
     options.retries = choices.or_default("retry", args.retry, retry, DEFAULT_RETRIES);
     options.max_consecutive_failures =
         choices.or_default("max-failures", args.max_failures, max_failures, DEFAULT_MAX_FAILURES);
     Ok(())
+}
+
+/// Returns what an attempt may use of its machine.
+fn usage(args: &UsageArgs, file: &RunSettings, choices: &mut Choices<'_>) -> Result<UsageLimits, Failure> {
+    let memory = choices.parse_file("trial_memory", file.trial_memory.as_deref(), parse_size)?;
+    let disk = choices.parse_file("trial_disk", file.trial_disk.as_deref(), parse_size)?;
+    let log = choices.parse_file("trial_log", file.trial_log.as_deref(), LogSize::from_str)?;
+    let show = |bytes: &u64| size(*bytes);
+    Ok(UsageLimits {
+        memory_bytes: choices.optional("trial-memory", args.trial_memory, memory, show),
+        disk_bytes: choices.optional("trial-disk", args.trial_disk, disk, show),
+        log_bytes: choices.or_default("trial-log", args.trial_log, log, LogSize::Bytes(LOG_BYTES)).bytes(),
+        open_files: choices.optional(
+            "trial-open-files",
+            args.trial_open_files,
+            file.trial_open_files,
+            u64::to_string,
+        ),
+    })
+}
+
+/// A network may know how long its program is silent at most; a limit of the user's own wins.
+fn take_silence_limit(of_network: Option<u64>, options: &mut StudyOptions, choices: &mut Choices<'_>) {
+    if let (None, Some(limit)) = (options.limits.silence_ms, of_network) {
+        options.limits.silence_ms = of_network;
+        choices.note("silence-timeout", time::duration(limit), "network config");
+    }
 }
 
 /// Notes what follows from other settings.

@@ -152,6 +152,7 @@ fn program_target(
         params: args.program.param.clone(),
         space: args.program.space.clone(),
         max_fidelity,
+        stop_file: args.program.stop_file.clone(),
         ..plain
     };
     let recipe = resolve_command(&request)?;

@@ -1,5 +1,6 @@
 //! What happens in a search, one fact at a time: the events of the log as their readers care for them.
 
+use crate::standing::{Standings, further_values};
 use automl_core::{EndReason, Event, FailureKind, Outcome, Params, Record, Study, TrialState};
 use serde_json::{Value, json};
 
@@ -41,8 +42,10 @@ pub(crate) enum Happening {
         value: f64,
         /// Whether it was the full fidelity.
         complete: bool,
-        /// Whether the trial is the incumbent now.
-        best: bool,
+        /// How it compares with the others now, in a word.
+        standing: Option<&'static str>,
+        /// Values beside the first objective, by metric.
+        further: Vec<(String, f64)>,
     },
     /// A trial's attempt failed.
     Failed {
@@ -100,13 +103,18 @@ impl Happening {
                 })
             }
             Event::AttemptEnded { trial: id, end, .. } => Some(match &end.outcome {
-                Outcome::Reached { fidelity, value, .. } => Happening::Reached {
-                    trial: id.0,
-                    fidelity: fidelity.0,
-                    value: *value,
-                    complete: *fidelity >= study.settings.fidelity.max,
-                    best: study.incumbent().is_some_and(|best| best.id == *id),
-                },
+                Outcome::Reached { fidelity, value, .. } => {
+                    let trial = study.trials.get(id)?;
+                    let further = further_values(study, trial).map(|(name, v)| (name.to_string(), v));
+                    Happening::Reached {
+                        trial: id.0,
+                        fidelity: fidelity.0,
+                        value: *value,
+                        complete: *fidelity >= study.settings.fidelity.max,
+                        standing: Standings::of(study).word(study, trial),
+                        further: further.collect(),
+                    }
+                }
                 Outcome::Infeasible { reason } => {
                     Happening::Infeasible { trial: id.0, reason: reason.clone() }
                 }
@@ -130,7 +138,12 @@ impl Happening {
             | Event::Enqueued { .. }
             | Event::TrialAdded { .. }
             | Event::TrialSuggested { .. }
-            | Event::Measured { .. } => None,
+            | Event::Measured { .. }
+            | Event::StopDecided { .. }
+            | Event::CheckpointsCounted { .. }
+            | Event::CheckpointsDropped { .. }
+            | Event::CheckpointLost { .. }
+            | Event::FidelityRaised { .. } => None,
         }
     }
 
@@ -146,9 +159,17 @@ impl Happening {
             Happening::Repeated { trial, attempt } => {
                 json!({"event": "repeated", "trial": trial, "attempt": attempt})
             }
-            Happening::Reached { trial, fidelity, value, complete, best } => {
+            Happening::Reached { trial, fidelity, value, complete, standing, further } => {
                 let event = if *complete { "finished" } else { "paused" };
-                json!({"event": event, "trial": trial, "fidelity": fidelity, "value": value, "best": best})
+                let best = matches!(standing, Some("best" | "on the front"));
+                let mut object = json!({
+                    "event": event, "trial": trial, "fidelity": fidelity, "value": value, "best": best,
+                    "standing": standing,
+                });
+                if !further.is_empty() {
+                    object["further"] = further.iter().cloned().collect();
+                }
+                object
             }
             Happening::Failed { trial, kind, reason, again } => {
                 json!({"event": "failed", "trial": trial, "kind": kind, "reason": reason, "again": again})

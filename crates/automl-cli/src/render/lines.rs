@@ -22,12 +22,15 @@ pub(crate) fn line(happening: &Happening, settings: &StudySettings, paint: Paint
         Happening::Repeated { trial, attempt } => {
             verb("Repeated", Style::Warn, paint) + &format!("trial {trial}: attempt {attempt}")
         }
-        Happening::Reached { trial, fidelity, value: v, complete, best } => {
+        Happening::Reached { trial, fidelity, value: v, complete, standing, further } => {
             let name = if *complete { "Finished" } else { "Paused" };
             let at = if *complete { String::new() } else { format!(" at {}", value::count(*fidelity, unit)) };
-            let best = if *best { paint.paint(Style::Good, " (best)") } else { String::new() };
+            let standing =
+                standing.map_or_else(String::new, |word| paint.paint(style_of(word), &format!(" ({word})")));
+            let further: String =
+                further.iter().map(|(name, v)| format!(", {name} {}", value::number(*v))).collect();
             verb(name, Style::Good, paint)
-                + &format!("trial {trial}{at}: {metric} {}{best}", value::number(*v))
+                + &format!("trial {trial}{at}: {metric} {}{further}{standing}", value::number(*v))
         }
         Happening::Failed { trial, reason, again, .. } => {
             let again = if *again { "; it is tried again" } else { "" };
@@ -48,6 +51,11 @@ pub(crate) fn line(happening: &Happening, settings: &StudySettings, paint: Paint
         }
         Happening::Ended(reason) => verb("Ended", Style::Good, paint) + &reason.to_string(),
     }
+}
+
+/// A good word is green, one about a broken constraint is not.
+fn style_of(standing: &str) -> Style {
+    if standing.starts_with("infeasible") { Style::Warn } else { Style::Good }
 }
 
 /// Writes a verb right-aligned in its column, in its style.
@@ -83,8 +91,18 @@ mod tests {
     #[test]
     fn rungs_are_named_in_the_fidelity_unit() {
         let settings = fixture::study().settings;
-        let paused = Happening::Reached { trial: 2, fidelity: 1, value: 0.5, complete: false, best: false };
-        assert_eq!(line(&paused, &settings, Paint::new(false)), "      Paused trial 2 at 1 epoch: loss 0.5");
+        let paused = Happening::Reached {
+            trial: 2,
+            fidelity: 1,
+            value: 0.5,
+            complete: false,
+            standing: None,
+            further: vec![("mem".into(), 2.0)],
+        };
+        assert_eq!(
+            line(&paused, &settings, Paint::new(false)),
+            "      Paused trial 2 at 1 epoch: loss 0.5, mem 2"
+        );
         let promoted = Happening::Promoted { trial: 2, until: 3 };
         assert_eq!(line(&promoted, &settings, Paint::new(false)), "    Promoted trial 2 to 3 epochs");
     }

@@ -27,6 +27,11 @@ impl Paint {
         Paint { on }
     }
 
+    /// Tells whether colours are added.
+    pub(crate) fn is_on(self) -> bool {
+        self.on
+    }
+
     /// Returns the text in a style.
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         if !self.on || text.is_empty() {

@@ -5,6 +5,7 @@ use super::sparkline::sparkline;
 use super::table::{Align, Table, cut};
 use super::{rungs, time, value};
 use crate::facts::{self, StudyState};
+use crate::standing::{Standings, further_values};
 use automl_core::{Study, Trial, TrialState};
 
 /// Blocks of a running trial's curve.
@@ -85,13 +86,15 @@ pub(crate) fn running_trials(study: &Study, page: Page) -> Vec<String> {
 /// Returns the incumbent in one line.
 pub(crate) fn best(study: &Study) -> String {
     let Some(trial) = study.incumbent() else { return "none yet".into() };
+    let metric = &study.settings.objective.metric;
     let value = trial.value().map_or_else(String::new, value::number);
-    format!(
-        "trial {}: {} {value}  {}",
-        trial.id,
-        study.settings.objective.metric,
-        value::params(&trial.params)
-    )
+    let further: String =
+        further_values(study, trial).map(|(name, v)| format!(", {name} {}", value::number(v))).collect();
+    let standing = match Standings::of(study).word(study, trial) {
+        None | Some("best") => String::new(),
+        Some(word) => format!(" ({word})"),
+    };
+    format!("trial {}: {metric} {value}{further}{standing}  {}", trial.id, value::params(&trial.params))
 }
 
 fn describe(state: &StudyState) -> String {

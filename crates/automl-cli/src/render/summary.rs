@@ -3,7 +3,7 @@
 use super::paint::{Paint, Style};
 use super::{rungs, time, value};
 use crate::facts;
-use automl_core::{Direction, Study, TrialState};
+use automl_core::{Direction, EndReason, Study, TrialState};
 
 /// Width of the labels at the left.
 const LABEL: usize = 14;
@@ -91,15 +91,22 @@ fn against_default(study: &Study) -> Option<String> {
 
 /// Why there is no result: the last failure, as it is likely the same for all.
 fn nothing(study: &Study) -> Vec<String> {
-    let last = study.in_state(TrialState::Failed).last();
-    let reason = last.and_then(|trial| Some((trial.id, trial.reason.as_deref()?)));
-    let reason = reason.map(|(id, reason)| format!("trial {id} failed last: {reason}"));
+    let failed = [TrialState::Failed, TrialState::Infeasible].map(|state| study.in_state(state).last());
+    let last = failed.into_iter().flatten().max_by_key(|trial| trial.ended_at);
+    let reason = last.and_then(|trial| Some((trial, trial.reason.as_deref()?)));
+    let reason = reason.map(|(trial, reason)| {
+        let what = if trial.state == TrialState::Failed { "failed" } else { "was infeasible" };
+        format!("trial {} {what} last: {reason}", trial.id)
+    });
     std::iter::once("no trial succeeded".to_string()).chain(reason).collect()
 }
 
 fn next(study: &Study, finish: &Finish, name: &str) -> String {
     match (finish, study.incumbent().is_some()) {
         (Finish::Stopped, _) => format!("automl resume {name}"),
+        (Finish::Over(_), false) if study.ended == Some(EndReason::Setup) => {
+            format!("automl resume {name}, once that is mended")
+        }
         (Finish::Over(_), true) => format!("automl trials {name}"),
         (Finish::Over(_), false) => match study.trials.last_key_value() {
             Some((trial, _)) => format!("automl logs {trial} --study {name}"),

@@ -26,14 +26,16 @@ pub(crate) struct Table {
 
 impl Table {
     /// Begins a table with its headings.
-    pub(crate) fn new<const N: usize>(columns: [(&str, Align); N]) -> Self {
-        Table { columns: columns.map(|(name, align)| (name.to_string(), align)).to_vec(), rows: Vec::new() }
+    pub(crate) fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Align)>) -> Self {
+        let columns = columns.into_iter().map(|(name, align)| (name.to_string(), align));
+        Table { columns: columns.collect(), rows: Vec::new() }
     }
 
     /// Adds a row with one cell for each column.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        assert_eq!(N, self.columns.len(), "one cell for each column");
-        self.rows.push(cells.to_vec());
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().collect();
+        assert_eq!(cells.len(), self.columns.len(), "one cell for each column");
+        self.rows.push(cells);
     }
 
     /// Returns the lines, headings first. With a width, columns of texts give way, the last one most,

@@ -4,7 +4,7 @@
 //! program can be a network. `{action: {…}}`, each action with
 //!
 //! - `command`: the argument vector. Placeholders `{spec} {config} {results_dir} {trial_dir} {study}
-//!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus}` stand for values
+//!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus} {adapter}` stand for values
 //!   within one argument; `{{` and `}}` are braces.
 //! - `environment`: variables and values, with the same placeholders.
 //! - `workdir`: folder to start in; the engine's choice where absent.
@@ -12,19 +12,27 @@
 //!   `stop_after_env` (variable that tells the program after how many completed units to stop).
 //! - `resume`: `pattern` (of checkpoint paths relative to the results folder, with the group `epoch`),
 //!   `first_epoch` (number of the first epoch in file names, default 0).
+//! - `stop_file`: file in the results folder that the program looks for, and ends by itself when it is
+//!   there.
 //! - `logs`: a list of `{path, format}` (relative to the results folder, with wildcards) and
 //!   `{stream, format}`.
 //! - `line_patterns`: a list of regular expressions of text lines with named groups that give metrics.
 //! - `seed_key`, `gpu_ids_key`: spec keys that get the attempt's seed and the visible GPU numbers.
 //! - `inherit`: spec keys, or groups of them, that a job takes over from its parent's spec; the group
 //!   `model` where absent.
-//! - `error_patterns`: a list of `{pattern, advice}` for known failures in logs.
+//! - `error_patterns`: a list of `{pattern, advice, policy}` for known failures in logs; `policy` is
+//!   `infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`.
+//! - `adapter`: a packaged script, written beside each spec; `{adapter}` is its path.
+//! - `silence_limit_s`: seconds without output after which the program is taken to hang.
+//! - `success`: `{line, last_epoch, unless, failure_lines}`, what a good end takes beside exit code 0.
 
 use crate::fields::{Fields, join, wrong_type};
 use crate::node::Node;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
-use crate::recipe::{CheckpointRule, ErrorPattern, LogFormat, LogOrigin, LogSource, Template};
+use crate::recipe::{
+    CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, SuccessRule, Template,
+};
 use std::path::PathBuf;
 
 /// How one action is run.
@@ -35,6 +43,7 @@ pub(crate) struct Launch {
     pub(crate) workdir: Option<PathBuf>,
     pub(crate) fidelity: Option<Fidelity>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    pub(crate) stop_file: Option<String>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) line_patterns: Vec<Pattern>,
     pub(crate) seed_key: Option<String>,
@@ -42,6 +51,10 @@ pub(crate) struct Launch {
     /// Keys and groups of keys taken over from a parent's spec.
     pub(crate) inherit: Vec<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
+    /// Packaged script that stands between the engine and the program.
+    pub(crate) adapter: Option<String>,
+    pub(crate) silence_limit_s: Option<u64>,
+    pub(crate) success: SuccessRule,
 }
 
 /// How the length of a training is set.
@@ -72,6 +85,8 @@ const USUAL_CHECKPOINTS: &str =
     r"^(?:[^/]+/)*model_epoch_(?P<epoch>\d+)_step_(?P<step>\d+)\.(pth|tlt|hdf5|safetensors)$";
 /// Length of a training, and the variable that ends one early, by the same convention.
 const USUAL_FIDELITY: (&str, &str) = ("train.num_epochs", "EARLY_STOP_EPOCH");
+/// File by which a training is asked to end, by the same convention.
+const USUAL_STOP_FILE: &str = ".graceful_termination_signal";
 
 impl Launch {
     /// Returns how the format's authors launch an action: `<network> <action> -e SPEC`, a status file
@@ -96,6 +111,7 @@ impl Launch {
             environment: Vec::new(),
             workdir: None,
             checkpoints: fidelity.as_ref().map(|_| CheckpointRule::new(checkpoints, 0)),
+            stop_file: fidelity.as_ref().map(|_| USUAL_STOP_FILE.into()),
             fidelity,
             line_patterns: Vec::new(),
             logs: vec![status, text(LogOrigin::Stdout), text(LogOrigin::Stderr)],
@@ -103,6 +119,9 @@ impl Launch {
             gpu_ids_key: None,
             inherit: vec![INHERITED.into()],
             error_patterns: Vec::new(),
+            adapter: None,
+            silence_limit_s: None,
+            success: SuccessRule::default(),
         }
     }
 
@@ -114,6 +133,7 @@ impl Launch {
             workdir: fields.string("workdir", report).map(PathBuf::from),
             fidelity: read_fidelity(&mut fields, report),
             checkpoints: read_resume(&mut fields, report),
+            stop_file: fields.string("stop_file", report),
             logs: read_logs(&mut fields, report),
             line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),
@@ -123,6 +143,9 @@ impl Launch {
                 None => vec![INHERITED.into()],
             },
             error_patterns: read_error_patterns(&mut fields, report),
+            adapter: fields.string("adapter", report),
+            silence_limit_s: fields.count("silence_limit_s", 1, report),
+            success: read_success(&mut fields, report).unwrap_or_default(),
         };
         fields.close(report);
         Some(launch)
@@ -221,6 +244,18 @@ fn read_line_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Patte
     read.flatten().collect()
 }
 
+fn read_success(fields: &mut Fields<'_>, report: &mut Report) -> Option<SuccessRule> {
+    let path = fields.path_of("success");
+    let mut inner = Fields::open(fields.node("success")?, &path, report)?;
+    let line = inner.node("line");
+    let line = line.and_then(|node| super::metrics::read_pattern(node, &join(&path, "line"), report));
+    let last_epoch = inner.bool("last_epoch", report).unwrap_or(false);
+    let unless = inner.string("unless", report);
+    let patterns = super::metrics::read_patterns(&mut inner, "failure_lines", report);
+    inner.close(report);
+    Some(SuccessRule { line, last_epoch, unless, failure_lines: patterns })
+}
+
 fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ErrorPattern> {
     let path = fields.path_of("error_patterns");
     let items = fields.node("error_patterns").and_then(Node::items).unwrap_or_default();
@@ -232,8 +267,24 @@ fn read_error_patterns(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Erro
         let pattern =
             pattern.and_then(|node| super::metrics::read_pattern(node, &join(&path, "pattern"), report));
         let advice = inner.required_string("advice", report);
+        let policy = inner.node("policy").and_then(|node| read_policy(node, &join(&path, "policy"), report));
         inner.close(report);
-        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern { pattern, advice }));
+        patterns.extend(pattern.zip(advice).map(|(pattern, advice)| ErrorPattern {
+            pattern,
+            advice,
+            policy,
+        }));
     }
     patterns
+}
+
+fn read_policy(node: &Node, path: &str, report: &mut Report) -> Option<FailurePolicy> {
+    let known = |(name, _): &&(&str, FailurePolicy)| node.as_str() == Some(*name);
+    match FailurePolicy::NAMES.iter().find(known) {
+        Some((_, policy)) => Some(*policy),
+        None => {
+            let expected = "`infeasible`, `fail`, `retry`, `retry_elsewhere` or `stop`";
+            wrong_type(node, path, expected, report)
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod dataset_validation;
 mod dynamic_config;
 mod launch;
 mod metrics;
+mod package;
 mod source_parts;
 mod spec_params;
 mod upload;
@@ -34,6 +35,7 @@ pub(crate) use upload::Uploads;
 use crate::fields::Fields;
 use crate::node::Node;
 use crate::problem::{Code, Position, Report};
+use crate::recipe::PackageRule;
 
 /// Sections of the format that are read by nobody yet; their presence is remarked upon.
 const LATER_SECTIONS: [&str; 4] =
@@ -56,6 +58,8 @@ pub(crate) struct NetworkConfig {
     /// Spec keys filled for each trial of a search, in file order, which has meaning.
     pub(crate) automl_spec_params: Vec<(String, Expression)>,
     pub(crate) metrics: Metrics,
+    /// The installed package that it is about.
+    pub(crate) package: Option<PackageRule>,
     /// Rules that change a spec.
     pub(crate) dynamic: DynamicConfig,
     /// Actions that other networks carry out.
@@ -87,6 +91,7 @@ impl NetworkConfig {
                 report,
             ),
             metrics: fields.node("metrics").and_then(|n| Metrics::read(n, report)).unwrap_or_default(),
+            package: fields.node("package").and_then(|n| package::read(n, report)),
             dynamic: dynamic.and_then(|n| DynamicConfig::read(n, report)).unwrap_or_default(),
             mapping: ActionsMapping::read(fields.node("actions_mapping"), report),
             launch: launch::read(fields.node("launch"), report),

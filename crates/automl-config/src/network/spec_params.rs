@@ -38,6 +38,10 @@ pub(crate) enum Expression {
 pub(crate) enum Function {
     /// Folder that the attempt's results go to.
     ResultsDir,
+    /// A name that no other attempt of the trial has.
+    AttemptName,
+    /// Length of a full training, whatever the length of this attempt.
+    FullLength,
     /// Checkpoint to carry on from, where there is one.
     ResumeCheckpoint,
     /// Whether there is a checkpoint to carry on from.
@@ -77,9 +81,13 @@ impl Function {
     }
 }
 
-const FUNCTIONS: [(&str, Function); 21] = [
+const FUNCTIONS: [(&str, Function); 25] = [
     ("automl_output_dir", Function::ResultsDir),
     ("output_dir", Function::ResultsDir),
+    ("automl_attempt_name", Function::AttemptName),
+    ("attempt_name", Function::AttemptName),
+    ("automl_full_length", Function::FullLength),
+    ("full_length", Function::FullLength),
     ("automl_resume_model", Function::ResumeCheckpoint),
     ("resume_model", Function::ResumeCheckpoint),
     ("automl_resume_model_bool", Function::HasResumeCheckpoint),

@@ -8,20 +8,24 @@
 mod checkpoint;
 mod container;
 mod origin;
+mod package;
 mod realise;
 mod rules;
 mod source;
 mod spec;
+mod success;
 mod template;
 mod transfer;
 
 pub use checkpoint::CheckpointRule;
 pub use container::Container;
 pub use origin::Origins;
+pub use package::{Moved, PackageRule};
 pub use realise::{AttemptContext, AttemptFiles, PARAMS_FILE, RecipeError};
 pub(crate) use rules::{ModelTypeRules, SpecRules};
-pub use source::{ErrorPattern, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
+pub use source::{ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, MetricRules, parse_log};
 pub(crate) use spec::{ParentResults, SpecRecipe};
+pub use success::SuccessRule;
 pub(crate) use template::{Placeholder, Segment, Template};
 pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
 
@@ -38,8 +42,20 @@ pub struct TrialRecipe {
     pub(crate) spec: Option<SpecRecipe>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) checkpoints: Option<CheckpointRule>,
+    /// File in the results folder that asks the program to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_file: Option<String>,
     pub(crate) error_patterns: Vec<ErrorPattern>,
     pub(crate) metrics: MetricRules,
+    /// What a good end takes beside exit code 0.
+    #[serde(default, skip_serializing_if = "SuccessRule::is_plain")]
+    pub(crate) success: SuccessRule,
+    /// Script that stands between the engine and the program: file name and text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) adapter: Option<(String, String)>,
+    /// What has to be installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) package: Option<PackageRule>,
     /// What is run, where it is an action of a network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<JobName>,
@@ -108,6 +124,34 @@ impl TrialRecipe {
     #[must_use]
     pub fn checkpoints(&self) -> Option<&CheckpointRule> {
         self.checkpoints.as_ref()
+    }
+
+    /// Returns the file, relative to the results folder, that asks the program to end by itself; `None`
+    /// where it only knows signals.
+    #[must_use]
+    pub fn stop_file(&self) -> Option<&str> {
+        self.stop_file.as_deref()
+    }
+
+    /// Tells whether the program is told how far an attempt shall go, so that a trial can be run to a
+    /// rung even where it cannot be carried on from there.
+    #[must_use]
+    pub fn stops_where_told(&self) -> bool {
+        let told = |template: &Template| template.uses(Placeholder::Fidelity);
+        let spec = self.spec.as_ref().is_some_and(|spec| spec.fidelity_key.is_some());
+        spec || self.argv.iter().any(told) || self.environment.iter().any(|(_, template)| told(template))
+    }
+
+    /// Returns what a good end takes beside exit code 0.
+    #[must_use]
+    pub fn success(&self) -> &SuccessRule {
+        &self.success
+    }
+
+    /// Returns what has to be installed, where the network says so and no container brings it.
+    #[must_use]
+    pub fn package(&self) -> Option<&PackageRule> {
+        self.package.as_ref().filter(|_| self.container.is_none())
     }
 
     /// Returns the files to have in place before the first trial.

@@ -51,6 +51,8 @@ pub struct AttemptFiles {
     pub spec: Option<(String, String)>,
     /// File name (within the trial's folder) and text of the parameters as a JSON object.
     pub params_file: (String, String),
+    /// File name (within the trial's folder) and text of the script that stands before the program.
+    pub adapter: Option<(String, String)>,
     /// Program and arguments.
     pub argv: Vec<String>,
     /// Variables to set on top of the engine's own.
@@ -81,6 +83,12 @@ pub enum RecipeError {
     Mount {
         /// The path.
         path: PathBuf,
+    },
+    /// The values break a rule of the program.
+    #[error("the spec breaks a rule of the program: {message}")]
+    Rule {
+        /// The key, its value, what it must be, and the rule.
+        message: String,
     },
     /// The spec cannot be written in the network's format.
     #[error("cannot write {file}: {reason}")]
@@ -124,6 +132,7 @@ impl TrialRecipe {
             argv: self.in_container(command, &env, context)?,
             spec: spec.transpose()?,
             params_file: (PARAMS_FILE.into(), params + "\n"),
+            adapter: self.adapter.clone(),
             env,
             // Within a container it is the command's business, and `docker` itself starts anywhere.
             workdir: self.workdir.clone().filter(|_| self.container.is_none()),
@@ -203,7 +212,9 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     fn new(recipe: &TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
         let spec_file = recipe.spec.as_ref().map_or(PARAMS_FILE, |spec| spec.format.file_name());
+        let adapter = recipe.adapter.as_ref().map_or("", |(name, _)| name);
         let paths = [
+            (Placeholder::Adapter, context.trial_dir.join(adapter)),
             (Placeholder::Spec, context.trial_dir.join(spec_file)),
             (Placeholder::Config, context.trial_dir.join(PARAMS_FILE)),
             (Placeholder::TrialDir, context.trial_dir.into()),
@@ -231,7 +242,8 @@ impl<'a> Values<'a> {
             | Placeholder::Config
             | Placeholder::TrialDir
             | Placeholder::ResultsDir
-            | Placeholder::Resume => self.paths[&placeholder].clone(),
+            | Placeholder::Resume
+            | Placeholder::Adapter => self.paths[&placeholder].clone(),
             Placeholder::Study => context.study.into(),
             Placeholder::Trial => context.trial.to_string(),
             Placeholder::Attempt => context.attempt.to_string(),

@@ -116,7 +116,8 @@ pub(super) fn get<'v>(spec: &'v Value, key: &str) -> Option<&'v Value> {
     key.parse::<SpecPath>().ok()?.get(spec)
 }
 
-fn remove(spec: &mut Value, key: &str) {
+/// Takes a key out of a spec.
+pub(super) fn remove(spec: &mut Value, key: &str) {
     if let Ok(path) = key.parse::<SpecPath>() {
         path.remove(spec);
     }

@@ -78,6 +78,36 @@ pub struct ErrorPattern {
     pub pattern: Pattern,
     /// What the user can do about it.
     pub advice: String,
+    /// What follows from it; absent where that depends on how the program ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<FailurePolicy>,
+}
+
+/// What follows from a known failure of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailurePolicy {
+    /// The configuration cannot be carried out: the models learn to avoid it.
+    Infeasible,
+    /// The trial has failed and is not tried again.
+    Fail,
+    /// It is tried again, as often as retries allow.
+    Retry,
+    /// It is tried again, on another GPU where there is one.
+    RetryElsewhere,
+    /// It would be the same for every trial: the study ends before more are wasted.
+    Stop,
+}
+
+impl FailurePolicy {
+    /// All policies with their names in config files.
+    pub(crate) const NAMES: [(&'static str, FailurePolicy); 5] = [
+        ("infeasible", FailurePolicy::Infeasible),
+        ("fail", FailurePolicy::Fail),
+        ("retry", FailurePolicy::Retry),
+        ("retry_elsewhere", FailurePolicy::RetryElsewhere),
+        ("stop", FailurePolicy::Stop),
+    ];
 }
 
 /// Which metric names are read from logs.

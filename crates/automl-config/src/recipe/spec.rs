@@ -1,12 +1,15 @@
 //! From the resolved spec of a study to the spec of one attempt.
 //!
 //! Order: the base, the trial's parameters, what the attempt dictates (length, seed, GPUs), the
-//! config's functions in file order, its rules, secrets last. Functions see what was written before them.
+//! config's functions in file order, null for the branches not taken, the config's rules, the schema's rules,
+//! secrets last. Functions see what was written before them.
 
 use super::origin::Origins;
 use super::realise::{AttemptContext, RecipeError, path_text};
-use super::rules::{SpecRules, get, set};
+use super::rules::{SpecRules, get, remove, set};
 use crate::network::{Expression, Function};
+use crate::rule::{Breach, Rule};
+use crate::schema::Branches;
 use crate::spec::{Secrets, SpecFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,6 +41,12 @@ pub(crate) struct SpecRecipe {
     /// What `dynamic_config` asks for.
     #[serde(default, skip_serializing_if = "SpecRules::is_idle")]
     pub(crate) rules: SpecRules,
+    /// Groups of which one branch is taken.
+    #[serde(default, skip_serializing_if = "Branches::is_empty")]
+    pub(crate) branches: Branches,
+    /// What must hold between keys, and what follows from others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) between_keys: Vec<Rule>,
     /// Section that the functions stand in.
     #[serde(skip)]
     pub(crate) section: &'static str,
@@ -68,11 +77,20 @@ impl ParentResults {
 impl SpecRecipe {
     /// Builds the spec of an attempt.
     pub(super) fn build(&self, context: &AttemptContext<'_>) -> Result<Value, RecipeError> {
-        self.build_traced(context, &mut Origins::default())
+        let spec = self.build_traced(context, &mut Origins::default())?;
+        match self.breaches(&spec).into_iter().next() {
+            Some(breach) => Err(RecipeError::Rule { message: format!("{} {}", breach.key, breach.message) }),
+            None => Ok(spec),
+        }
+    }
+
+    /// Returns where a whole spec breaks the rules between its keys.
+    pub(crate) fn breaches(&self, spec: &Value) -> Vec<Breach> {
+        self.between_keys.iter().flat_map(|rule| rule.breaches(spec)).collect()
     }
 
     /// Builds the spec of an attempt and notes where each value comes from.
-    pub(super) fn build_traced(
+    pub(crate) fn build_traced(
         &self,
         context: &AttemptContext<'_>,
         origins: &mut Origins,
@@ -80,7 +98,7 @@ impl SpecRecipe {
         let mut spec = self.base.clone();
         origins.clone_from(&self.origins);
         self.name_job(&mut spec, context, origins)?;
-        for (name, value) in context.params.iter() {
+        for (name, value) in context.params.iter().filter(|(name, _)| !self.branches.has(name)) {
             set(&mut spec, name, value.to_json(), "sampler", origins);
         }
         self.dictate(&mut spec, context, origins);
@@ -90,7 +108,17 @@ impl SpecRecipe {
                 set(&mut spec, key, value, &format!("{}: {words}", self.section), origins);
             }
         }
+        let chosen = |group: &str| context.params.get(group).map(ToString::to_string);
+        for key in self.branches.prune(&mut spec, chosen) {
+            origins.mark(&key, &Value::Null, "branch not taken");
+        }
         self.rules.apply(&mut spec, origins);
+        for rule in &self.between_keys {
+            for (key, value) in rule.makes(&spec) {
+                set(&mut spec, &key, value, &format!("rule: {}", rule.rule), origins);
+            }
+            rule.removes(&spec).iter().for_each(|key| remove(&mut spec, key));
+        }
         for key in &self.secret_keys {
             let missing =
                 || RecipeError::SecretMissing { key: key.clone(), variable: crate::spec::variable(key) };
@@ -161,6 +189,8 @@ impl SpecRecipe {
             Expression::Call(function) => match function {
                 Function::ResumeOrPretrained => resume.or(pretrained).map(Value::from),
                 Function::ResultsDir => Some(json!(path_text(context.results_dir)?)),
+                Function::AttemptName => Some(json!(format!("attempt-{}", context.attempt))),
+                Function::FullLength => Some(json!(context.max_fidelity)),
                 Function::ResumeCheckpoint => resume.map(Value::from),
                 Function::HasResumeCheckpoint => Some(json!(resume.is_some())),
                 // A resumed model has its weights already; loading others first would be in vain.

@@ -38,10 +38,11 @@ pub(crate) enum Placeholder {
     Seed,
     Gpus,
     NumGpus,
+    Adapter,
 }
 
 impl Placeholder {
-    pub(crate) const NAMES: [(&'static str, Placeholder); 13] = [
+    pub(crate) const NAMES: [(&'static str, Placeholder); 14] = [
         ("spec", Placeholder::Spec),
         ("config", Placeholder::Config),
         ("results_dir", Placeholder::ResultsDir),
@@ -55,6 +56,7 @@ impl Placeholder {
         ("seed", Placeholder::Seed),
         ("gpus", Placeholder::Gpus),
         ("num_gpus", Placeholder::NumGpus),
+        ("adapter", Placeholder::Adapter),
     ];
 
     fn of_name(name: &str) -> Option<Self> {

@@ -6,7 +6,8 @@ use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    CheckpointRule, MetricRules, Placeholder, Segment, Template, TrialRecipe, UploadRules, env_name,
+    CheckpointRule, MetricRules, Placeholder, Segment, SuccessRule, Template, TrialRecipe, UploadRules,
+    env_name,
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
@@ -31,7 +32,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
     note_fidelity(request, &argv, &mut notes);
-    let line_patterns = read_line_patterns(request, &mut problems);
+    let line_patterns = read_line_patterns(&request.line_patterns, &mut problems);
 
     let mut report = Report::new(format!("--metric '{}'", request.metric));
     let objective = metric::for_command(&request.metric, &mut notes, &mut report);
@@ -67,6 +68,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
         full_fidelity: request.max_fidelity.unwrap_or(1),
         fidelity_unit: if request.max_fidelity.is_some() { "epoch" } else { "run" }.into(),
         resumable: checkpoints.is_some(),
+        silence_limit_ms: None,
         notes,
         trial: TrialRecipe {
             argv,
@@ -75,8 +77,12 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             spec: None,
             logs: request.logs.clone(),
             checkpoints,
+            stop_file: request.stop_file.clone(),
             error_patterns: Vec::new(),
             metrics,
+            success: SuccessRule::default(),
+            adapter: None,
+            package: None,
             job: None,
             container: None,
             downloads: Vec::new(),
@@ -86,9 +92,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     })
 }
 
-fn read_line_patterns(request: &CommandRequest, problems: &mut Vec<Problem>) -> Vec<Pattern> {
+pub(super) fn read_line_patterns(texts: &[String], problems: &mut Vec<Problem>) -> Vec<Pattern> {
     let mut patterns = Vec::new();
-    for text in &request.line_patterns {
+    for text in texts {
         match Pattern::new(text) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => {
@@ -201,7 +207,11 @@ fn read_argv(
     parameters: &[Parameter],
     problems: &mut Vec<Problem>,
 ) -> Vec<Template> {
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    // A parameter with a mistake in it is blamed once, for the mistake.
+    let declared = request.params.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let missing: Vec<&str> = declared.filter(|name| !names.contains(name)).collect();
+    names.extend(missing);
     if request.argv.first().is_none_or(|program| program.is_empty()) {
         let problem = Problem::plain("command", "", Code::MissingKey, "there is no program to run");
         problems.push(problem.with_hint("give it after `--`"));

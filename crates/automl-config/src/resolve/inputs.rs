@@ -7,7 +7,7 @@ use crate::files;
 use crate::nearest::did_you_mean;
 use crate::network::{DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
 use crate::problem::{Code, Problem, Problems, Report};
-use crate::recipe::UploadRules;
+use crate::recipe::{PackageRule, UploadRules};
 use crate::request::NetworkRequest;
 use crate::schema::Schema;
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub(super) struct Inputs {
     pub(super) template_origin: &'static str,
     pub(super) warnings: Vec<Problem>,
     pub(super) notes: Vec<String>,
+    /// File name and text of the script that the launch names.
+    pub(super) adapter: Option<(String, String)>,
     action: String,
 }
 
@@ -66,7 +68,39 @@ impl Inputs {
         let template = template.unwrap_or_else(|| schema.default.clone());
         let model = catalog.model_info(network);
         let action = request.action.clone();
-        Ok(Inputs { config, carried_out, schema, model, template, template_origin, warnings, notes, action })
+        let adapter = None;
+        let mut inputs = Inputs {
+            config,
+            carried_out,
+            schema,
+            model,
+            template,
+            template_origin,
+            warnings,
+            notes,
+            adapter,
+            action,
+        };
+        inputs.adapter = inputs.read_adapter(catalog, request)?;
+        Ok(inputs)
+    }
+
+    /// Reads the script that the launch names: beside a config of the user's own, else a packaged one.
+    fn read_adapter(
+        &self,
+        catalog: &Catalog,
+        request: &NetworkRequest,
+    ) -> Result<Option<(String, String)>, Problems> {
+        let Some(name) = self.launch().and_then(|launch| launch.adapter.clone()) else { return Ok(None) };
+        let beside = request.network_config.as_ref().and_then(|config| config.parent());
+        let own = beside.and_then(|folder| files::read_text(&folder.join(&name)).ok());
+        let Some(text) = own.or_else(|| catalog.script(&name)) else {
+            let message = format!("there is no script `{name}` beside the network config");
+            let problem = Problem::plain("--network-config", "launch.adapter", Code::Unreadable, message);
+            return Err(Problems(vec![problem]));
+        };
+        let file = name.rsplit('/').next().unwrap_or(&name).to_string();
+        Ok(Some((file, text)))
     }
 
     /// Returns what is said of the action by the network that was asked for, else by the one that carries
@@ -138,6 +172,12 @@ impl Inputs {
     pub(super) fn dynamic(&self) -> &DynamicConfig {
         let own = Some(&self.config.dynamic).filter(|rules| **rules != DynamicConfig::default());
         own.or(self.carried_out.config.as_ref().map(|config| &config.dynamic)).unwrap_or(&self.config.dynamic)
+    }
+
+    /// Returns the installed package that the network is about.
+    pub(super) fn package(&self) -> Option<&PackageRule> {
+        let other = self.carried_out.config.as_ref();
+        self.config.package.as_ref().or_else(|| other.and_then(|config| config.package.as_ref()))
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -28,7 +28,7 @@ pub(super) fn for_network(
         report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
         return None;
     }
-    let stated = metrics.direction.filter(|_| metrics.monitoring.as_ref() == Some(&metric));
+    let stated = metrics.direction_of(&metric);
     if let (None, Some(stated)) = (direction, stated) {
         notes.push(format!("metric {metric}: {stated}, as the network config says"));
     }
@@ -41,8 +41,7 @@ pub(super) fn for_command(asked: &str, notes: &mut Vec<String>, report: &mut Rep
     let (metric, direction) = split(asked);
     if let Some((_, word)) = metric.rsplit_once(':').filter(|(_, word)| is_almost_direction(word)) {
         let message = format!("unknown direction `{word}`");
-        let hint =
-            format!("did you mean `:{}`?", if word.to_lowercase().starts_with("mi") { "min" } else { "max" });
+        let hint = "write `:min` for a metric that shall fall, `:max` for one that shall rise";
         report.error(Position::in_flag(1), "", Code::BadValue, message).hint(hint);
         return None;
     }
@@ -81,10 +80,11 @@ pub fn further_objective(
     }
 }
 
-/// Tells whether a word was probably meant as a direction: `minn`, `MAX`, `maximum`.
+/// Tells whether a word was probably meant as a direction: `minn`, `MAX`, `maximum`, `up`.
 fn is_almost_direction(word: &str) -> bool {
     let word = word.to_lowercase();
-    word.len() <= 10 && (word.starts_with("min") || word.starts_with("max"))
+    let other = ["up", "down", "lower", "higher", "low", "high", "asc", "desc", "ascending", "descending"];
+    word.len() <= 10 && (word.starts_with("min") || word.starts_with("max") || other.contains(&word.as_str()))
 }
 
 /// Splits off a direction; a colon followed by anything else belongs to the name.

@@ -1,13 +1,17 @@
 //! From a request to a checked [`StudyRecipe`], with all problems at once.
 
 mod command;
+mod comparable;
+mod condition;
 mod container;
 mod data;
 mod draft;
 mod dynamic;
 mod inputs;
+mod log_rules;
 mod metric;
 mod network;
+mod probe;
 mod relate;
 mod settings;
 mod space;
@@ -15,6 +19,7 @@ mod stage;
 
 pub use command::resolve_command;
 pub use data::is_dataset;
+pub use log_rules::LogRules;
 pub use metric::further_objective;
 pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
 pub use space::space_of_schema;
@@ -37,6 +42,8 @@ pub struct StudyRecipe {
     pub fidelity_unit: String,
     /// Whether an attempt can carry on from a checkpoint.
     pub resumable: bool,
+    /// How long the program may write nothing, where its network knows; in milliseconds.
+    pub silence_limit_ms: Option<u64>,
     /// Decisions taken for the user and warnings, to be shown.
     pub notes: Vec<String>,
 }

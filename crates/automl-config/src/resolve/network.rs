@@ -2,7 +2,7 @@
 
 use super::inputs::{Inputs, load_config};
 use super::stage::{Kind, Stage};
-use super::{JobRecipe, StudyRecipe, data, metric, settings, space};
+use super::{JobRecipe, StudyRecipe, comparable, data, metric, probe, settings, space};
 use crate::catalog::Catalog;
 use crate::problem::{Problem, Problems, Report};
 use crate::request::NetworkRequest;
@@ -22,22 +22,38 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
         bounds: &request.bounds,
         fidelity_key: fidelity_key.as_deref(),
         spec: &stage.draft.spec,
+        branches: &stage.branches,
     };
     let space = space::build(&wanted, &inputs.schema, &mut stage.notes, &mut stage.problems);
     let searched = searched(space.as_ref(), &mut stage);
     stage.check_mandatory(&searched);
     let objective = objective(request, &inputs, &mut stage);
+    if let Some(objective) = &objective {
+        stage.problems.extend(comparable::check(&objective.metric, &searched, inputs.metrics()));
+        stage.need(&objective.metric);
+    }
     let full_fidelity = stage.full_fidelity();
     if inputs.model.automl_enabled == Some(false) {
         stage.notes.push(format!("{}: its authors do not mean it to be searched", request.network));
     }
     let fidelity_unit = stage.launch.fidelity.as_ref().map_or("run".into(), |f| f.unit.clone());
     let resumable = stage.launch.checkpoints.is_some();
+    let silence_limit_ms = stage.launch.silence_limit_s.map(|seconds| seconds * 1000);
     let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
     let (trial, notes) = stage.finish(Kind { searched: &searched, automl: true, metric })?;
     let space = space.expect("a space that cannot be built is a problem");
     let objective = objective.expect("a missing objective is a problem");
-    Ok(StudyRecipe { space, objective, trial, full_fidelity, fidelity_unit, resumable, notes })
+    probe::check_search(&trial, &space, full_fidelity)?;
+    Ok(StudyRecipe {
+        space,
+        objective,
+        trial,
+        full_fidelity,
+        fidelity_unit,
+        resumable,
+        silence_limit_ms,
+        notes,
+    })
 }
 
 /// Checks a request for a plain job: one action, no search. Parameters and bounds are not looked at.
@@ -53,6 +69,7 @@ pub fn resolve_job(catalog: &Catalog, request: &NetworkRequest) -> Result<JobRec
     let full_fidelity = stage.full_fidelity();
     let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
     let (trial, notes) = stage.finish(Kind { searched: &[], automl: false, metric })?;
+    probe::check_job(&trial, full_fidelity)?;
     Ok(JobRecipe { trial, objective, full_fidelity, notes })
 }
 
@@ -111,7 +128,8 @@ pub struct DatasetCheck {
 fn searched(space: Option<&SearchSpace>, stage: &mut Stage<'_>) -> Vec<String> {
     let parameters = space.map(SearchSpace::parameters).unwrap_or_default();
     let names: Vec<String> = parameters.iter().map(|p| p.name.clone()).collect();
-    for key in names.iter().filter(|name| stage.applied.covers(name)) {
+    let set = |name: &&String| stage.applied.covers(name) || stage.applied.branches.contains_key(*name);
+    for key in names.iter().filter(set) {
         stage.notes.push(format!("{key}: is searched, so its setting has no effect"));
     }
     names

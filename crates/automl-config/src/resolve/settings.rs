@@ -1,12 +1,12 @@
 //! `key=value` settings laid over the default spec.
 
 use crate::fields::join;
-use crate::nearest::did_you_mean;
 use crate::problem::{Code, Position, Problem, Report};
 use crate::read::Format;
-use crate::schema::{At, Schema, check_value};
+use crate::schema::{At, Kind, NO_BRANCH, Schema, check_value};
 use crate::spec::{Secrets, SpecPath, is_secret};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The settings of a request, applied.
 pub(super) struct Applied {
@@ -15,6 +15,8 @@ pub(super) struct Applied {
     /// Keys whose values are not kept.
     pub(super) secret_keys: Vec<String>,
     pub(super) secrets: Secrets,
+    /// Branches taken, by the name of the group.
+    pub(super) branches: BTreeMap<String, String>,
 }
 
 impl Applied {
@@ -33,7 +35,12 @@ pub(super) fn apply(
     spec: &mut Value,
     problems: &mut Vec<Problem>,
 ) -> Applied {
-    let mut applied = Applied { keys: Vec::new(), secret_keys: Vec::new(), secrets: Secrets::default() };
+    let mut applied = Applied {
+        keys: Vec::new(),
+        secret_keys: Vec::new(),
+        secrets: Secrets::default(),
+        branches: BTreeMap::new(),
+    };
     for setting in settings {
         let mut report = Report::new(format!("--set '{}'", shown(setting)));
         let mut leaves = Vec::new();
@@ -43,7 +50,7 @@ pub(super) fn apply(
             leaves.retain(|(key, value)| is_sound(key, value, position, schema, &mut report));
         }
         if !report.has_errors() {
-            leaves.into_iter().for_each(|(key, value)| applied.take(key, value, spec));
+            leaves.into_iter().for_each(|(key, value)| applied.take(key, value, schema, spec));
         }
         problems.extend(report.into_problems());
     }
@@ -54,6 +61,7 @@ impl Applied {
     /// Returns these settings and later ones together.
     pub(super) fn and(mut self, later: Applied) -> Applied {
         self.keys.extend(later.keys);
+        self.branches.extend(later.branches);
         for key in later.secret_keys {
             self.secrets.insert(&key, later.secrets.get(&key).unwrap_or_default());
             if !self.secret_keys.contains(&key) {
@@ -63,7 +71,12 @@ impl Applied {
         self
     }
 
-    fn take(&mut self, key: String, value: Value, spec: &mut Value) {
+    fn take(&mut self, key: String, value: Value, schema: &Schema, spec: &mut Value) {
+        if schema.leaf(&key).is_some_and(|leaf| leaf.kind == Kind::Branch) {
+            let taken = value.as_str().unwrap_or(NO_BRANCH).to_string();
+            self.branches.insert(key, taken);
+            return;
+        }
         if is_secret(&key) {
             self.secrets.insert(&key, value);
             if !self.secret_keys.contains(&key) {
@@ -108,7 +121,7 @@ fn read(setting: &str, report: &mut Report) -> Option<(String, usize, Value)> {
 /// An object for a group of keys is a setting for each of them.
 fn flatten(key: String, value: Value, schema: &Schema, leaves: &mut Vec<(String, Value)>) {
     match value {
-        Value::Object(map) if schema.leaf(&key).is_none() && !map.is_empty() => {
+        Value::Object(map) if is_group(&key, schema) && !map.is_empty() => {
             for (inner, value) in map {
                 flatten(join(&key, &inner), value, schema, leaves);
             }
@@ -120,6 +133,10 @@ fn flatten(key: String, value: Value, schema: &Schema, leaves: &mut Vec<(String,
     }
 }
 
+fn is_group(key: &str, schema: &Schema) -> bool {
+    schema.leaf(key).is_none_or(|leaf| leaf.kind == Kind::Branch)
+}
+
 fn is_sound(key: &str, value: &Value, position: Position, schema: &Schema, report: &mut Report) -> bool {
     let path: SpecPath = match key.parse() {
         Ok(path) => path,
@@ -129,14 +146,22 @@ fn is_sound(key: &str, value: &Value, position: Position, schema: &Schema, repor
         }
     };
     if !schema.knows(&path.to_string()) {
-        let hint = did_you_mean(key, schema.names());
+        let hint = schema.advice_for(key);
         let message = format!("no key `{key}` in the spec");
         report.error(Position::in_flag(1), "", Code::UnknownName, message).hint(hint);
         return false;
     }
     if let Some(leaf) = schema.leaf(key) {
+        if leaf.kind == Kind::Branch
+            && value.is_null()
+            && !leaf.options.iter().any(|o| o.to_string() == NO_BRANCH)
+        {
+            let message = format!("one of `{key}` has to be taken");
+            report.error(position, key, Code::BadValue, message).hint(format!("--set {key}=NAME"));
+            return false;
+        }
         check_value(leaf, value, At { position, path: key }, report);
-    } else if schema.names().any(|name| name.starts_with(&format!("{key}."))) {
+    } else if !value.is_null() && schema.names().any(|name| name.starts_with(&format!("{key}."))) {
         let message = format!("`{key}` is a group of keys and needs an object");
         report
             .error(position, key, Code::WrongType, message)

@@ -1,18 +1,19 @@
 //! The search space of a network: which parameters, over which values.
 
-use super::relate;
+use super::{condition, relate};
 use crate::grammar::{Domain, Range, ShortForm};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::read::Format;
 use crate::schema::{
-    At, Kind, Leaf, ListContext, Schema, apply_bound, is_list, list_parameters, overridden, read_overrides,
-    search_range,
+    At, Branches, Kind, Leaf, ListContext, Schema, apply_bound, is_list, list_parameters, overridden,
+    read_overrides, search_range,
 };
 use crate::spec::SpecPath;
 use automl_core::{Parameter, SearchSpace};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Parameters asked for and their ranges.
 pub(super) struct Wanted<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Wanted<'a> {
     pub(super) fidelity_key: Option<&'a str>,
     /// The spec in which the parameters' values will be set.
     pub(super) spec: &'a Value,
+    /// Which branches that spec takes.
+    pub(super) branches: &'a Branches,
 }
 
 /// Spec keys that hold the length of a training, where there is no fidelity.
@@ -38,7 +41,9 @@ pub fn space_of_schema(text: &str) -> Result<SearchSpace, Problems> {
     let schema = Format::Json.read(text, &mut report).and_then(|node| Schema::read(&node, &mut report));
     report.finish()?;
     let schema = schema.expect("a text without errors gives a schema");
-    let wanted = Wanted { params: None, bounds: &[], fidelity_key: None, spec: &schema.default };
+    let branches = Branches::decide(&schema, &BTreeMap::new(), &schema.default);
+    let wanted =
+        Wanted { params: None, bounds: &[], fidelity_key: None, spec: &schema.default, branches: &branches };
     let mut problems = Vec::new();
     build(&wanted, &schema, &mut Vec::new(), &mut problems).ok_or(Problems(problems))
 }
@@ -73,6 +78,7 @@ pub(super) fn build(
         }
         notes.extend(remarks);
     }
+    apply_conditions(&mut parameters, wanted, schema, notes, problems);
     if problems.iter().any(|p| p.severity == Severity::Error) {
         return None;
     }
@@ -95,6 +101,25 @@ pub(super) fn build(
             None
         }
     }
+}
+
+/// Gives parameters their conditions. One that could never have an effect is a mistake where the user named
+/// it; of the schema's own list it is left out.
+fn apply_conditions(
+    parameters: &mut Vec<Parameter>,
+    wanted: &Wanted<'_>,
+    schema: &Schema,
+    notes: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) {
+    let context = condition::Context { schema, branches: wanted.branches, spec: wanted.spec };
+    let idle = condition::give_conditions(parameters, &context);
+    if wanted.params.is_some() {
+        problems.extend(idle.into_iter().map(|(_, problem)| problem));
+        return;
+    }
+    parameters.retain(|parameter| !idle.iter().any(|(name, _)| *name == parameter.name));
+    notes.extend(idle.iter().map(|(_, problem)| format!("{}; it is not searched", problem.message)));
 }
 
 fn names(asked: Option<&[String]>, schema: &Schema, problems: &mut Vec<Problem>) -> Vec<String> {

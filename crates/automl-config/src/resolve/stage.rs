@@ -10,9 +10,11 @@ use crate::network::{Expression, Launch};
 use crate::parent::ParentJob;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
-    Download, JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, TrialRecipe,
+    Download, JobName, MetricRules, Origins, ParentResults, SpecRecipe, SpecRules, SuccessRule, TrialRecipe,
 };
 use crate::request::NetworkRequest;
+use crate::rule::Rule;
+use crate::schema::Branches;
 use crate::spec::{SpecPath, is_secret};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ pub(super) struct Stage<'a> {
     pub(super) launch: Launch,
     pub(super) draft: Draft,
     pub(super) applied: settings::Applied,
+    pub(super) branches: Branches,
     rules: SpecRules,
     downloads: Vec<Download>,
     job_keys: Vec<String>,
@@ -62,8 +65,20 @@ impl<'a> Stage<'a> {
         problems.extend(filled.problems);
         let (downloads, job_keys) = (filled.downloads, filled.job_keys);
         let rules = dynamic::rules_for(inputs.dynamic(), &request.action);
-        let mut stage =
-            Stage { inputs, request, launch, draft, applied, rules, downloads, job_keys, notes, problems };
+        let branches = Branches::decide(&inputs.schema, &applied.branches, &draft.spec);
+        let mut stage = Stage {
+            inputs,
+            request,
+            launch,
+            draft,
+            applied,
+            branches,
+            rules,
+            downloads,
+            job_keys,
+            notes,
+            problems,
+        };
         stage.note_overruled();
         stage
     }
@@ -71,6 +86,26 @@ impl<'a> Stage<'a> {
     /// Returns the key with the length of a full training.
     pub(super) fn fidelity_key(&self) -> Option<&str> {
         self.launch.fidelity.as_ref().map(|fidelity| fidelity.key.as_str())
+    }
+
+    /// Sets what the program needs to report a metric.
+    pub(super) fn need(&mut self, metric: &str) {
+        let inputs = self.inputs;
+        let needs =
+            inputs.metrics().needs.iter().filter(|need| need.metrics.iter().any(|m| m.matches(metric)));
+        for (key, value) in needs.flat_map(|need| &need.set) {
+            if self.draft.get(key) == Some(value) {
+                continue;
+            }
+            if self.applied.covers(key) {
+                let message = format!("`{metric}` is only reported where {key} is {value}");
+                let problem = Problem::plain("--set", key, Code::BadValue, message);
+                self.problems.push(problem.with_hint(format!("--set {key}={value}, or another --metric")));
+                continue;
+            }
+            self.notes.push(format!("{key}: {value}, without which there is no `{metric}`"));
+            self.draft.set(key, value.clone(), "metrics.needs");
+        }
     }
 
     /// Rules win over settings; whoever made the setting should know.
@@ -83,7 +118,28 @@ impl<'a> Stage<'a> {
             } else if set.contains(&key.as_str()) {
                 self.notes.push(format!("{key}: dynamic_config sets it, so its setting has no effect"));
             }
+            // Only whole specs tell whether a rule applies, so this is no more than a hint.
+            let changes = |rule: &&Rule| rule.changed().any(|pattern| is_path_of(pattern, key));
+            if let Some(rule) = self.inputs.schema.rules.iter().find(changes) {
+                self.notes.push(format!("{key}: may be overruled, because {}", rule.rule));
+            }
+            self.notes.extend(self.idle(key));
         }
+    }
+
+    /// Returns what to say of a setting in a branch that is not taken.
+    fn idle(&self, key: &str) -> Option<String> {
+        let schema = &self.inputs.schema;
+        let conditions = schema.conditions(schema.leaf(key)?);
+        let (group, test) = conditions.iter().find(|(group, test)| {
+            let taken = self.branches.taken(group).map(Value::from);
+            taken.is_some_and(|taken| test.holds(&taken, &self.draft.spec) == Some(false))
+        })?;
+        let taken = self.branches.taken(group)?;
+        Some(format!(
+            "{key}: counts only where {group} is {}, and it is \"{taken}\" unless searched",
+            test.words()
+        ))
     }
 
     /// Reports mandatory keys that are still open once the rules have been applied: in the action's own block
@@ -149,6 +205,7 @@ impl<'a> Stage<'a> {
             ));
         }
         let container = self.container();
+        let success = self.success(kind.searched);
         let (warnings, errors): (Vec<_>, Vec<_>) =
             self.problems.into_iter().partition(|p| p.severity == Severity::Warning);
         let (Some(format), true) = (format, errors.is_empty()) else {
@@ -175,6 +232,8 @@ impl<'a> Stage<'a> {
                 checkpoint: parent.checkpoint.clone(),
             }),
             rules: self.rules,
+            branches: self.branches,
+            between_keys: self.inputs.schema.rules.clone(),
             section,
             origins: self.draft.origins,
             secret_keys: applied.secret_keys,
@@ -188,6 +247,7 @@ impl<'a> Stage<'a> {
             spec: Some(spec),
             logs: launch.logs,
             checkpoints: launch.checkpoints,
+            stop_file: launch.stop_file,
             error_patterns: launch.error_patterns,
             metrics: MetricRules {
                 monitoring: kind.metric,
@@ -195,6 +255,9 @@ impl<'a> Stage<'a> {
                 patterns: metrics.patterns.clone(),
                 line_patterns: launch.line_patterns,
             },
+            success,
+            adapter: self.inputs.adapter.clone(),
+            package: self.inputs.package().cloned(),
             job: Some(JobName { network: request.network.clone(), action: request.action.clone() }),
             container,
             downloads: self.downloads,
@@ -202,6 +265,17 @@ impl<'a> Stage<'a> {
             upload_to: None,
         };
         Ok((recipe, self.notes))
+    }
+
+    /// Returns what a good end takes. A program that may end by itself before its last epoch need not reach it.
+    fn success(&self, searched: &[String]) -> SuccessRule {
+        let mut rule = self.launch.success.clone();
+        if let Some(key) = &rule.unless {
+            let on = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+            let may_end = searched.contains(key) || self.draft.get(key).is_some_and(on);
+            rule.last_epoch &= !may_end;
+        }
+        rule
     }
 
     /// Returns the section and the functions that fill the spec. A setting of the user's own stands in
@@ -257,7 +331,7 @@ impl<'a> Stage<'a> {
 
 /// Returns how the action is launched. An image knows its own command, whatever starts the program here;
 /// without any word on it, the format's authors' own command is assumed.
-fn launch(inputs: &Inputs, request: &NetworkRequest, notes: &mut Vec<String>) -> Launch {
+pub(super) fn launch(inputs: &Inputs, request: &NetworkRequest, notes: &mut Vec<String>) -> Launch {
     let usual = || {
         let carried_out = &inputs.carried_out;
         let knows = |key: &str| inputs.schema.leaf(key).is_some();
@@ -318,6 +392,12 @@ fn inherit(
             draft.set(key, value, &format!("parent {}", parent.id));
         }
     }
+}
+
+/// Tells whether a path is one that a pattern with `*` stands for.
+fn is_path_of(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<&str>, Vec<&str>) = (pattern.split('.').collect(), path.split('.').collect());
+    pattern.len() == path.len() && pattern.iter().zip(&path).all(|(p, s)| *p == "*" || p == s)
 }
 
 /// `???` marks a key that has to be set.

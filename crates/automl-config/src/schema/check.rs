@@ -43,6 +43,7 @@ pub(super) fn expected(kind: &Kind) -> &'static str {
         Kind::Bool => "true or false",
         Kind::Text => "a text",
         Kind::Categorical | Kind::Ordered => "one of the options",
+        Kind::Branch => "the name of a branch",
         Kind::Other(_) => "a value",
     }
 }

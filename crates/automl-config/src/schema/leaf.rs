@@ -4,11 +4,18 @@ use super::condition::Restrictions;
 use crate::fields::Fields;
 use crate::node::{Data, Node};
 use crate::problem::{Code, Position, Report};
+use crate::rule::{Test, read_tests};
 use automl_core::ParamValue;
 use serde_json::Value;
 
 /// Whole numbers from here on need not survive being floats.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Keys of a leaf that are read elsewhere or for other readers.
+const KEPT: [&str; 9] =
+    ["default", "title", "examples", "pattern", "parent_param", "required", "format", "items", "properties"];
+/// Name of the branch that none of a group's inner groups stands for.
+pub(crate) const NO_BRANCH: &str = "none";
 
 /// One key of the spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +43,8 @@ pub(crate) struct Leaf {
     pub(crate) maxima: Vec<f64>,
     /// What `math_cond` and `depends_on` ask of its values.
     pub(crate) restrictions: Restrictions,
+    /// Tests of other keys that must all hold for the key to mean anything.
+    pub(crate) active_if: Vec<(String, Test)>,
     pub(crate) at: Position,
 }
 
@@ -50,6 +59,8 @@ pub(crate) enum Kind {
     Categorical,
     /// One of `options`, in order.
     Ordered,
+    /// A group of which one inner group is taken, by its name in `options`, and the others are null.
+    Branch,
     /// A type that can stand in a spec but not be searched (lists, objects, …), by its name.
     Other(String),
 }
@@ -76,6 +87,7 @@ impl Kind {
             Kind::Text => "string",
             Kind::Categorical => "categorical",
             Kind::Ordered => "ordered",
+            Kind::Branch => "branch",
             Kind::Other(name) => name,
         }
     }
@@ -100,14 +112,12 @@ impl Leaf {
             minima: bounds_of_items(node, "minimum"),
             maxima: bounds_of_items(node, "maximum"),
             restrictions: restrictions(&mut fields, &name, report),
+            active_if: read_tests(&mut fields, "active_if", report),
             at: node.at,
             default,
             name: name.clone(),
         };
-        for kept in ["default", "title", "examples", "pattern", "parent_param", "required", "format", "items"]
-        {
-            fields.node(kept);
-        }
+        fields.keep(&KEPT);
         fields.close_leniently(report);
         kind?;
         leaf.check(report);
@@ -142,7 +152,7 @@ impl Leaf {
             report.warning(self.at, &name, Code::BadBounds, message).hint("they are ignored");
             (self.minima, self.maxima) = (Vec::new(), Vec::new());
         }
-        if matches!(self.kind, Kind::Categorical | Kind::Ordered) && self.options.is_empty() {
+        if matches!(self.kind, Kind::Categorical | Kind::Ordered | Kind::Branch) && self.options.is_empty() {
             report.error(self.at, &name, Code::BadValue, "there are no options").hint("`enum` is empty");
         }
         if let Some(weights) = self.weights.as_ref().filter(|w| w.len() != self.options.len()) {
@@ -168,7 +178,7 @@ impl Leaf {
             Kind::Float => value.is_number(),
             Kind::Int => value.is_i64() || value.as_f64().is_some_and(|v| v.fract() == 0.0),
             Kind::Bool => value.is_boolean(),
-            Kind::Text => value.is_string(),
+            Kind::Text | Kind::Branch => value.is_string(),
             Kind::Categorical | Kind::Ordered | Kind::Other(_) => true,
         }
     }
@@ -181,6 +191,10 @@ fn fields_default(node: &Node) -> Option<Value> {
 
 /// Union types have `anyOf` in place of `type`; the first branch counts.
 fn read_kind(fields: &mut Fields<'_>, report: &mut Report) -> Option<Kind> {
+    if fields.node("one_of").is_some() {
+        fields.keep(&["type"]);
+        return Some(Kind::Branch);
+    }
     if let Some(union) = fields.node("anyOf") {
         let first = union.items().and_then(|items| items.first()).and_then(|b| b.get("type"));
         if let Some(name) = first.and_then(Node::as_str) {
@@ -230,12 +244,11 @@ fn restrictions(fields: &mut Fields<'_>, name: &str, report: &mut Report) -> Res
 }
 
 fn options(fields: &mut Fields<'_>, report: &mut Report) -> Vec<ParamValue> {
-    let Some(node) = fields.node("enum") else { return Vec::new() };
+    let key = if fields.node("one_of").is_some() { "one_of" } else { "enum" };
+    let Some(node) = fields.node(key) else { return Vec::new() };
     match node.items() {
         Some(items) => items.iter().filter_map(Node::to_param).collect(),
-        None => {
-            crate::fields::wrong_type(node, &fields.path_of("enum"), "a list", report).unwrap_or_default()
-        }
+        None => crate::fields::wrong_type(node, &fields.path_of(key), "a list", report).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! which values it may be searched. It does not know networks, datasets or trials.
 
 mod bound;
+mod branch;
 mod check;
 mod condition;
 mod leaf;
@@ -14,8 +15,9 @@ mod range;
 mod restrict;
 
 pub(crate) use bound::apply_bound;
+pub(crate) use branch::{Branches, present};
 pub(crate) use check::check_value;
-pub(crate) use leaf::{Kind, Leaf};
+pub(crate) use leaf::{Kind, Leaf, NO_BRANCH};
 pub(crate) use list::{ListContext, is_list, list_parameters};
 pub(crate) use overrides::{overridden, read_overrides};
 pub(crate) use range::{restricted, search_range};
@@ -24,6 +26,7 @@ use crate::fields::{Fields, join, strings, wrong_type};
 use crate::nearest::did_you_mean;
 use crate::node::{Entry, Node};
 use crate::problem::{Code, Position, Report};
+use crate::rule::{Rule, Test, read_tests};
 use crate::spec::SpecPath;
 use serde_json::Value;
 
@@ -36,6 +39,10 @@ pub(crate) struct Schema {
     pub(crate) default_parameters: Vec<String>,
     /// The default spec.
     pub(crate) default: Value,
+    /// What must hold between keys, and what follows from others.
+    pub(crate) rules: Vec<Rule>,
+    /// Keys of other versions of the program, each with the key that took its place or with a remark.
+    pub(crate) renamed: Vec<(String, String)>,
 }
 
 impl Schema {
@@ -44,20 +51,48 @@ impl Schema {
         let mut fields = Fields::open(root, "", report)?;
         let mut leaves = Vec::new();
         if let Some(properties) = fields.required("properties", report) {
-            collect(properties, "", &mut leaves, report);
+            collect(properties, "", &[], &mut leaves, report);
         }
         let default_parameters = fields.strings("automl_default_parameters", report);
         check_names(&mut fields, &leaves, "automl_default_parameters", report);
         let disabled = fields.strings("automl_disabled_parameters", report);
         disable(&mut leaves, &disabled);
         check_relations(&leaves, report);
+        let rules = read_rules(&mut fields, report);
+        let renamed = read_renamed(&mut fields, report);
+        check_tests(&leaves, &rules, root, report);
         let default = match fields.node("default") {
             Some(node) => json(node, "default", report)?,
             None => assemble(&leaves),
         };
         fields.keep(&KEPT);
         fields.close_leniently(report);
-        Some(Schema { leaves, default_parameters, default })
+        Some(Schema { leaves, default_parameters, default, rules, renamed })
+    }
+
+    /// Returns what to do about a key that the schema does not know: its new name where versions differ,
+    /// else the nearest name.
+    pub(crate) fn advice_for(&self, unknown: &str) -> String {
+        let within =
+            |old: &str| unknown == old || unknown.strip_prefix(old).is_some_and(|r| r.starts_with('.'));
+        match self.renamed.iter().find(|(old, _)| within(old)) {
+            Some((_, new)) if self.knows(new) => format!("renamed to `{new}`"),
+            Some((_, remark)) => remark.clone(),
+            None => did_you_mean(unknown, self.names()),
+        }
+    }
+
+    /// Returns the tests that must hold for a key to mean anything: its own, and that the branches around it
+    /// are taken.
+    pub(crate) fn conditions(&self, leaf: &Leaf) -> Vec<(String, Test)> {
+        let branch = |group: &Leaf| {
+            let inner = leaf.name.strip_prefix(&group.name)?.strip_prefix('.')?;
+            let taken = inner.split('.').next()?;
+            let known = group.options.iter().any(|option| option.to_string() == taken);
+            known.then(|| (group.name.clone(), Test::In(vec![taken.into()])))
+        };
+        let groups = self.leaves.iter().filter(|group| group.kind == Kind::Branch);
+        groups.filter_map(branch).chain(leaf.active_if.iter().cloned()).collect()
     }
 
     /// Returns the names searched where the user names none: the schema's list, or, where that is empty,
@@ -97,7 +132,14 @@ impl Schema {
 /// Keys beside `properties` that list parameters.
 const LISTS_OF_NAMES: [&str; 2] = ["automl_default_parameters", "automl_disabled_parameters"];
 
-fn collect(properties: &Node, path: &str, leaves: &mut Vec<Leaf>, report: &mut Report) {
+/// Collects the leaves of a group; the tests of a group are those of each of its leaves.
+fn collect(
+    properties: &Node,
+    path: &str,
+    active_if: &[(String, Test)],
+    leaves: &mut Vec<Leaf>,
+    report: &mut Report,
+) {
     let Some(entries) = properties.entries() else {
         return wrong_type(properties, path, "an object of parameters", report).unwrap_or_default();
     };
@@ -106,10 +148,65 @@ fn collect(properties: &Node, path: &str, leaves: &mut Vec<Leaf>, report: &mut R
         |entry: &&Entry| LISTS_OF_NAMES.contains(&entry.key.as_str()) && entry.value.items().is_some();
     for entry in entries.iter().filter(|entry| !is_list_of_names(entry)) {
         let name = join(path, &entry.key);
-        match entry.value.get("properties") {
-            Some(inner) => collect(inner, &name, leaves, report),
-            None => leaves.extend(Leaf::read(&entry.value, name, report)),
-        }
+        let known = leaves.len();
+        let Some(inner) = entry.value.get("properties") else {
+            leaves.extend(Leaf::read(&entry.value, name, report));
+            leaves[known..].iter_mut().for_each(|leaf| leaf.active_if.extend_from_slice(active_if));
+            continue;
+        };
+        let mut tests = match entry.value.get("one_of") {
+            None => group_tests(&entry.value, &name, report),
+            Some(_) => {
+                let group = Leaf::read(&entry.value, name.clone(), report);
+                let own = group.as_ref().map(|group| group.active_if.clone()).unwrap_or_default();
+                leaves.extend(group);
+                leaves[known..].iter_mut().for_each(|leaf| leaf.active_if.extend_from_slice(active_if));
+                own
+            }
+        };
+        tests.extend_from_slice(active_if);
+        collect(inner, &name, &tests, leaves, report);
+    }
+}
+
+/// A plain group has nothing but its tests that this reader looks at.
+fn group_tests(group: &Node, name: &str, report: &mut Report) -> Vec<(String, Test)> {
+    let fields = group.get("active_if").and_then(|_| Fields::open(group, name, report));
+    fields.map(|mut fields| read_tests(&mut fields, "active_if", report)).unwrap_or_default()
+}
+
+fn read_rules(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Rule> {
+    let items = fields.node("rules").and_then(Node::items).unwrap_or_default();
+    let read = |(i, item): (usize, &Node)| Rule::read(item, &format!("rules[{i}]"), report);
+    items.iter().enumerate().filter_map(read).collect()
+}
+
+fn read_renamed(fields: &mut Fields<'_>, report: &mut Report) -> Vec<(String, String)> {
+    let entries = fields.node("renamed").and_then(Node::entries).unwrap_or_default();
+    let read = |entry: &Entry| {
+        let new = crate::fields::string(&entry.value, &join("renamed", &entry.key), report)?;
+        Some((entry.key.clone(), new))
+    };
+    entries.iter().filter_map(read).collect()
+}
+
+/// Tests and rules about keys that do not exist say nothing.
+fn check_tests(leaves: &[Leaf], rules: &[Rule], root: &Node, report: &mut Report) {
+    let segments = |key: &str| key.split('.').map(String::from).collect::<Vec<_>>();
+    let matches =
+        |pattern: &[String], name: &[String]| pattern.iter().zip(name).all(|(p, n)| p == "*" || p == n);
+    // Both a group and what lies within a leaf (an item, a list's length) may be named.
+    let exists = |key: &str| leaves.iter().any(|leaf| matches(&segments(key), &segments(&leaf.name)));
+    let of_leaves = leaves.iter().flat_map(|leaf| {
+        leaf.active_if.iter().map(move |(key, _)| (leaf.at, leaf.name.clone(), key.clone()))
+    });
+    let of_rules = rules.iter().enumerate().flat_map(|(i, rule)| {
+        rule.keys().map(move |key| (root.at, format!("rules[{i}]"), key.to_string())).collect::<Vec<_>>()
+    });
+    let unknown: Vec<_> = of_leaves.chain(of_rules).filter(|(_, _, key)| !exists(key)).collect();
+    for (at, path, key) in unknown {
+        let hint = did_you_mean(&key, leaves.iter().map(|leaf| leaf.name.as_str()));
+        report.warning(at, &path, Code::UnknownName, format!("no parameter `{key}`")).hint(hint);
     }
 }
 
@@ -183,7 +280,7 @@ fn json(node: &Node, path: &str, report: &mut Report) -> Option<Value> {
 /// Builds the default spec out of the leaves' defaults.
 fn assemble(leaves: &[Leaf]) -> Value {
     let mut spec = Value::Object(serde_json::Map::new());
-    for leaf in leaves {
+    for leaf in leaves.iter().filter(|leaf| leaf.kind != Kind::Branch) {
         let path: Result<SpecPath, _> = leaf.name.parse();
         if let (Ok(path), Some(default)) = (path, &leaf.default) {
             path.set(&mut spec, default.clone());

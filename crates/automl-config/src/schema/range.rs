@@ -37,7 +37,9 @@ pub(crate) fn search_range(leaf: &Leaf) -> Result<(Distribution, Vec<String>), B
     let (distribution, notes) = match &leaf.kind {
         Kind::Bool => (Distribution::bool(), Vec::new()),
         Kind::Ordered => (Distribution::Ordinal { choices: choices(), weights }, Vec::new()),
-        Kind::Categorical => (Distribution::Categorical { choices: choices(), weights }, Vec::new()),
+        Kind::Categorical | Kind::Branch => {
+            (Distribution::Categorical { choices: choices(), weights }, Vec::new())
+        }
         Kind::Text if !leaf.options.is_empty() => {
             (Distribution::Categorical { choices: choices(), weights }, Vec::new())
         }

@@ -63,12 +63,16 @@ const LAUNCH: Shape = Shape::Object(
         optional("workdir", Shape::Text, "folder to start in"),
         optional("fidelity", FIDELITY, "how the length of a training is set"),
         optional("resume", RESUME, "what checkpoints are called"),
+        optional("stop_file", Shape::Text, "file in the results folder that asks the program to end"),
         optional("logs", Shape::List(&LOG), "what is read for metrics, the most trusted first"),
         optional("line_patterns", TEXTS, "regular expressions of printed lines, with named groups"),
         optional("seed_key", Shape::Text, "spec key that gets the seed"),
         optional("gpu_ids_key", Shape::Text, "spec key that gets the GPU numbers"),
         optional("inherit", TEXTS, "parts of the spec that a job takes over from its parent"),
         optional("error_patterns", Shape::List(&ERROR_PATTERN), "known failures"),
+        optional("adapter", Shape::Text, "packaged script that {adapter} names, written beside each spec"),
+        optional("silence_limit_s", Shape::Whole, "seconds without output after which it hangs"),
+        optional("success", SUCCESS, "what a good end takes beside exit code 0"),
     ],
     Others::Closed,
 );
@@ -103,6 +107,11 @@ const ERROR_PATTERN: Shape = Shape::Object(
     &[
         required("pattern", Shape::Text, "regular expression of log lines"),
         required("advice", Shape::Text, "what to do about it"),
+        optional(
+            "policy",
+            Shape::Words(&["infeasible", "fail", "retry", "retry_elsewhere", "stop"]),
+            "what follows from it; by how the program ended where absent",
+        ),
     ],
     Others::Closed,
 );
@@ -121,8 +130,70 @@ const METRICS: Shape = Shape::Object(
             Shape::Words(&["minimize", "maximize"]),
             "what is good for the monitoring metric",
         ),
+        optional(
+            "directions",
+            Shape::Map(&Shape::Words(&["minimize", "maximize"])),
+            "what is good for single metrics, by name",
+        ),
+        optional(
+            "incomparable",
+            Shape::List(&INCOMPARABLE),
+            "metrics that cannot be the objective where some parameters are searched",
+        ),
+        optional("needs", Shape::List(&NEED), "spec keys without which metrics are not reported"),
     ],
     Others::Open,
+);
+
+const INCOMPARABLE: Shape = Shape::Object(
+    &[
+        required("metrics", TEXTS, "patterns of the metrics"),
+        required("across", TEXTS, "patterns of the parameters that rescale them"),
+        required("because", Shape::Text, "why, in words"),
+        required("instead", TEXTS, "metrics that can be compared"),
+    ],
+    Others::Closed,
+);
+
+const NEED: Shape = Shape::Object(
+    &[
+        required("metrics", TEXTS, "patterns of the metrics"),
+        required("set", VALUES, "spec keys and their values"),
+    ],
+    Others::Closed,
+);
+
+const SUCCESS: Shape = Shape::Object(
+    &[
+        optional("line", Shape::Text, "regular expression of a line that only a whole training prints"),
+        optional(
+            "last_epoch",
+            Shape::Truth,
+            "whether the objective must be there for the last epoch of the attempt, the first being 0",
+        ),
+        optional("unless", Shape::Text, "spec key with which the program may end before the last epoch"),
+        optional("failure_lines", TEXTS, "regular expressions of lines that mean failure, exit code or no"),
+    ],
+    Others::Closed,
+);
+
+const PACKAGE: Shape = Shape::Object(
+    &[
+        required("name", Shape::Text, "name of the installed package"),
+        required("program", Shape::Text, "program of the package, looked for on the PATH"),
+        required("versions", TEXTS, "versions that this config was tried with"),
+        required("install", Shape::Text, "command that installs it"),
+        optional("moved", Shape::List(&MOVED), "what is different in other versions"),
+    ],
+    Others::Closed,
+);
+
+const MOVED: Shape = Shape::Object(
+    &[
+        required("since", Shape::Text, "first version in which it is so"),
+        required("keys", TEXTS, "the keys that moved, in words"),
+    ],
+    Others::Closed,
 );
 
 /// The file's table.
@@ -139,6 +210,7 @@ pub(crate) const NETWORK: Table = Table {
             ),
             optional("spec_params", Shape::Map(&VALUES), "spec keys filled by functions, by action"),
             optional("automl_spec_params", VALUES, "spec keys filled for each trial of a search"),
+            optional("package", PACKAGE, "the installed package that the network is about"),
             optional("metrics", METRICS, "what the network reports and which of it counts"),
             optional("launch", Shape::Map(&LAUNCH), "how each action's program is run"),
             optional("dataset_validation", VALUES, "files that each dataset format must have"),

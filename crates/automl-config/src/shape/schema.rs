@@ -5,7 +5,7 @@ use super::{Field, Others, Shape, TEXTS, Table, optional, required};
 const BOUND: Shape = Shape::Either(&[Shape::Number, Shape::Text, Shape::List(&Shape::Number)]);
 const DEFAULTS: Shape = Shape::Map(&Shape::Any);
 
-const LEAF: [Field; 23] = [
+const LEAF: [Field; 25] = [
     optional("type", Shape::Text, "float, int, bool, string, categorical, ordered_int, list_2, dict, …"),
     optional("anyOf", Shape::List(&DEFAULTS), "in place of `type`; the first branch counts"),
     optional("default", Shape::Any, "value of the default spec; `???` where one has to be set"),
@@ -30,6 +30,16 @@ const LEAF: [Field; 23] = [
     optional("format", Shape::Any, "for other readers"),
     optional("items", Shape::Any, "for other readers"),
     optional("properties", PROPERTIES, "the keys of a group, in place of everything above"),
+    optional(
+        "one_of",
+        TEXTS,
+        "of a group: its inner groups of which one is taken and the others are null; `none` for none of them",
+    ),
+    optional(
+        "active_if",
+        DEFAULTS,
+        "other keys and what they must be for this one to mean anything: a value, a list, `> 0`, {not: [values]}",
+    ),
     optional("display_name", Shape::Text, "name for display"),
     optional("link", Shape::Text, "where to read more"),
     optional("regex", Shape::Text, "regular expression of texts"),
@@ -37,6 +47,17 @@ const LEAF: [Field; 23] = [
 
 /// Schemas in the field repeat the lists of names among the properties.
 const PROPERTIES: Shape = Shape::Map(&Shape::Either(&[Shape::Named("parameter"), TEXTS]));
+
+const RULE: Shape = Shape::Object(
+    &[
+        required("rule", Shape::Text, "the rule in words, quoted where it is broken"),
+        optional("when", DEFAULTS, "keys and tests that decide whether the rule applies"),
+        optional("must_be", DEFAULTS, "keys and tests that must then hold"),
+        optional("make", DEFAULTS, "keys and the values, or arithmetic over other keys, that they are given"),
+        optional("remove", TEXTS, "keys that are left out"),
+    ],
+    Others::Closed,
+);
 
 /// The file's table.
 pub(crate) const SCHEMA: Table = Table {
@@ -50,6 +71,16 @@ pub(crate) const SCHEMA: Table = Table {
                 "automl_disabled_parameters",
                 TEXTS,
                 "dotted names, also of groups, not meant to be searched",
+            ),
+            optional(
+                "rules",
+                Shape::List(&RULE),
+                "what must hold between keys, and what follows from others",
+            ),
+            optional(
+                "renamed",
+                Shape::Map(&Shape::Text),
+                "keys of other versions: the key that took each one's place, or a remark",
             ),
             optional("default", DEFAULTS, "the default spec; made of the parameters' own where absent"),
             optional("type", Shape::Text, "`object`"),

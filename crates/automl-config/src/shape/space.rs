@@ -15,6 +15,9 @@ const CONDITION: Shape = Shape::Object(
     Others::Closed,
 );
 
+/// All of them must hold.
+const CONDITIONS: Shape = Shape::Either(&[CONDITION, Shape::List(&CONDITION)]);
+
 const DISTRIBUTION: Shape = Shape::Object(
     &[
         required("type", TYPES, "kind of values"),
@@ -40,8 +43,12 @@ const PARAMETER: Shape = Shape::Object(
         optional("weights", NUMBERS, "prior weights, one for each option"),
         optional("distribution", DISTRIBUTION, "the keys from `type` to `weights`"),
         optional("default", Shape::Any, "value to start from"),
-        optional("condition", CONDITION, "when the parameter exists"),
-        optional("conditions", Shape::List(&CONDITION), "conditions that must all hold"),
+        optional(
+            "condition",
+            CONDITIONS,
+            "when the parameter exists: one condition, or several that must all hold",
+        ),
+        optional("conditions", CONDITIONS, "the same"),
         optional("relations", TEXT_OR_TEXTS, "comparisons with other parameters, for example `> depth`"),
     ],
     Others::Closed,

@@ -15,10 +15,13 @@ use std::path::{Path, PathBuf};
 /// A config that makes the reader look at every section.
 const NETWORK: &str = r#"{"api_params": {"actions": ["train"]},
   "data_sources": {"train": {"key": {"source": "train_datasets"}}},
-  "metrics": {},
+  "metrics": {"incomparable": [{"because": "b"}], "needs": [{"set": {}}]},
+  "package": {"name": "n", "program": "p", "versions": ["1"], "install": "i", "moved": [{"since": "2", "keys": ["k"]}]},
   "launch": {"train": {"command": ["x"], "fidelity": {"key": "k"}, "resume": {"pattern": "(?P<epoch>1)"},
-    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a"}]}}}"#;
-const SCHEMA: &str = r#"{"properties": {"p": {"type": "float"}}}"#;
+    "logs": [{"path": "p", "format": "text"}], "error_patterns": [{"pattern": "p", "advice": "a", "policy": "fail"}],
+    "success": {"line": "l"}}}}"#;
+const SCHEMA: &str =
+    r#"{"properties": {"p": {"type": "float"}}, "rules": [{"rule": "r", "must_be": {"p": 1}}]}"#;
 const SPACE: &str = r#"[{"name": "p", "condition": {"parent": "a", "in": [1]},
     "distribution": {"type": "categorical", "choices": [1]}},
   {"name": "a", "type": "categorical", "choices": [1]},

@@ -66,7 +66,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::AttemptKey;
+    use crate::{AttemptKey, UseLimits};
 
     #[test]
     fn silence_is_counted_from_the_last_change() {
@@ -81,6 +81,7 @@ mod tests {
             wall_limit_ms: None,
             silence_limit_ms: Some(1000),
             watch: vec!["status.json".into()],
+            limits: UseLimits::default(),
         };
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);

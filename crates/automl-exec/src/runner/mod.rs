@@ -15,6 +15,7 @@
 //! attempt is alive. Nothing here starts a thread, an async runtime or a shell.
 
 mod activity;
+mod guard;
 mod program;
 mod watch;
 
@@ -31,7 +32,7 @@ use nix::unistd::setsid;
 use crate::LaunchSpec;
 use crate::files;
 use crate::launch::LaunchError;
-use crate::process::ProcessId;
+use crate::process::{self, ProcessId};
 use crate::record::{ExitRecord, Machine, Owner, Why};
 use crate::signals::Signals;
 
@@ -83,11 +84,12 @@ struct End {
     status: Option<WaitStatus>,
     message: Option<String>,
     started_ms: Option<u64>,
+    oom_kills: bool,
 }
 
 impl End {
     fn before_start(why: Why, message: Option<String>) -> Self {
-        Self { why, status: None, message, started_ms: None }
+        Self { why, status: None, message, started_ms: None, oom_kills: false }
     }
 }
 
@@ -139,6 +141,7 @@ fn own(dir: &Path, spec: &LaunchSpec, owner: &mut Owner, signals: &Signals) -> R
     if !signals.drain().map_err(system("read signals"))?.is_empty() {
         return Ok(End::before_start(Why::Terminated, None));
     }
+    let oom_kills = process::oom_kills();
     let main = match program::start(spec, dir) {
         Ok(main) => main,
         Err(message) => return Ok(End::before_start(Why::LaunchFailed, Some(message))),
@@ -151,7 +154,8 @@ fn own(dir: &Path, spec: &LaunchSpec, owner: &mut Owner, signals: &Signals) -> R
     }
     let (why, status) =
         watch::Watch::new(spec, dir, main, signals).run().map_err(system("watch the program"))?;
-    Ok(End { why, status, message: None, started_ms: Some(started_ms) })
+    let oom_kills = process::oom_kills() > oom_kills;
+    Ok(End { why, status, message: None, started_ms: Some(started_ms), oom_kills })
 }
 
 /// Returns the reason for which this attempt may not start, if the fence gives one.
@@ -186,6 +190,7 @@ fn exit_record(owner: Owner, end: End) -> ExitRecord {
         ended_ms: files::now_ms(),
         cpu_ms: usage.as_ref().map(|usage| cpu(usage.user_time()) + cpu(usage.system_time())),
         max_rss_kib: usage.as_ref().and_then(|usage| u64::try_from(usage.max_rss()).ok()),
+        oom_kills: end.oom_kills,
         owner,
     }
 }

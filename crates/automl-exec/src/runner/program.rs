@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid, access};
+use rustix::process::{Rlimit, prlimit};
 
 use crate::LaunchSpec;
 use crate::files;
@@ -50,8 +52,25 @@ pub(super) fn start(spec: &LaunchSpec, attempt_dir: &Path) -> Result<Pid, String
     let log = |name| files::open_log(&attempt_dir.join(name)).map_err(|e| format!("cannot open {name}: {e}"));
     let null = File::open("/dev/null").map_err(|error| format!("cannot open /dev/null: {error}"))?;
     let streams = [null, log(files::STDOUT_LOG)?, log(files::STDERR_LOG)?];
-    spawn(&path, &streams, &args, &variables)
+    with_open_files(spec.limits.open_files, || spawn(&path, &streams, &args, &variables))
         .map_err(|errno| format!("cannot start `{program}`: {}{}", describe(errno), hint(&path, errno)))
+}
+
+/// Starts a program that may have so many files open. It inherits the limit of this process, which needs
+/// none and gets its own back; then it loses the right to raise it.
+fn with_open_files(limit: Option<u64>, start: impl FnOnce() -> nix::Result<Pid>) -> nix::Result<Pid> {
+    let Some(limit) = limit else { return start() };
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let limit = limit.min(hard);
+    setrlimit(Resource::RLIMIT_NOFILE, limit, hard)?;
+    let started = start();
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+    if let Some(pid) = started.ok().and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw())) {
+        let both = Rlimit { current: Some(limit), maximum: Some(limit) };
+        // Fails only for a program that has changed its user already; the first limit stands.
+        let _ = prlimit(Some(pid), rustix::process::Resource::Nofile, both);
+    }
+    started
 }
 
 /// Returns the inherited environment with that of the attempt, and its marker, on top.

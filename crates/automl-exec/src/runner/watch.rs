@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 use rustix::process::{Signal, kill_process_group};
 
 use super::activity::Activity;
+use super::guard::Guard;
 use crate::LaunchSpec;
 use crate::files::{self, Durability, Readers};
 use crate::process::{self, Signalled};
@@ -46,6 +47,7 @@ pub(super) struct Watch<'a> {
     next_beat: Instant,
     wall_end: Option<Instant>,
     activity: Option<Activity>,
+    guard: Option<Guard>,
 }
 
 #[derive(Clone, Copy)]
@@ -81,6 +83,7 @@ impl<'a> Watch<'a> {
             next_beat: now + HEARTBEAT_EVERY,
             wall_end: spec.wall_limit_ms.map(|ms| now + Duration::from_millis(ms)),
             activity: Activity::new(spec, dir, now),
+            guard: Guard::new(spec, dir, now),
         }
     }
 
@@ -183,6 +186,10 @@ impl<'a> Watch<'a> {
             && activity.is_silent(now)
         {
             self.end(Why::Silent, now);
+        } else if let Some(mut guard) = self.guard.take() {
+            let passed = guard.look(now, || self.descendants());
+            self.guard = Some(guard);
+            passed.into_iter().for_each(|why| self.end(why, now));
         }
     }
 
@@ -234,8 +241,12 @@ impl<'a> Watch<'a> {
 
     fn next_deadline(&self) -> Instant {
         let ending = match self.phase {
-            Phase::Running => [self.wall_end, self.activity.as_ref().map(Activity::deadline)],
-            Phase::Ending { kill_at, .. } => [Some(kill_at), None],
+            Phase::Running => [
+                self.wall_end,
+                self.activity.as_ref().map(Activity::deadline),
+                self.guard.as_ref().map(Guard::deadline),
+            ],
+            Phase::Ending { kill_at, .. } => [Some(kill_at), None, None],
         };
         ending.into_iter().flatten().fold(self.next_beat, Instant::min)
     }

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use automl_exec::{AttemptEnded, AttemptKey, LaunchSpec, LocalExecutor, raise_fence};
+use automl_exec::{AttemptEnded, AttemptKey, LaunchSpec, LocalExecutor, UseLimits, raise_fence};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -44,6 +44,7 @@ impl Trial {
             wall_limit_ms: None,
             silence_limit_ms: None,
             watch: vec![],
+            limits: UseLimits::default(),
         };
         Self { root, spec }
     }

@@ -2,7 +2,7 @@
 
 use crate::common::{float, int, loss, number};
 use automl_core::{Fidelity, Params, Scale, SearchSpace, TrialId};
-use automl_sampler::{Bayesian, History, Observation, Random, Sampler, hypervolume};
+use automl_sampler::{Bayesian, Cma, History, Observation, Random, Sampler, Tpe, hypervolume};
 
 fn square() -> SearchSpace {
     let parameters = ["x", "y"].map(|name| float(name, 0.0, 1.0, Scale::Linear)).to_vec();
@@ -51,6 +51,22 @@ fn front_is_covered_better_than_by_chance() {
         let (model, chance) = (volume(&Bayesian, seed), volume(&Random, seed));
         // The whole front gives 0.218.
         assert!(model > 0.205 && model > chance + 0.005, "seed {seed}: {model} against {chance}");
+    }
+}
+
+#[test]
+fn parzen_estimators_pull_to_both_ends_of_the_front() {
+    // By the first objective alone the second corner would be shunned.
+    let nearest = |sampler: &dyn Sampler, seed| {
+        let found = run(sampler, 80, seed, two_corners);
+        let losses = found[40..].iter().map(|o| [o.loss.get(), o.others[0].get()]);
+        losses.fold([f64::INFINITY; 2], |[a, b], [x, y]| [a.min(x), b.min(y)])
+    };
+    for sampler in [&Tpe as &dyn Sampler, &Cma::default()] {
+        for seed in 0..3 {
+            let [first, second] = nearest(sampler, seed);
+            assert!(first < 0.03 && second < 0.03, "seed {seed}: {first} {second}");
+        }
     }
 }
 

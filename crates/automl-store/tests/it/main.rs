@@ -8,6 +8,9 @@ mod faults;
 mod fsck;
 mod full_disk;
 mod locks;
+#[path = "../../examples/durability/power.rs"]
+mod power;
+mod power_loss;
 mod refusals;
 mod repair;
 mod support;

@@ -15,6 +15,7 @@
 mod build;
 mod conditional;
 mod curves;
+mod drawn;
 mod landscape;
 mod mixed;
 mod numeric;
@@ -48,11 +49,13 @@ pub enum Family {
     Failing,
     /// Errors of real models, computed beforehand.
     Table,
+    /// Spaces and functions drawn anew in every instance.
+    Drawn,
 }
 
 impl Family {
     /// All families, in the order of reports.
-    pub const ALL: [Family; 7] = [
+    pub const ALL: [Family; 8] = [
         Family::Numeric,
         Family::Mixed,
         Family::Conditional,
@@ -60,6 +63,7 @@ impl Family {
         Family::Plateau,
         Family::Failing,
         Family::Table,
+        Family::Drawn,
     ];
 
     /// Returns the family's name.
@@ -73,6 +77,7 @@ impl Family {
             Family::Plateau => "plateau",
             Family::Failing => "failing",
             Family::Table => "table",
+            Family::Drawn => "drawn",
         }
     }
 }
@@ -133,6 +138,7 @@ pub fn definitions() -> Vec<Definition> {
         conditional::DEFINITIONS.as_slice(),
         rough::DEFINITIONS.as_slice(),
         table::DEFINITIONS.as_slice(),
+        drawn::DEFINITIONS.as_slice(),
     ]
     .concat()
 }
@@ -289,7 +295,7 @@ mod tests {
         for definition in definitions() {
             let problem = definition.instance(1);
             let same = problem.observe(&problem.optimum, 1) == problem.observe(&problem.optimum, 2);
-            assert_eq!(same, definition.family != Family::Noisy, "{}", problem.name);
+            assert_eq!(same, !problem.name.contains("noisy"), "{}", problem.name);
             assert_eq!(problem.observe(&problem.optimum, 1), problem.observe(&problem.optimum, 1));
         }
     }

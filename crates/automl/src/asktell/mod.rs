@@ -11,11 +11,13 @@
 
 mod error;
 mod request;
+#[cfg(test)]
+mod simulation;
 mod tell;
 
 pub use error::AskError;
 pub use request::{Place, StudyRequest};
-pub use tell::{Decided, Told};
+pub use tell::{Decided, Elsewhere, NotAdded, Told};
 
 use crate::clock::{host_name, now_ms};
 use crate::engine::{EventLog, Resolved, resolve, sampler_for};
@@ -304,7 +306,12 @@ impl AskTell {
         if asked <= now {
             return Ok(());
         }
-        self.commit(vec![Event::BudgetChanged { trials: Some(asked), timeout_ms: None, parallel: None }])
+        self.commit(vec![Event::BudgetChanged {
+            trials: Some(asked),
+            timeout_ms: None,
+            gpu_time_ms: None,
+            parallel: None,
+        }])
     }
 
     fn open_attempt(&self, trial: TrialId) -> Result<(AttemptNumber, Fidelity), AskError> {
@@ -343,7 +350,7 @@ fn open_of(trial: &Trial) -> Option<(TrialId, AttemptNumber, Fidelity)> {
 }
 
 fn ended(trial: TrialId, attempt: AttemptNumber, outcome: Outcome) -> Event {
-    Event::AttemptEnded { trial, attempt, end: AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None } }
+    Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(outcome) }
 }
 
 fn interrupted(trial: TrialId, attempt: AttemptNumber, reason: &str) -> Event {

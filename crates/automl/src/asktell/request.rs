@@ -3,8 +3,8 @@
 use super::AskError;
 use crate::study::{check_name, new_tag};
 use automl_core::{
-    Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, SearchSpace, Study,
-    StudySettings,
+    Algorithm, Conduct, Constraint, EarlyStop, Fidelity, FidelityPlan, Limits, Objective, Resources,
+    SearchSpace, Study, StudySettings,
 };
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub struct StudyRequest {
     pub workers: Option<u32>,
     /// The fidelities that trials may be run to; absent where a trial runs whole.
     pub fidelity: Option<FidelityPlan>,
+    /// Rule by which reports are answered with `stop`.
+    pub early_stop: EarlyStop,
 }
 
 impl StudyRequest {
@@ -61,7 +63,11 @@ impl StudyRequest {
         }
         let fidelity = self.fidelity.unwrap_or(whole_runs());
         check_fidelity(&fidelity, self.algorithm)?;
-        let algorithm = automl_scheduler::resolve_auto(self.algorithm, &fidelity, self.max_trials);
+        // A rule that stops running trials wants trials that run.
+        let algorithm = match self.early_stop {
+            EarlyStop::None => automl_scheduler::resolve_auto(self.algorithm, &fidelity, self.max_trials),
+            _ => self.algorithm,
+        };
         let mut objectives = self.objectives.into_iter();
         let Some(objective) = objectives.next() else {
             return wrong("`objective` is missing; give {name, direction}");
@@ -78,15 +84,20 @@ impl StudyRequest {
             seed: self.seed,
             trials: self.max_trials.unwrap_or(StudySettings::UNLIMITED),
             timeout_ms: None,
+            gpu_time_ms: None,
             fidelity,
             retries: 0,
             max_consecutive_failures: u32::MAX,
-            limits: Limits { wall_ms: None, silence_ms: None, grace_ms: 0 },
+            limits: Limits { grace_ms: 0, ..Limits::default() },
             resources: Resources { gpus: "none".into(), gpus_per_trial: 0.0, parallel: self.workers },
+            conduct: Conduct { early_stop: self.early_stop, ..Conduct::default() },
             workdir: String::new(),
             recipe: serde_json::Value::Null,
         };
         check_metrics(&settings)?;
+        if self.early_stop == EarlyStop::Asha && self.algorithm.pauses_trials() {
+            return wrong("`early_stop: asha` stops trials at the rungs that the algorithm pauses them at");
+        }
         Ok(settings)
     }
 }
@@ -102,6 +113,8 @@ pub(super) fn same_question(existing: &Study, asked: &StudySettings) -> Result<(
         "other constraints"
     } else if known.fidelity != asked.fidelity {
         "other fidelities"
+    } else if known.conduct != asked.conduct {
+        "another rule of early stopping"
     } else {
         return Ok(());
     };
@@ -111,7 +124,7 @@ pub(super) fn same_question(existing: &Study, asked: &StudySettings) -> Result<(
 /// The one fidelity of trials that run whole.
 fn whole_runs() -> FidelityPlan {
     let one = Fidelity(1);
-    FidelityPlan { unit: "run".into(), min: one, max: one, reduction_factor: 3, resumable: false }
+    FidelityPlan { unit: "run".into(), min: one, max: one, reduction_factor: 3, resumable: false, base: None }
 }
 
 fn check_fidelity(plan: &FidelityPlan, algorithm: Algorithm) -> Result<(), AskError> {

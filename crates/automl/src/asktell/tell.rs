@@ -3,8 +3,9 @@
 
 use super::{AskError, AskTell, ended, interrupted};
 use automl_core::{
-    Event, FailureKind, Fidelity, Further, Outcome, Params, StudySettings, TrialId, TrialState,
+    AttemptNumber, Event, FailureKind, Fidelity, Further, Outcome, Params, StudySettings, TrialId, TrialState,
 };
+use automl_scheduler::should_stop;
 use std::collections::BTreeMap;
 
 /// How a trial ended, as its worker tells.
@@ -34,12 +35,35 @@ pub enum Told {
     },
 }
 
+/// A finished trial from elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elsewhere {
+    /// Its values, complete.
+    pub params: Params,
+    /// How it ended.
+    pub told: Told,
+    /// Fidelity it was run to; absent for the largest.
+    pub fidelity: Option<Fidelity>,
+    /// Where it comes from, for people.
+    pub source: Option<String>,
+}
+
+/// Why none of several trials from elsewhere was taken.
+#[derive(Debug, thiserror::Error)]
+#[error("trial {index} of the list: {source}")]
+pub struct NotAdded {
+    /// The first that cannot be taken, counted from 0.
+    pub index: usize,
+    /// Why.
+    pub source: AskError,
+}
+
 /// What a worker shall do after a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decided {
     /// Go on.
     Continue,
-    /// Give the trial up: it has diverged.
+    /// Give the trial up: it has diverged, or is not going to win.
     Stop,
     /// Keep a checkpoint and ask for the next trial; this one may be handed out again.
     Pause,
@@ -68,6 +92,9 @@ impl AskTell {
         let mut events = vec![Event::Measured { trial, attempt, source: 0, line, step: Some(step), values }];
         events.extend(outcome.map(|outcome| ended(trial, attempt, outcome)));
         self.commit(events)?;
+        if !on_rung && self.is_to_stop(trial, attempt)? {
+            return Ok(Decided::Stop);
+        }
         Ok(match (value.is_finite(), on_rung) {
             (false, _) => Decided::Stop,
             (true, true) => Decided::Pause,
@@ -80,10 +107,32 @@ impl AskTell {
     /// # Errors
     /// If the trial is not open, the error naming what it was told first; or values are missing.
     pub fn tell(&mut self, trial: TrialId, told: Told) -> Result<(), AskError> {
+        self.tell_at(trial, None, told)
+    }
+
+    /// Takes the end of an open trial that was handed out to be run to a fidelity. A worker that names it
+    /// can repeat itself when an answer was lost: what it says again of a lower rung is not taken for the
+    /// result of a higher one, which the trial may have been handed out for since.
+    ///
+    /// # Errors
+    /// As for [`AskTell::tell`], also where the trial is open for another fidelity.
+    pub fn tell_at(
+        &mut self,
+        trial: TrialId,
+        fidelity: Option<Fidelity>,
+        told: Told,
+    ) -> Result<(), AskError> {
         if self.is_paused_by_report(trial) {
             return self.tell_paused(trial, told);
         }
         let (attempt, until) = self.open_attempt(trial)?;
+        if let Some(events) = self.ends_as_stopped(trial, attempt, &told)? {
+            return self.commit(events);
+        }
+        if let Some(fidelity) = fidelity.filter(|fidelity| *fidelity != until) {
+            let first = format!("it is being run to {until}, not to {fidelity}");
+            return Err(AskError::NotOpen { trial, first });
+        }
         let events = match told {
             Told::Stopped { reason } => {
                 vec![interrupted(trial, attempt, &reason), Event::TrialStopped { trial, reason }]
@@ -97,15 +146,31 @@ impl AskTell {
     ///
     /// # Errors
     /// If its values do not fit the space, or values are missing.
-    pub fn add(
-        &mut self,
-        params: &Params,
-        told: Told,
-        fidelity: Option<Fidelity>,
-        source: Option<&str>,
-    ) -> Result<TrialId, AskError> {
+    pub fn add(&mut self, trial: Elsewhere) -> Result<TrialId, AskError> {
+        let id = self.study().next_trial();
+        let event = self.added(id, trial)?;
+        self.commit(vec![event])?;
+        Ok(id)
+    }
+
+    /// Takes finished trials from elsewhere, all of them or none. Returns their numbers.
+    ///
+    /// # Errors
+    /// The first trial that cannot be taken, as for [`AskTell::add`].
+    pub fn add_all(&mut self, trials: Vec<Elsewhere>) -> Result<Vec<TrialId>, NotAdded> {
+        let ids: Vec<TrialId> = (self.study().next_trial().0..).map(TrialId).take(trials.len()).collect();
+        let event = |(index, (id, trial)): (usize, (&TrialId, Elsewhere))| {
+            self.added(*id, trial).map_err(|source| NotAdded { index, source })
+        };
+        let events = ids.iter().zip(trials).enumerate().map(event).collect::<Result<Vec<_>, _>>()?;
+        self.commit(events).map_err(|source| NotAdded { index: 0, source })?;
+        Ok(ids)
+    }
+
+    fn added(&self, trial: TrialId, elsewhere: Elsewhere) -> Result<Event, AskError> {
+        let Elsewhere { params, told, fidelity, source } = elsewhere;
         let settings = &self.study().settings;
-        let params = settings.space.canonical(params);
+        let params = settings.space.canonical(&params);
         settings.space.check(&params).map_err(AskError::Params)?;
         let fidelity = fidelity.unwrap_or(settings.fidelity.max);
         if fidelity < settings.fidelity.min || fidelity > settings.fidelity.max {
@@ -115,10 +180,45 @@ impl AskTell {
             });
         }
         let outcome = outcome(settings, fidelity, told)?;
-        let trial = self.study().next_trial();
-        let source = source.unwrap_or("added by the user").to_string();
-        self.commit(vec![Event::TrialAdded { trial, params, source, comparable: true, outcome }])?;
-        Ok(trial)
+        let source = source.unwrap_or_else(|| "added by the user".into());
+        Ok(Event::TrialAdded { trial, params, source, comparable: true, outcome })
+    }
+
+    /// Tells whether a trial that has just reported is to be given up, and makes the decision durable.
+    fn is_to_stop(&mut self, trial: TrialId, attempt: AttemptNumber) -> Result<bool, AskError> {
+        if self.study().trials[&trial].stopping.is_some() {
+            return Ok(true);
+        }
+        let Some(reason) = should_stop(self.study(), trial) else { return Ok(false) };
+        self.commit(vec![Event::StopDecided { trial, attempt, reason }])?;
+        Ok(true)
+    }
+
+    /// A trial that was decided to be stopped has the result that it last reported; one that failed, or
+    /// went on to its end all the same, is what its worker says.
+    fn ends_as_stopped(
+        &self,
+        trial: TrialId,
+        attempt: AttemptNumber,
+        told: &Told,
+    ) -> Result<Option<Vec<Event>>, AskError> {
+        let study = self.study();
+        let known = &study.trials[&trial];
+        let until = study.settings.fidelity.max;
+        let (Some(reason), Some(latest)) = (known.stopping.clone(), study.latest(known)) else {
+            return Ok(None);
+        };
+        if latest.step >= until.0 || !matches!(told, Told::Stopped { .. } | Told::Complete { .. }) {
+            return Ok(None);
+        }
+        let mut values = known.metrics();
+        let best = study.best_reading(known);
+        values.extend(best.map(|best| (study.settings.objective.metric.clone(), best)));
+        let outcome = at_rung(&study.settings, Fidelity(latest.step), &values)?;
+        let is_result = matches!(outcome, Outcome::Reached { .. });
+        let mut events = vec![ended(trial, attempt, outcome)];
+        events.extend(is_result.then_some(Event::TrialStopped { trial, reason }));
+        Ok(Some(events))
     }
 
     /// Tells whether a trial was paused by a report that had reached its rung, not by being told.

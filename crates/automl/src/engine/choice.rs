@@ -70,10 +70,12 @@ fn made(study: &Study, sampler: &dyn Sampler, choice: Choice) -> Result<Resolved
 }
 
 fn contest(study: &Study, choice: Choice) -> Contest {
+    let resumable = study.settings.fidelity.resumable;
     let contender = |promotion: automl_scheduler::Promotion| Contender {
         trial: promotion.trial,
         params: study.trials[&promotion.trial].params.clone(),
-        from: promotion.from,
+        // A program that cannot carry on trains again what it has trained.
+        from: if resumable { promotion.from } else { Fidelity(0) },
         until: promotion.until,
     };
     let running = study.in_state(TrialState::Running);

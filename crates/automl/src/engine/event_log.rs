@@ -124,7 +124,7 @@ pub(crate) fn records(stored: &[StoredRecord]) -> Result<Vec<Record>, LogError> 
 
 fn read(stored: &StoredRecord) -> Result<Record, LogError> {
     let seq = stored.seq;
-    serde_json::from_slice(&stored.payload).map_err(|source| LogError::Record { seq, source })
+    Record::from_json(&stored.payload).map_err(|source| LogError::Record { seq, source })
 }
 
 fn encode(record: &Record) -> Vec<u8> {

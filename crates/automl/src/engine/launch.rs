@@ -5,9 +5,11 @@ use crate::files::{self, COMMAND_FILE, FENCE, LogFile, ProgramError, StudyDir, f
 use automl_config::{
     AttemptContext, AttemptFiles, LogFormat, LogOrigin, LogSource, RecipeError, TrialRecipe,
 };
-use automl_core::{Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings, Trial, TrialId};
+use automl_core::{
+    Attempt, AttemptNumber, Fidelity, Limits, Study, StudySettings, Trial, TrialId, UsageLimits,
+};
 use automl_exec::slots::Slot;
-use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG};
+use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG, UseLimits};
 use automl_scrape::SourceKind;
 use std::fs;
 use std::io;
@@ -86,6 +88,11 @@ impl Launcher {
         log_files(recipe, &self.dir.results(trial), &self.dir.attempt(trial, attempt))
     }
 
+    /// Returns where the program's printed output of an attempt is.
+    pub(crate) fn streams(&self, trial: TrialId, attempt: AttemptNumber) -> [PathBuf; 2] {
+        streams(&self.dir.attempt(trial, attempt))
+    }
+
     /// Returns how many bytes of each log are older than the attempt that is about to start: files in
     /// the results folder are kept over attempts, the streams are the attempt's own.
     pub(crate) fn log_offsets(
@@ -123,6 +130,11 @@ pub(crate) fn log_files(recipe: &TrialRecipe, results: &Path, attempt_dir: &Path
         LogFile { folder: folder.into(), name: name.into(), kind: kind(source.format) }
     };
     recipe.logs().iter().map(file).collect()
+}
+
+/// Returns where the printed output of an attempt is.
+pub(crate) fn streams(attempt_dir: &Path) -> [PathBuf; 2] {
+    [STDOUT_LOG, STDERR_LOG].map(|name| attempt_dir.join(name))
 }
 
 /// Where an attempt's files lie, and what bounds it.
@@ -163,6 +175,7 @@ impl Place<'_> {
             wall_limit_ms: self.limits.wall_ms,
             silence_limit_ms: self.limits.silence_ms,
             watch,
+            limits: use_limits(self.limits.usage, self.results),
         };
         for path in [self.attempt, self.results] {
             fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
@@ -179,6 +192,10 @@ impl Place<'_> {
         for (path, text) in plain {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
+        if let Some((name, text)) = &realised.adapter {
+            let path = self.folder.join(name);
+            files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
+        }
         if let Some((name, text)) = &realised.spec {
             let path = self.folder.join(name);
             files::write_private(&path, text.as_bytes())
@@ -186,6 +203,16 @@ impl Place<'_> {
         }
         spec.write()?;
         Ok(spec)
+    }
+}
+
+fn use_limits(limits: UsageLimits, results: &Path) -> UseLimits {
+    UseLimits {
+        memory_bytes: limits.memory_bytes,
+        disk_bytes: limits.disk_bytes,
+        disk_dir: limits.disk_bytes.map(|_| results.to_path_buf()),
+        log_bytes: limits.log_bytes,
+        open_files: limits.open_files,
     }
 }
 
@@ -238,7 +265,8 @@ pub(crate) fn context<'a>(
     }
 }
 
-fn kind(format: LogFormat) -> SourceKind {
+/// Returns the reader of a format.
+pub(crate) fn kind(format: LogFormat) -> SourceKind {
     match format {
         LogFormat::Text => SourceKind::Text,
         LogFormat::StatusJson => SourceKind::StatusJson,

@@ -17,6 +17,8 @@ pub(crate) struct LiveAttempt {
     logs: Vec<LiveLog>,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
+    /// When its program gets the signal (milliseconds since 1970), having been asked in its own way to end.
+    pub(crate) signal_at: Option<u64>,
     /// Whether the user gave the trial up.
     pub(crate) cancelled: bool,
 }
@@ -62,7 +64,20 @@ impl LiveAttempt {
         };
         let logs = (0..).zip(files).map(open).collect();
         let metrics = Arc::clone(metrics);
-        LiveAttempt { trial, number: attempt.number, metrics, logs, asked: None, cancelled: false }
+        LiveAttempt {
+            trial,
+            number: attempt.number,
+            metrics,
+            logs,
+            asked: None,
+            signal_at: None,
+            cancelled: false,
+        }
+    }
+
+    /// Returns the attempt's number.
+    pub(crate) fn number(&self) -> AttemptNumber {
+        self.number
     }
 
     /// Reads what is new and returns it as events.
@@ -143,6 +158,7 @@ impl LiveFile {
                 *earlier_bytes = 0;
                 scraper.begin_again();
             }
+            News::Gone { lines } => scraper.skip_lines(lines),
             News::Bytes(bytes) => {
                 let earlier = usize::try_from(*earlier_bytes).map_or(bytes.len(), |e| e.min(bytes.len()));
                 if earlier > 0 {

@@ -7,12 +7,20 @@
 //!
 //! Here, and nowhere below, are the clock and the waiting.
 
+mod checkpoints;
 mod choice;
 mod event_log;
+pub(crate) mod failures;
+mod gpus;
 pub(crate) mod history;
 pub(crate) mod launch;
 pub(crate) mod live;
 pub(crate) mod outcome;
+#[cfg(test)]
+pub(crate) mod simulation;
+mod stopping;
+pub(crate) mod success;
+mod turns;
 mod uploads;
 mod wishes;
 
@@ -24,31 +32,32 @@ pub(crate) use launch::realise;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
 use crate::warm::WarmStart;
 use automl_config::TrialRecipe;
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
-    TrialId, TrialState,
+    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, GpuUse, Outcome, Record,
+    Study, Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchError, Submit, Verdict};
+use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
 use automl_sampler::{Sampler, SamplerKind};
 use automl_scheduler::{Scheduler, scheduler_for};
 use automl_scrape::Metrics;
+use failures::Failures;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How often running attempts' logs are looked at.
-const POLL: Duration = Duration::from_millis(150);
+/// The search ends when so many trials failed because of something that all others need as well, before
+/// any trial succeeded. One might be an exception: a parameter's value can need a module of its own.
+const SETUP_FAILURES_MAX: u32 = 2;
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
 
@@ -72,6 +81,20 @@ pub enum EngineError {
         /// The system's reason.
         source: std::io::Error,
     },
+}
+
+impl EngineError {
+    /// Tells whether there is only no space left, so that the same may succeed later.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            EngineError::Log(LogError::Store(error)) => error.is_full_disk(),
+            EngineError::File { source, .. } | EngineError::Launch(LaunchError::File { source, .. }) => {
+                automl_store::is_full_disk(source)
+            }
+            EngineError::Log(_) | EngineError::TrialLog(_) | EngineError::Launch(_) => false,
+        }
+    }
 }
 
 /// What a user asks of a running engine.
@@ -115,17 +138,39 @@ pub struct Engine {
     launcher: Launcher,
     recipe: TrialRecipe,
     metrics: Arc<Metrics>,
+    failures: Failures,
     scheduler: Box<dyn Scheduler>,
     sampler: Box<dyn Sampler>,
     executor: Box<dyn Executor>,
     ended: UnboundedReceiver<AttemptEnded>,
     slots: Vec<Slot>,
+    /// Absent without GPUs, or where nobody can be asked about them.
+    gpus: Option<GpuWatch>,
+    /// What stands in the way of using a slot, as it was last told.
+    obstacles: BTreeMap<u32, String>,
+    /// Most memory that running attempts were seen to hold on GPUs, in MiB.
+    gpu_peaks: BTreeMap<AttemptKey, u64>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
+    clock: Clock,
+    /// Trials whose start is recorded and that are still to be launched, in order.
+    unlaunched: VecDeque<TrialId>,
+    /// Whether the disk was full when the engine last tried to write.
+    stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
+    /// Whether there are results that `best` has not been compared with.
+    unpublished: bool,
     /// Files of wishes whose events are recorded, to be removed when these are durable.
     granted: Vec<PathBuf>,
     uploads: Uploads,
+    /// Trials with reports that no rule has looked at.
+    reported: BTreeSet<TrialId>,
+    /// Trials whose stop is recorded, to be asked to end when that is durable.
+    to_stop: Vec<TrialId>,
+    /// Whether an attempt has ended since checkpoints were last looked at.
+    attempt_has_ended: bool,
+    /// Trials whose checkpoints go when that is durable.
+    to_delete: Vec<TrialId>,
 }
 
 /// What the engine is willing to do.
@@ -145,7 +190,9 @@ pub(crate) struct Parts {
     pub(crate) executor: Box<dyn Executor>,
     pub(crate) ended: UnboundedReceiver<AttemptEnded>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) gpus: Option<GpuWatch>,
     pub(crate) uploads: Uploads,
+    pub(crate) clock: Clock,
 }
 
 impl Engine {
@@ -157,16 +204,28 @@ impl Engine {
             launcher: Launcher::new(parts.dir.clone(), settings),
             log: parts.log,
             dir: parts.dir,
+            failures: Failures::of(parts.recipe.error_patterns()),
             recipe: parts.recipe,
             metrics: parts.metrics,
             executor: parts.executor,
             ended: parts.ended,
             slots: parts.slots,
+            gpus: parts.gpus,
+            obstacles: BTreeMap::new(),
+            gpu_peaks: BTreeMap::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
+            clock: parts.clock,
+            unlaunched: VecDeque::new(),
+            stalled: false,
             incumbent: None,
+            unpublished: true,
             granted: Vec::new(),
             uploads: parts.uploads,
+            reported: BTreeSet::new(),
+            to_stop: Vec::new(),
+            attempt_has_ended: true,
+            to_delete: Vec::new(),
         }
     }
 
@@ -202,34 +261,6 @@ impl Engine {
     fn upload(&self, trial: TrialId, ended: bool) {
         let name = format!("{}/trials/{:05}", self.dir.name(), trial.0);
         self.uploads.follow(name, self.dir.results(trial), ended);
-    }
-
-    async fn work(
-        &mut self,
-        control: &mut UnboundedReceiver<Control>,
-        observer: &mut dyn FnMut(Update<'_>),
-    ) -> Result<RunEnd, EngineError> {
-        if let Some(reason) = self.study().ended {
-            return Ok(RunEnd::Ended(reason));
-        }
-        self.reconcile(observer)?;
-        loop {
-            self.hear_wishes(observer)?;
-            if let Some(end) = self.advance(observer)? {
-                return Ok(end);
-            }
-            self.uploads.report(&mut |note| observer(Update::Note(note)));
-            tokio::select! {
-                Some(ended) = self.ended.recv() => {
-                    self.on_ended(&ended.key, &ended.verdict)?;
-                    while let Ok(ended) = self.ended.try_recv() {
-                        self.on_ended(&ended.key, &ended.verdict)?;
-                    }
-                }
-                Some(wish) = control.recv() => self.on_control(wish),
-                () = tokio::time::sleep(POLL) => self.poll_logs()?,
-            }
-        }
     }
 
     /// Begins the search with what is known already: trials from elsewhere, and configurations to try
@@ -275,18 +306,23 @@ impl Engine {
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
         self.commit(observer)?;
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
+        self.resume_deleting();
         for (trial, number) in running {
             match self.executor.adopt(&self.key(trial, number), &self.dir.attempt(trial, number)) {
-                Adoption::NotStarted => self.launch(trial)?,
+                Adoption::NotStarted => self.unlaunched.push_back(trial),
                 Adoption::Running => {
                     observer(Update::Note(&format!("trial {trial} is still running; carrying on with it")));
                     self.follow(trial);
+                    match self.study().trials[&trial].stopping {
+                        Some(_) => self.to_stop.push(trial),
+                        None => drop(self.reported.insert(trial)),
+                    }
                 }
                 Adoption::Ended(verdict) => {
                     self.follow(trial);
-                    self.on_ended(&self.key(trial, number), &verdict)?;
+                    self.on_ended(&AttemptEnded { key: self.key(trial, number), verdict })?;
                 }
             }
         }
@@ -297,11 +333,13 @@ impl Engine {
     fn advance(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
         loop {
             self.respect_limits();
-            let starts = self.decide()?;
+            self.decide_stops()?;
+            let started = self.decide()?;
+            self.decide_disposals()?;
             self.commit(observer)?;
-            for trial in &starts {
-                self.launch(*trial)?;
-            }
+            self.perform_stops()?;
+            self.delete_dropped().iter().for_each(|note| observer(Update::Note(note)));
+            self.launch_started()?;
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
@@ -310,23 +348,24 @@ impl Engine {
             {
                 return Ok(Some(RunEnd::Stopped));
             }
-            if starts.is_empty() {
+            if !started {
                 return Ok(None);
             }
         }
     }
 
-    /// Turns decisions into events; returns the trials to launch after the commit.
-    fn decide(&mut self) -> Result<Vec<TrialId>, EngineError> {
+    /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
+    /// whether there are any.
+    fn decide(&mut self) -> Result<bool, EngineError> {
         let mut free = self.free_slots();
         if let Mode::Drain(reason) = self.mode {
-            let idle = free.len() >= self.slots.len() && self.live.is_empty();
+            let idle = self.live.is_empty();
             if let (true, Some(reason)) = (idle && self.study().ended.is_none(), reason) {
                 self.record(Event::StudyEnded { reason })?;
             }
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        let (mut starts, mut exhausted) = (Vec::new(), false);
+        let (mut started, mut exhausted) = (false, false);
         for decision in self.scheduler.decide(self.study(), free.len()) {
             let Ok(resolved) = resolve(self.study(), &*self.sampler, decision) else {
                 exhausted = true;
@@ -335,7 +374,7 @@ impl Engine {
             let (trial, until, why) = match resolved {
                 Resolved::End(reason) => {
                     self.record(Event::StudyEnded { reason })?;
-                    return Ok(starts);
+                    return Ok(started);
                 }
                 Resolved::Run { trial, until, why } => (trial, until, why),
                 Resolved::Start { suggestion, bracket, until } => {
@@ -345,14 +384,15 @@ impl Engine {
                     (trial, until, None)
                 }
             };
-            let Some(slot) = free.pop() else { break };
+            let Some(slot) = self.take_slot(&mut free, trial) else { break };
             self.start(trial, until, why, slot)?;
-            starts.push(trial);
+            self.unlaunched.push_back(trial);
+            started = true;
         }
-        if exhausted && starts.is_empty() && self.live.is_empty() {
+        if exhausted && !started && self.live.is_empty() {
             self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
         }
-        Ok(starts)
+        Ok(started)
     }
 
     fn start(
@@ -363,7 +403,8 @@ impl Engine {
         slot: u32,
     ) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
-        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
+        let attempt = known.next_attempt();
+        let resume_from = self.good_checkpoint(trial)?;
         let log_offsets = self.launcher.log_offsets(&self.recipe, trial, attempt);
         self.record(Event::AttemptStarted {
             trial,
@@ -375,6 +416,15 @@ impl Engine {
             worker: None,
             why,
         })
+    }
+
+    /// Acts on recorded starts, in order; those that cannot be acted on yet stay.
+    fn launch_started(&mut self) -> Result<(), EngineError> {
+        while let Some(trial) = self.unlaunched.front() {
+            self.launch(*trial)?;
+            self.unlaunched.pop_front();
+        }
+        Ok(())
     }
 
     /// Acts on a recorded start. Safe to repeat.
@@ -400,7 +450,7 @@ impl Engine {
             Some(reason) => {
                 self.live.remove(&trial);
                 let outcome = Outcome::Failed { kind: FailureKind::Launch, reason };
-                let end = AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None };
+                let end = AttemptEnd::unmeasured(outcome);
                 self.record(Event::AttemptEnded { trial, attempt: number, end })
             }
         }
@@ -414,35 +464,57 @@ impl Engine {
         self.upload(trial, false);
     }
 
-    fn on_ended(&mut self, key: &AttemptKey, verdict: &Verdict) -> Result<(), EngineError> {
+    /// Takes the end of an attempt. One that is not followed, such as an earlier one of its trial that was
+    /// given up, or one that was reported before, changes nothing.
+    fn on_ended(&mut self, ended: &AttemptEnded) -> Result<(), EngineError> {
+        let AttemptEnded { key, verdict } = ended;
         let trial = TrialId(key.trial);
-        let Some(mut live) = self.live.remove(&trial) else { return Ok(()) };
+        let followed = self.live.get(&trial).is_some_and(|live| live.number().0 == key.attempt);
+        let Some(mut live) = followed.then(|| self.live.remove(&trial)).flatten() else { return Ok(()) };
         self.upload(trial, true);
         for event in live.finish()? {
             self.record(event)?;
         }
         let study = self.log.study();
-        let attempt = study.trials[&trial].running_attempt().expect("a followed attempt is running");
+        let known = &study.trials[&trial];
+        let attempt = known.running_attempt().expect("a followed attempt is running");
+        let stopping = known.stopping.clone();
+        let latest = study.latest(known).filter(|_| stopping.is_some());
+        let stopped_at = latest.map(|latest| Fidelity(latest.step));
         let number = attempt.number;
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
+        let printed = self.launcher.streams(trial, number);
+        let incomplete = success::incomplete(
+            self.recipe.success(),
+            attempt,
+            study.settings.metrics().next(),
+            &printed.each_ref().map(PathBuf::as_path),
+        );
         let facts = outcome::Facts {
+            incomplete,
             cause: &verdict.cause,
+            oom_kills: verdict.oom_kills,
             attempt,
             metrics: study.settings.metrics().collect(),
             further_objectives: study.settings.further_objectives.len(),
+            best: study.best_reading(known),
+            stopped_at,
             notes: &notes,
-            checkpoint: self.launcher.checkpoint(&self.recipe, trial, attempt.until),
+            checkpoint: self.launcher.checkpoint(&self.recipe, trial, stopped_at.unwrap_or(attempt.until)),
             asked: live.asked,
-            advice: outcome::advice(self.recipe.error_patterns(), tail),
+            diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib };
-        let cancelled = live.cancelled;
+        let peak_mib = self.gpu_peaks.get(key).copied();
+        let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
+        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib, gpu };
+        let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
+        self.attempt_has_ended = true;
+        self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
-        if cancelled && open {
-            self.record(Event::TrialStopped { trial, reason: "cancelled on request".into() })?;
+        if let Some(reason) = given_up.filter(|_| open) {
+            self.record(Event::TrialStopped { trial, reason })?;
         }
         Ok(())
     }
@@ -459,7 +531,7 @@ impl Engine {
     }
 
     fn cancel_all(&mut self, mode: CancelMode, why: &'static str) {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| (t.id, a.number));
+        let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
         for (trial, number) in running {
             if let Some(live) = self.live.get_mut(&trial) {
@@ -471,14 +543,27 @@ impl Engine {
 
     /// Ends the search where a limit of the whole study is reached.
     fn respect_limits(&mut self) {
+        let study = self.study();
+        let succeeded = [TrialState::Complete, TrialState::Paused].map(|state| study.index().count(state));
+        let setup_is_wrong = study.setup_failures >= SETUP_FAILURES_MAX && succeeded == [0, 0];
+        if self.mode == Mode::Drain(Some(EndReason::Setup)) && !setup_is_wrong {
+            // A trial that was running has shown that it can be done.
+            self.mode = Mode::Search;
+        }
         if self.mode != Mode::Search {
             return;
         }
         let study = self.study();
-        let over_time = study.settings.timeout_ms.is_some_and(|limit| study.worked_ms(now_ms()) >= limit);
+        let over_time =
+            study.settings.timeout_ms.is_some_and(|limit| study.worked_ms((self.clock)()) >= limit);
         if over_time {
             self.mode = Mode::Drain(Some(EndReason::Timeout));
             self.cancel_all(CancelMode::Graceful, "ended because the search's time limit was reached");
+        } else if study.settings.gpu_time_ms.is_some_and(|limit| self.gpu_ms_of_all() >= limit) {
+            self.mode = Mode::Drain(Some(EndReason::GpuTime));
+            self.cancel_all(CancelMode::Graceful, "ended because the limit of GPU time was reached");
+        } else if setup_is_wrong {
+            self.mode = Mode::Drain(Some(EndReason::Setup));
         } else if study.consecutive_failures >= study.settings.max_consecutive_failures {
             self.mode = Mode::Drain(Some(EndReason::Failures));
         }
@@ -486,8 +571,12 @@ impl Engine {
 
     fn poll_logs(&mut self) -> Result<(), EngineError> {
         let mut events = Vec::new();
-        for live in self.live.values_mut() {
-            events.extend(live.poll()?);
+        for (trial, live) in &mut self.live {
+            let news = live.poll()?;
+            if !news.is_empty() {
+                self.reported.insert(*trial);
+            }
+            events.extend(news);
         }
         for event in events {
             self.record(event)?;
@@ -496,14 +585,18 @@ impl Engine {
     }
 
     fn record(&mut self, event: Event) -> Result<(), EngineError> {
-        Ok(self.log.record(now_ms(), event)?)
+        Ok(self.log.record((self.clock)(), event)?)
     }
 
     fn commit(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let records = self.log.commit()?;
         if !records.is_empty() {
-            self.publish_incumbent()?;
             observer(Update::Committed { records: &records, study: self.log.study() });
+            self.unpublished = true;
+        }
+        if self.unpublished {
+            self.publish_incumbent()?;
+            self.unpublished = false;
         }
         Ok(())
     }
@@ -519,12 +612,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes the lowest free slot; after the failure of a GPU one with other GPUs, where there is one.
+    fn take_slot(&self, free: &mut Vec<u32>, trial: TrialId) -> Option<u32> {
+        let known = &self.study().trials[&trial];
+        let failed_on = known.attempts.last().filter(|_| known.failure() == Some(FailureKind::Device));
+        let gpus = |id: u32| self.slots.iter().find(|slot| slot.id == id).map_or(&[][..], |slot| &slot.gpus);
+        let avoided = failed_on.map_or(&[][..], |attempt| gpus(attempt.slot));
+        let elsewhere = |id: &u32| !gpus(*id).iter().any(|gpu| avoided.contains(gpu));
+        let at = free.iter().rposition(elsewhere).or(free.len().checked_sub(1))?;
+        Some(free.remove(at))
+    }
+
     /// Returns the numbers of free slots, the lowest last.
     fn free_slots(&self) -> Vec<u32> {
-        let running = |t: &automl_core::Trial| t.running_attempt().map(|a| a.slot);
+        let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
         let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
         let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
-        let free = self.slots.iter().map(|slot| slot.id).filter(|id| !busy.contains(id));
+        let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
+        let free = self.slots.iter().map(|slot| slot.id).filter(usable);
         let mut free: Vec<u32> = free.collect();
         free.reverse();
         free.drain(..surplus.min(free.len()));

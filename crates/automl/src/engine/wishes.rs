@@ -1,7 +1,7 @@
 //! Grants what users wish of a study while it is worked on.
 
 use super::{Control, Engine, EngineError};
-use crate::study::slots;
+use crate::study::{raise, slots};
 use crate::wishes::{Left, Wish, left};
 use automl_core::{Event, TrialId, TrialState};
 use automl_exec::CancelMode;
@@ -64,7 +64,15 @@ impl Engine {
                 Ok(Granted::Recorded(None))
             }
             Wish::Cancel { trial } => self.cancel_trial(trial),
-            Wish::Set { trials, timeout_ms, parallel } => self.change(trials, timeout_ms, parallel),
+            Wish::Set { trials, timeout_ms, parallel, max_fidelity } => {
+                if let Some(max) = max_fidelity {
+                    match raise(self.study(), max, trials) {
+                        Ok(events) => events.into_iter().try_for_each(|event| self.record(event))?,
+                        Err(why) => return Ok(Granted::Recorded(Some(why))),
+                    }
+                }
+                self.change(trials, timeout_ms, parallel)
+            }
         }
     }
 
@@ -111,7 +119,9 @@ impl Engine {
                 Err(error) => return Ok(Granted::Recorded(Some(error.to_string()))),
             }
         }
-        self.record(Event::BudgetChanged { trials, timeout_ms, parallel })?;
+        if trials.is_some() || timeout_ms.is_some() || parallel.is_some() {
+            self.record(Event::BudgetChanged { trials, timeout_ms, gpu_time_ms: None, parallel })?;
+        }
         Ok(Granted::Recorded(None))
     }
 }

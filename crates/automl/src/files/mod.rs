@@ -3,14 +3,16 @@
 mod checkpoints;
 mod layout;
 mod log;
+mod packages;
 mod programs;
 mod replace;
 mod tail;
 
-pub(crate) use checkpoints::list_files;
+pub(crate) use checkpoints::{checkpoint_files, delete_checkpoints, list_files};
 pub use layout::StudyDir;
 pub(crate) use layout::{COMMAND_FILE, FENCE, JOURNAL, STORE};
 pub(crate) use log::LogFile;
+pub use packages::InstalledPackage;
 pub use programs::{ProgramError, find_program};
 pub(crate) use replace::{link, write, write_private};
 pub(crate) use tail::{News, Tail};

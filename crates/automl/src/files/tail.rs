@@ -2,8 +2,10 @@
 //!
 //! Knows about truncation (the file became shorter: start over), replacement (another inode under the
 //! same name: the new file from its start), and files written anew with more than they held before
-//! (their beginning changed). Does not know what the bytes mean.
+//! (their beginning changed). A part that was given back to the disk (`automl_exec::Cut`) is skipped. Does
+//! not know what the bytes mean.
 
+use automl_exec::Cut;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -15,6 +17,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes at the beginning of a file by which one written anew is recognised. A table whose header
 /// gained a column differs there.
 const HEAD_BYTES: usize = 4096;
+
+/// Unread bytes above which a part of them may be gone: shorter logs are never cut.
+const BACKLOG_BYTES: u64 = 512 * 1024;
 
 /// A place in a growing file.
 #[derive(Debug)]
@@ -33,6 +38,11 @@ pub(crate) enum News<'a> {
     Anew,
     /// The next bytes.
     Bytes(&'a [u8]),
+    /// Bytes with so many line ends are gone, the last of which is their last byte.
+    Gone {
+        /// Number of line ends.
+        lines: u64,
+    },
 }
 
 impl Tail {
@@ -48,16 +58,30 @@ impl Tail {
     pub(crate) fn read_new(&mut self, mut sink: impl FnMut(News<'_>)) -> io::Result<()> {
         let Some(metadata) = if_present(std::fs::metadata(&self.path))? else { return Ok(()) };
         if self.open.as_ref().is_some_and(|(_, inode)| *inode != metadata.ino()) {
-            self.drain(&mut sink)?;
+            self.drain(u64::MAX, &mut sink)?;
             self.open = None;
             self.start_over(&mut sink);
         }
         if metadata.len() != self.offset && self.is_written_anew(metadata.len())? {
             self.start_over(&mut sink);
         }
-        if metadata.len() > self.offset {
-            self.drain(&mut sink)?;
+        if metadata.len().saturating_sub(self.offset) > BACKLOG_BYTES {
+            self.pass_cut(&mut sink)?;
         }
+        if metadata.len() > self.offset {
+            self.drain(u64::MAX, &mut sink)?;
+        }
+        Ok(())
+    }
+
+    /// Reads up to the part that is gone, if any is, and goes on behind it. A reader that was within it
+    /// already cannot tell how many of its lines it has not seen; it numbers lines from where it was.
+    fn pass_cut(&mut self, sink: &mut impl FnMut(News<'_>)) -> io::Result<()> {
+        let Some(cut) = Cut::of(&self.path).filter(|cut| self.offset < cut.to) else { return Ok(()) };
+        let lines = if self.offset <= cut.from { cut.lines } else { 0 };
+        self.drain(cut.from, sink)?;
+        self.offset = self.offset.max(cut.to);
+        sink(News::Gone { lines });
         Ok(())
     }
 
@@ -95,7 +119,8 @@ impl Tail {
         Ok(())
     }
 
-    fn drain(&mut self, sink: &mut impl FnMut(News<'_>)) -> io::Result<()> {
+    /// Reads on to this offset, or to the end.
+    fn drain(&mut self, until: u64, sink: &mut impl FnMut(News<'_>)) -> io::Result<()> {
         if self.open.is_none() {
             let Some(file) = if_present(File::open(&self.path))? else { return Ok(()) };
             let inode = file.metadata()?.ino();
@@ -105,7 +130,8 @@ impl Tail {
         file.seek(SeekFrom::Start(self.offset))?;
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
-            match file.read(&mut buffer) {
+            let wanted = usize::try_from(until.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+            match file.read(&mut buffer[..wanted.min(CHUNK_BYTES)]) {
                 Ok(0) => return self.learn_head(),
                 Ok(n) => {
                     self.offset += n as u64;
@@ -137,6 +163,7 @@ mod tests {
         tail.read_new(|news| match news {
             News::Anew => text.push('^'),
             News::Bytes(bytes) => text.push_str(std::str::from_utf8(bytes).unwrap()),
+            News::Gone { lines } => text.push_str(&format!("[{lines}]")),
         })
         .unwrap();
         text
@@ -153,6 +180,19 @@ mod tests {
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"two\n").unwrap();
         assert_eq!(new_text(&mut tail), "two\n");
         assert_eq!(new_text(&mut tail), "");
+    }
+
+    #[test]
+    fn part_that_is_gone_is_skipped_with_its_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let hole = 3 * BACKLOG_BYTES as usize;
+        fs::write(&path, [b"one\ntw".as_slice(), &vec![0; hole], b"last\n"].concat()).unwrap();
+        let cut = serde_json::json!({"from": 6, "to": 6 + hole, "lines": 41});
+        fs::write(dir.path().join("log.cut"), cut.to_string()).unwrap();
+        assert_eq!(new_text(&mut Tail::new(&path, 0)), "one\ntw[41]last\n");
+        assert_eq!(new_text(&mut Tail::new(&path, 4)), "tw[41]last\n");
+        assert_eq!(new_text(&mut Tail::new(&path, 6 + hole as u64)), "last\n");
     }
 
     #[test]

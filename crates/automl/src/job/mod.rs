@@ -6,6 +6,7 @@
 //! from its last checkpoint.
 
 mod error;
+mod folder;
 mod record;
 
 pub use error::JobError;
@@ -13,21 +14,21 @@ pub(crate) use record::JOB_FILE;
 pub use record::{JobRecord, JobState};
 
 use crate::clock::now_ms;
-use crate::engine::launch::{Place, PrepareError, log_files};
+use crate::engine::failures::Failures;
+use crate::engine::launch::{Place, PrepareError, log_files, streams};
 use crate::engine::live::LiveAttempt;
-use crate::engine::{Control, EngineError, Uploads, outcome};
-use crate::files::{self, COMMAND_FILE, FENCE, LogFile, News, Tail, find_program};
-use crate::study::{StudyError, fetch_downloads, metric_rules, new_tag, slots};
+use crate::engine::{Control, EngineError, Uploads, outcome, success};
+use crate::files::{InstalledPackage, LogFile, News, Tail, find_program};
+use crate::study::{StudyError, fetch_downloads, metric_rules, slots};
+use folder::{DOWNLOADS, TRIAL, UPLOADS_FILE, attempt_dir, earlier, last_checkpoint, own_files};
+
 use automl_config::{
-    AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogSource, Origins, RecipeError, TrialRecipe,
+    AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogRules, LogSource, Origins, RecipeError,
 };
-use automl_core::{
-    Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources, Series, TrialId,
-};
+use automl_core::{Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources, Series};
 use automl_exec::slots::Slot;
 use automl_exec::{
-    Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LocalExecutor, STDERR_LOG, STDOUT_LOG, Submit,
-    Verdict,
+    AttemptEnded, AttemptKey, CancelMode, Executor, LocalExecutor, STDERR_LOG, STDOUT_LOG, Submit, Verdict,
 };
 use automl_scrape::Metrics;
 use automl_transfer::Place as UploadPlace;
@@ -38,14 +39,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How often the logs of the job are looked at.
 const POLL: Duration = Duration::from_millis(100);
-/// A job is a study with one trial, as far as the names in its environment go.
-const TRIAL: TrialId = TrialId(1);
-/// Folder of the files fetched for the action, in the job's folder.
-const DOWNLOADS: &str = "downloads";
-/// Begins the names of the attempts' folders.
-const ATTEMPT_PREFIX: &str = "attempt-";
-/// What has been uploaded, in the job's folder.
-const UPLOADS_FILE: &str = "uploads.jsonl";
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "running it again with the same --results";
 
@@ -111,7 +104,8 @@ impl Job {
     pub fn new(recipe: JobRecipe, options: JobOptions) -> Result<Self, JobError> {
         let record = earlier(&recipe.trial, &options.results)?;
         let metrics = Arc::new(
-            Metrics::compile(&metric_rules(&recipe.trial, monitored(&recipe))).map_err(StudyError::from)?,
+            Metrics::compile(&metric_rules(&LogRules::of_recipe(&recipe.trial), monitored(&recipe)))
+                .map_err(StudyError::from)?,
         );
         let resources = Resources {
             gpus: options.gpus.clone(),
@@ -119,10 +113,15 @@ impl Job {
             parallel: Some(1),
         };
         let (slots, reason) = slots(&resources)?;
+        let package = recipe.trial.package();
+        let package =
+            package.map(|rule| Ok::<_, JobError>((rule, InstalledPackage::find(rule)?))).transpose()?;
+        let package = package.and_then(|(rule, installed)| installed.warning(rule));
         let resume_from = last_checkpoint(&recipe.trial, &options.results);
         let on_cpu = reason.map(|reason| format!("running on the CPU: {reason}"));
         let notes = on_cpu
             .into_iter()
+            .chain(package)
             .chain(resume_from.iter().map(|path| format!("carrying on from {}", path.display())));
         let notes = notes.collect();
         let slot = slots.into_iter().next();
@@ -339,16 +338,22 @@ impl Job {
     /// Decides what came of the job and writes it down.
     fn conclude(&mut self, live: &LiveAttempt, verdict: &Verdict, attempt: &Attempt) -> Result<(), JobError> {
         let notes = live.notes();
-        let tail = notes.iter().flat_map(|n| n.tail.iter().map(String::as_str));
+        let metric = self.recipe.objective.as_ref().map(|objective| objective.metric.as_str());
+        let printed = streams(&attempt_dir(&self.options.results, attempt.number.0));
+        let printed = printed.each_ref().map(PathBuf::as_path);
         let facts = outcome::Facts {
+            incomplete: success::incomplete(self.recipe.trial.success(), attempt, metric, &printed),
             cause: &verdict.cause,
+            oom_kills: verdict.oom_kills,
             attempt,
             metrics: self.recipe.objective.iter().map(|objective| objective.metric.as_str()).collect(),
             further_objectives: 0,
+            best: None,
+            stopped_at: None,
             notes: &notes,
             checkpoint: None,
             asked: live.asked,
-            advice: outcome::advice(self.recipe.trial.error_patterns(), tail),
+            diagnosis: Failures::of(self.recipe.trial.error_patterns()).diagnose(&notes),
         };
         let (state, reason) = match facts.of_job() {
             None | Some(Outcome::Reached { .. }) => (JobState::Complete, None),
@@ -371,68 +376,12 @@ impl Job {
     }
 }
 
-/// Returns the folder of an attempt.
-fn attempt_dir(folder: &Path, number: u32) -> PathBuf {
-    folder.join(format!("{ATTEMPT_PREFIX}{number}"))
-}
-
-/// Returns what tells the files of the job itself, which stay here: some may hold secrets, and what was
-/// fetched is somewhere else already.
-fn own_files(files: &AttemptFiles) -> impl Fn(&str) -> bool + Send + 'static {
-    let spec = files.spec.iter().map(|(name, _)| name.as_str());
-    let names = [FENCE, COMMAND_FILE, UPLOADS_FILE, files.params_file.0.as_str()].into_iter().chain(spec);
-    let names: Vec<String> = names.map(String::from).collect();
-    move |path: &str| {
-        let top = path.split_once('/').map(|(top, _)| top);
-        names.iter().any(|name| name == path)
-            || top.is_some_and(|top| top == DOWNLOADS || top.starts_with(ATTEMPT_PREFIX))
-    }
-}
-
-/// Returns the record that the job goes on with: a new one, or that of the same job in the same folder.
-fn earlier(recipe: &TrialRecipe, folder: &Path) -> Result<JobRecord, JobError> {
-    let job = recipe.job().expect("a plain job is an action of a network");
-    let occupied = |what: String| JobError::Occupied { path: folder.into(), what };
-    match JobRecord::read(folder).map_err(occupied)? {
-        Some(record) if (&record.network, &record.action) != (&job.network, &job.action) => {
-            Err(occupied(format!("another job: {} {}", record.network, record.action)))
-        }
-        Some(record) => {
-            let key = AttemptKey { study: record.tag.clone(), trial: TRIAL.0, attempt: record.attempt };
-            let (sender, _) = unbounded_channel();
-            let running =
-                LocalExecutor::new(Vec::new(), sender).adopt(&key, &attempt_dir(folder, record.attempt));
-            match running {
-                Adoption::Running => {
-                    let what = format!("{} {}", record.network, record.action);
-                    Err(JobError::Busy { path: folder.into(), what })
-                }
-                Adoption::NotStarted | Adoption::Ended(_) => Ok(record),
-            }
-        }
-        None if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) => {
-            Err(occupied("files and no job".into()))
-        }
-        None => {
-            let tag = format!("{:08x}", new_tag(&folder.to_string_lossy()));
-            Ok(JobRecord::new(job.network.clone(), job.action.clone(), tag))
-        }
-    }
-}
-
-/// Returns the furthest checkpoint that the job itself has left, where it can carry on from one.
-fn last_checkpoint(recipe: &TrialRecipe, folder: &Path) -> Option<PathBuf> {
-    let listing = files::list_files(folder);
-    let chosen = recipe.checkpoints()?.choose(listing.iter().map(String::as_str), u64::MAX)?;
-    Some(folder.join(chosen))
-}
-
 fn show(streams: &mut [Tail], observer: &mut dyn FnMut(JobUpdate<'_>)) {
     for stream in streams {
         // What cannot be shown is still in its file.
         let _ = stream.read_new(|news| match news {
             News::Bytes(bytes) => observer(JobUpdate::Output(bytes)),
-            News::Anew => {}
+            News::Anew | News::Gone { .. } => {}
         });
     }
 }

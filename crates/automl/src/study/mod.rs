@@ -3,14 +3,17 @@
 mod error;
 mod open;
 mod options;
+mod raise;
 mod view;
 
 pub use error::StudyError;
+pub use open::slots;
 pub use open::{OpenStudy, create, open};
 pub(crate) use open::{
-    begin, created, fetch_downloads, has_begun, metric_rules, reopen, slots, take_unborn, write_settings,
+    begin, created, fetch_downloads, has_begun, metric_rules, reopen, take_unborn, write_settings,
 };
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use options::{check_name, new_tag};
+pub(crate) use raise::raise;
 pub(crate) use view::whole_journal;
 pub use view::{View, exists, list, view};

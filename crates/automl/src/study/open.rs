@@ -3,16 +3,17 @@
 //! Everything that can be wrong with a study's program, patterns and devices is found before the first
 //! trial, and before anything is written.
 
-use super::{Changes, StudyError, view::exists};
-use crate::clock::now_ms;
+use super::{Changes, StudyError, raise, view::exists};
+use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
+use crate::engine::failures::Failures;
 use crate::engine::{Engine, EventLog, Parts, Uploads};
-use crate::files::{self, StudyDir, find_program};
-use automl_config::{Pattern, TrialRecipe};
-use automl_core::{EVENT_FORMAT, Event, Record, Resources, Study, StudySettings, TrialId};
-use automl_exec::LocalExecutor;
+use crate::files::{self, InstalledPackage, StudyDir, find_program};
+use automl_config::{LogRules, Pattern, TrialRecipe};
+use automl_core::{EVENT_FORMAT, EndReason, Event, Record, Resources, Study, StudySettings, TrialId};
 use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
+use automl_exec::{GpuWatch, LocalExecutor};
 use automl_scrape::{MetricRules, Metrics};
 use automl_store::{SledStore, StudyLock, read_journal};
 use automl_transfer::{FetchError, Place, fetch};
@@ -120,9 +121,16 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     if let Some(asked) = changes.trials.filter(|asked| *asked <= started && *asked != settings.trials) {
         return Err(StudyError::TooFewTrials { asked, started });
     }
-    if changes.trials.is_some() || changes.timeout_ms.is_some() {
-        let event =
-            Event::BudgetChanged { trials: changes.trials, timeout_ms: changes.timeout_ms, parallel: None };
+    if let Some(max) = changes.max_fidelity {
+        let events = raise(log.study(), max, changes.trials).map_err(|what| StudyError::Fidelity { what })?;
+        events.into_iter().try_for_each(|event| log.record(now_ms(), event))?;
+        log.commit()?;
+    }
+    // Who resumes what failed all over has mended it; a search that is spent needs more budget.
+    let mended = log.study().ended.is_some_and(EndReason::can_be_mended);
+    let Changes { trials, timeout_ms, gpu_time_ms, .. } = *changes;
+    if trials.is_some() || timeout_ms.is_some() || gpu_time_ms.is_some() || mended {
+        let event = Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel: None };
         log.record(now_ms(), event)?;
         log.commit()?;
     }
@@ -198,14 +206,18 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics =
-            Metrics::compile(&metric_rules(&recipe, settings.metrics().map(String::from).collect()))?;
+        let metrics = Metrics::compile(&metric_rules(
+            &LogRules::of_recipe(&recipe),
+            settings.metrics().map(String::from).collect(),
+        ))?;
         let (slots, reason) = slots(&settings.resources)?;
         let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;
+        let package = recipe.package().map(|rule| Ok::<_, StudyError>((rule, InstalledPackage::find(rule)?)));
+        let package = package.transpose()?.and_then(|(rule, installed)| installed.warning(rule));
         find_program(&command.argv[0], command.workdir.as_deref().unwrap_or(Path::new(&settings.workdir)))?;
         let upload_to = recipe.upload_to().map(Place::open).transpose()?;
-        let notes = note.into_iter().collect();
+        let notes = note.into_iter().chain(package).collect();
         Ok(Ready { recipe, metrics: Arc::new(metrics), slots, notes, upload_to })
     }
 
@@ -227,8 +239,10 @@ impl Ready {
             metrics: self.metrics,
             executor: Box::new(LocalExecutor::new(runner, sender)),
             ended,
+            gpus: GpuWatch::start(NvmlProbe, &self.slots),
             slots: self.slots.clone(),
             uploads,
+            clock: steady(),
         });
         let notes = repairs.into_iter().chain(self.notes).chain(problem).collect();
         OpenStudy { engine, notes, slots: self.slots, _lock: lock }
@@ -236,7 +250,10 @@ impl Ready {
 }
 
 /// Returns the slots that resources give, and the reason where GPUs were looked for in vain.
-pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
+///
+/// # Errors
+/// If the list of GPUs makes no sense, or they do not suffice.
+pub fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>), StudyError> {
     let request = gpu_request(&resources.gpus)?;
     let (gpus, note) = match request {
         GpuRequest::None => (Vec::new(), None),
@@ -252,15 +269,16 @@ pub(crate) fn slots(resources: &Resources) -> Result<(Vec<Slot>, Option<String>)
     Ok((slots, note.filter(|_| on_cpu)))
 }
 
-/// Returns what is read from the logs of a recipe's program; `monitoring` is what counts.
-pub(crate) fn metric_rules(recipe: &TrialRecipe, monitoring: Vec<String>) -> MetricRules {
-    let rules = recipe.metric_rules();
+/// Returns what is searched for in the logs of a program; `monitoring` is what counts.
+pub(crate) fn metric_rules(log: &LogRules, monitoring: Vec<String>) -> MetricRules {
+    let rules = &log.metrics;
     let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     MetricRules {
         monitoring,
         available: rules.available.clone(),
         dynamic_patterns: texts(&rules.patterns),
         line_patterns: texts(&rules.line_patterns),
+        failure_patterns: Failures::of(&log.error_patterns).patterns(),
     }
 }
 

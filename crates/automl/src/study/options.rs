@@ -4,7 +4,8 @@ use super::StudyError;
 use crate::clock::now_ms;
 use automl_config::StudyRecipe;
 use automl_core::{
-    Algorithm, Constraint, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings, rng,
+    Algorithm, Conduct, Constraint, EarlyStop, Fidelity, FidelityPlan, Limits, Objective, Resources,
+    StudySettings, rng,
 };
 use automl_scheduler::{default_trials, resolve_auto};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct StudyOptions {
     pub trials: Option<u64>,
     /// Wall-clock limit of the search in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Limit of the GPU time of all trials together, in milliseconds of one GPU.
+    pub gpu_time_ms: Option<u64>,
     /// Fidelity of a finished trial; absent means that of the spec.
     pub max_fidelity: Option<u64>,
     /// Smallest fidelity worth looking at.
@@ -40,6 +43,10 @@ pub struct StudyOptions {
     pub limits: Limits,
     /// What trials run on.
     pub resources: Resources,
+    /// How trials are treated while and after they run.
+    pub conduct: Conduct,
+    /// Whether a paused trial can be carried on; absent means as its checkpoints say.
+    pub resume: Option<bool>,
     /// Folder that programs start in; absolute.
     pub workdir: PathBuf,
 }
@@ -54,6 +61,10 @@ pub struct Changes {
     pub trials: Option<u64>,
     /// New wall-clock limit.
     pub timeout_ms: Option<u64>,
+    /// New largest fidelity, above the old one.
+    pub max_fidelity: Option<u64>,
+    /// New limit of the GPU time.
+    pub gpu_time_ms: Option<u64>,
     /// Other resources for this engine.
     pub resources: Option<Resources>,
 }
@@ -65,7 +76,12 @@ pub struct Changes {
 pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySettings, StudyError> {
     check_name(&options.name)?;
     let fidelity = fidelity_plan(recipe, options)?;
-    let algorithm = resolve_auto(options.algorithm, &fidelity, options.trials);
+    check_early_stop(options, &fidelity)?;
+    // A rule that stops running trials wants trials that run.
+    let algorithm = match options.conduct.early_stop {
+        EarlyStop::None => resolve_auto(options.algorithm, &fidelity, options.trials),
+        _ => options.algorithm,
+    };
     let trials = options.trials.unwrap_or_else(|| default_trials(algorithm, &fidelity, DEFAULT_TRIALS));
     Ok(StudySettings {
         study: options.name.clone(),
@@ -78,11 +94,13 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         seed: options.seed,
         trials,
         timeout_ms: options.timeout_ms,
+        gpu_time_ms: options.gpu_time_ms,
         fidelity,
         retries: options.retries,
         max_consecutive_failures: options.max_consecutive_failures,
         limits: options.limits.clone(),
         resources: options.resources.clone(),
+        conduct: options.conduct.clone(),
         workdir: options.workdir.to_string_lossy().into_owned(),
         recipe: serde_json::to_value(&recipe.trial).map_err(StudyError::Recipe)?,
     })
@@ -101,11 +119,13 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
     if options.reduction_factor < 2 {
         return wrong(format!("--eta {} must be at least 2", options.reduction_factor));
     }
-    if options.algorithm.pauses_trials() && !recipe.resumable {
+    let resumable = options.resume.unwrap_or(recipe.resumable);
+    let told = options.resume.is_some() || recipe.trial.stops_where_told();
+    if options.algorithm.pauses_trials() && !resumable && !told {
         return wrong(format!(
-            "{} pauses and resumes trials, and this program's checkpoints are not known; use `--algorithm bayesian`, \
-             put {{fidelity}} and {{resume}} among a program's arguments, or declare `fidelity` and `resume` in a network \
-             config",
+            "{} pauses trials at their rungs, and this program is not told where to end: put {{fidelity}} (and {{resume}}, \
+             where it can carry on) among its arguments, declare `fidelity` and `resume` in a network config, say \
+             `--resume no` where it reads AUTOML_FIDELITY, or use `--algorithm bayesian`, perhaps with `--early-stop asha`",
             options.algorithm
         ));
     }
@@ -114,8 +134,30 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
         min: Fidelity(options.min_fidelity),
         max: Fidelity(max),
         reduction_factor: options.reduction_factor,
-        resumable: recipe.resumable,
+        resumable,
+        base: None,
     })
+}
+
+/// Rungs that trials pause at and rungs that they are stopped at exclude each other, and there must be
+/// something to stop them short of.
+fn check_early_stop(options: &StudyOptions, fidelity: &FidelityPlan) -> Result<(), StudyError> {
+    let rule = options.conduct.early_stop;
+    let wrong = |what: String| Err(StudyError::Fidelity { what });
+    if rule == EarlyStop::Asha && options.algorithm.pauses_trials() {
+        return wrong(format!(
+            "--early-stop asha stops trials at the rungs that {} pauses them at; leave it out, or name an algorithm \
+             that runs trials to their end",
+            options.algorithm
+        ));
+    }
+    if rule != EarlyStop::None && fidelity.max.0 < 2 {
+        return wrong(format!(
+            "--early-stop {rule} needs trials of several {}s: say how many with `--max-fidelity`",
+            fidelity.unit
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), StudyError> {

@@ -1,7 +1,7 @@
 //! What every search needs: a folder to write to, a store that keeps its word, a runner that reports.
 
 use super::Finding;
-use automl_exec::{AttemptEnded, AttemptKey, Cause, Executor, LaunchSpec, LocalExecutor, Submit};
+use automl_exec::{AttemptEnded, AttemptKey, Cause, Executor, LaunchSpec, LocalExecutor, Submit, UseLimits};
 use automl_store::{SledStore, Store};
 use std::collections::BTreeMap;
 use std::fs;
@@ -98,6 +98,7 @@ fn run_idle_program(scratch: &Path) -> Result<Cause, String> {
         wall_limit_ms: None,
         silence_limit_ms: None,
         watch: Vec::new(),
+        limits: UseLimits::default(),
     };
     fs::create_dir_all(&spec.attempt_dir).map_err(|error| error.to_string())?;
     spec.write().map_err(|error| error.to_string())?;
@@ -129,7 +130,12 @@ fn describe(cause: &Cause) -> String {
         Cause::Signal(signal) => format!("signal {signal}"),
         Cause::LaunchFailed(reason) => reason.clone(),
         Cause::Lost => "no trace".into(),
-        Cause::Terminated | Cause::TimeLimit | Cause::Silent | Cause::Fenced => "somebody's help".into(),
+        Cause::Terminated
+        | Cause::TimeLimit
+        | Cause::Silent
+        | Cause::MemoryLimit
+        | Cause::DiskLimit
+        | Cause::Fenced => "somebody's help".into(),
     }
 }
 

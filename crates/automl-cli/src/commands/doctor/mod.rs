@@ -2,6 +2,7 @@
 
 mod devices;
 mod machinery;
+mod packages;
 
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, stdout_paint};
@@ -66,6 +67,7 @@ pub(super) fn run(project: &Project, output: Output) -> Result<Exit, Failure> {
     show(Finding::ok("version", format!("automl {}", env!("CARGO_PKG_VERSION"))))?;
     machinery::check(&project.root).into_iter().try_for_each(&mut show)?;
     devices::check().into_iter().try_for_each(&mut show)?;
+    packages::check(&project.catalog()).into_iter().try_for_each(&mut show)?;
     Ok(exit)
 }
 

@@ -1,15 +1,22 @@
-//! Cuts and disk faults at every place, and what the store makes of them, as a table.
+//! Cuts, damage, disk faults, kills and losses of power, and what the store makes of them, as a table.
 //!
-//! `cargo run --release -p automl-store --example durability [FOLDER] [STRIDE]`
+//! `cargo run --release -p automl-store --example durability [FOLDER] [STRIDE] [CASES]`
 //!
 //! FOLDER (default: the one for temporary files) is where the logs are made. A journal is read at every
 //! cut; a log is opened, which takes milliseconds, at every STRIDE-th (default 211). STRIDE 1 tries all.
-//! Ends with an error when a record is lost or a log cannot be opened.
+//! CASES (default 300) is how many kills, losses of power and places of damage are drawn. Ends with an error
+//! when a record is lost or a log cannot be opened.
+
+mod kills;
+mod power;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use power::drawing;
 
 use automl_store::{Fault, Operation, SledStore, Store, StoredRecord, inspect, read_journal, with_faults};
 
@@ -23,9 +30,15 @@ const ERRNOS: [i32; 3] = [5, 28, 122];
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
+    if let [_, word, study] = std::env::args().collect::<Vec<_>>().as_slice()
+        && word == kills::WRITE
+    {
+        return kills::write_for_ever(Path::new(study));
+    }
     let mut arguments = std::env::args().skip(1);
     let root = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let stride = arguments.next().map_or(Ok(211), |text| text.parse::<u64>())?.max(1);
+    let cases = arguments.next().map_or(Ok(300), |text| text.parse::<u64>())?;
     // sled panics on some damage; the store catches that.
     std::panic::set_hook(Box::new(|_| ()));
     let work = tempfile::tempdir_in(root)?;
@@ -39,10 +52,14 @@ fn main() -> Outcome<()> {
     table.row("journal cut, database whole", &cuts(&whole, stride, &[journal], Expected::All)?)?;
     table.row("database cut, journal whole", &cuts(&whole, stride, &[database], Expected::All)?)?;
     table.row("both cut", &cuts(&whole, stride, &[journal, database], Expected::Journal)?)?;
+    table.row("journal overwritten at a random place", &overwrites(&whole, cases, journal)?)?;
+    table.row("database overwritten at a random place", &overwrites(&whole, cases, database)?)?;
     fs::remove_dir_all(whole.join("store"))?;
     table.row("journal cut, database gone", &cuts(&whole, stride, &[journal], Expected::Journal)?)?;
     table.row("append refused, then repeated", &faults(work.path(), true)?)?;
     table.row("append refused, then the process ended", &faults(work.path(), false)?)?;
+    table.row("power lost", &power_losses(work.path(), cases)?)?;
+    table.row("writer killed", &writer_kills(work.path(), cases)?)?;
     Ok(())
 }
 
@@ -209,6 +226,75 @@ fn faults(root: &Path, repeat: bool) -> Outcome<Tally> {
                 tally.add(&found.records, if repeat { BEFORE + 4 } else { BEFORE }, took)?;
             }
         }
+    }
+    Ok(tally)
+}
+
+/// Opens logs one of whose files has some bytes overwritten.
+fn overwrites(whole: &Path, cases: u64, file: fn(&Path) -> PathBuf) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    let mut draw = drawing(1);
+    for _ in 0..cases {
+        let dir = tempfile::tempdir_in(whole.parent().expect("it is in a folder"))?;
+        copy_folder(whole, dir.path())?;
+        let path = file(dir.path());
+        let at = (draw() * fs::metadata(&path)?.len() as f64) as u64;
+        let bytes: Vec<u8> = (0..1 + (draw() * 200.0) as usize).map(|_| (draw() * 256.0) as u8).collect();
+        OpenOptions::new().write(true).open(&path)?.write_all_at(&bytes, at)?;
+        let start = Instant::now();
+        let (store, _) = SledStore::open(dir.path())?;
+        let took = start.elapsed();
+        tally.add(&store.read_all()?, RECORDS, took)?;
+    }
+    Ok(tally)
+}
+
+/// Opens what losses of power leave, at each step of some appends, several times each.
+fn power_losses(root: &Path, cases: u64) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    let mut draw = drawing(2);
+    let study = tempfile::tempdir_in(root)?;
+    let losses = power::losses(&study.path().join("study"), (1..=30).map(|n| n * 7 % 23 + 1), payloads)?;
+    for loss in losses.iter().cycle().take(usize::try_from(cases)?) {
+        let dir = tempfile::tempdir_in(root)?;
+        loss.leave(dir.path(), &mut draw)?;
+        let start = Instant::now();
+        let (store, _) = SledStore::open(dir.path())?;
+        let took = start.elapsed();
+        let found = store.last_seq();
+        if ![loss.acknowledged, loss.begun].contains(&found) {
+            let (acknowledged, begun) = (loss.acknowledged, loss.begun);
+            return Err(format!("{found} records where {acknowledged} or {begun} belong").into());
+        }
+        tally.add(&store.read_all()?, loss.acknowledged, took)?;
+    }
+    Ok(tally)
+}
+
+/// Opens a log again and again whose writer was killed, now while it opened the log, now while it wrote.
+fn writer_kills(root: &Path, cases: u64) -> Outcome<Tally> {
+    /// Records after which a new log is begun.
+    const ENOUGH: u64 = 20_000;
+    let mut tally = Tally::default();
+    let mut draw = drawing(3);
+    let mut dir = tempfile::tempdir_in(root)?;
+    let mut acknowledged = ENOUGH;
+    for _ in 0..cases {
+        if acknowledged >= ENOUGH {
+            dir = tempfile::tempdir_in(root)?;
+            drop(SledStore::create(dir.path())?);
+            acknowledged = 0;
+        }
+        acknowledged = acknowledged.max(kills::kill_a_writer(dir.path(), draw() * 1.2 - 0.2)?);
+        let start = Instant::now();
+        let (store, _) = SledStore::open(dir.path())?;
+        let took = start.elapsed();
+        let found = store.last_seq();
+        if found > acknowledged + 9 {
+            return Err(format!("{found} records where {acknowledged} were acknowledged").into());
+        }
+        tally.add(&store.read_all()?, acknowledged, took)?;
+        acknowledged = found;
     }
     Ok(tally)
 }

@@ -1,0 +1,388 @@
+//! The packaged networks `sleap_nn` and `dreem`: branches, conditions, rules, comparable metrics, and the spec
+//! that the programs read.
+
+use automl_config::{
+    AttemptContext, Catalog, Datasets, NetworkRequest, RecipeError, SpecSchema, StudyRecipe, check_paths,
+    resolve_job, resolve_network,
+};
+use automl_core::{ParamValue, Params, rng};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const LR: &str = "trainer_config.optimizer.lr";
+const BACKBONE: &str = "model_config.backbone_config";
+const HEAD: &str = "model_config.head_configs";
+const SCHEDULER: &str = "trainer_config.lr_scheduler";
+const NOISE: &str = "data_config.augmentation_config.intensity.gaussian_noise";
+
+/// Folders with files of the names that the networks look for.
+struct Data {
+    root: TempDir,
+}
+
+impl Data {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for split in ["train", "val"] {
+            fs::create_dir_all(root.path().join(split)).unwrap();
+            for file in ["labels.pkg.slp", "film.slp", "film.mp4"] {
+                fs::write(root.path().join(split).join(file), "x").unwrap();
+            }
+        }
+        Data { root }
+    }
+
+    fn request(&self, network: &str, params: &[&str], set: &[&str]) -> NetworkRequest {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_string()).collect::<Vec<_>>();
+        let datasets = Datasets {
+            train: vec![self.root.path().join("train")],
+            eval: Some(self.root.path().join("val")),
+            ..Datasets::default()
+        };
+        let params = (!params.is_empty()).then(|| texts(params));
+        NetworkRequest { datasets, params, set: texts(set), ..NetworkRequest::new(network) }
+    }
+
+    fn recipe(&self, network: &str, params: &[&str], set: &[&str]) -> StudyRecipe {
+        let request = self.request(network, params, set);
+        resolve_network(&Catalog::embedded(), &request).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn problems(&self, network: &str, params: &[&str], set: &[&str]) -> Vec<String> {
+        let found = resolve_network(&Catalog::embedded(), &self.request(network, params, set));
+        found.unwrap_err().0.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn context(params: &Params) -> AttemptContext<'_> {
+    AttemptContext {
+        study: "s",
+        trial: 1,
+        attempt: 2,
+        params,
+        trial_dir: Path::new("/t"),
+        results_dir: Path::new("/t/results"),
+        downloads_dir: Path::new("/d"),
+        until: 3,
+        max_fidelity: 9,
+        resume_from: Some(Path::new("/t/results/attempt-1/last.ckpt")),
+        seed: 7,
+        gpus: &[],
+    }
+}
+
+fn spec(recipe: &StudyRecipe, params: &Params) -> Value {
+    recipe.trial.explain(&context(params)).unwrap().unwrap().0
+}
+
+fn at<'v>(spec: &'v Value, path: &str) -> &'v Value {
+    spec.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or(&Value::Null)
+}
+
+/// Configurations all over a space.
+fn proposals(recipe: &StudyRecipe, count: u64) -> Vec<Params> {
+    let parameters = recipe.space.parameters().len();
+    let unit = |n: u64, i: usize| rng::uniform(&[1, n, i as u64]);
+    (0..count)
+        .map(|n| {
+            let row: Vec<f64> = recipe
+                .space
+                .encodings()
+                .iter()
+                .zip(0..parameters)
+                .map(|(encoding, i)| match encoding {
+                    automl_core::Encoding::Categorical { choices } => {
+                        (unit(n, i) * f64::from(*choices)).floor()
+                    }
+                    _ => unit(n, i),
+                })
+                .collect();
+            recipe.space.decode(&row)
+        })
+        .collect()
+}
+
+#[test]
+fn specs_have_the_programs_own_shape() {
+    let recipe = Data::new().recipe("sleap_nn", &[LR], &["trainer_config.max_epochs=9"]);
+    let params: Params = [(LR.to_string(), ParamValue::Float(0.01))].into_iter().collect();
+    let spec = spec(&recipe, &params);
+    assert_eq!(at(&spec, LR), &0.01);
+    for (key, expected) in [
+        ("model_config.backbone_config.convnext", Value::Null),
+        ("model_config.backbone_config.unet.output_stride", 1.into()),
+        ("model_config.head_configs.bottomup", Value::Null),
+        ("trainer_config.lr_scheduler.step_lr", Value::Null),
+        ("trainer_config.lr_scheduler.reduce_lr_on_plateau.factor", 0.1.into()),
+        ("trainer_config.max_epochs", 3.into()),
+        ("trainer_config.run_name", "attempt-2".into()),
+        ("trainer_config.ckpt_dir", "/t/results".into()),
+        ("trainer_config.resume_ckpt_path", "/t/results/attempt-1/last.ckpt".into()),
+        ("trainer_config.save_ckpt", true.into()),
+        ("trainer_config.seed", 7.into()),
+    ] {
+        assert_eq!(at(&spec, key), &expected, "{key}");
+    }
+    assert_eq!((recipe.full_fidelity, recipe.resumable), (9, true));
+    assert_eq!(recipe.silence_limit_ms, Some(1_200_000));
+}
+
+#[test]
+fn a_searched_branch_brings_its_own_parameters() {
+    let unet = format!("{BACKBONE}.unet.filters");
+    let convnext = format!("{BACKBONE}.convnext.model_type");
+    let recipe = Data::new().recipe("sleap_nn", &[BACKBONE, &unet, &convnext], &[]);
+    let mut seen = BTreeMap::new();
+    for params in proposals(&recipe, 60) {
+        let taken = params.get(BACKBONE).unwrap().to_string();
+        let spec = spec(&recipe, &params);
+        let there: Vec<&str> = ["unet", "convnext", "swint"]
+            .into_iter()
+            .filter(|branch| !at(&spec, &format!("{BACKBONE}.{branch}")).is_null())
+            .collect();
+        assert_eq!(there, [taken.as_str()]);
+        assert_eq!(params.get(&unet).is_some(), taken == "unet");
+        assert_eq!(params.get(&convnext).is_some(), taken == "convnext");
+        *seen.entry(taken).or_insert(0) += 1;
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+}
+
+#[test]
+fn schedules_last_for_the_whole_training() {
+    let set = [format!("{SCHEDULER}=cosine_annealing_warmup"), "trainer_config.max_epochs=9".into()];
+    let recipe = Data::new().recipe("sleap_nn", &[LR], &[&set[0], &set[1]]);
+    let params: Params = [(LR.to_string(), ParamValue::Float(0.01))].into_iter().collect();
+    let spec = spec(&recipe, &params);
+    assert_eq!(at(&spec, "trainer_config.lr_scheduler.cosine_annealing_warmup.max_epochs"), &9);
+    assert_eq!(at(&spec, "trainer_config.lr_scheduler.reduce_lr_on_plateau"), &Value::Null);
+    let none = Data::new().recipe("sleap_nn", &[LR], &[&format!("{SCHEDULER}=none")]);
+    let explained = none.trial.explain(&context(&params)).unwrap().unwrap().0;
+    let schedules = at(&explained, SCHEDULER).as_object().unwrap();
+    assert!(schedules.len() == 4 && schedules.values().all(Value::is_null), "{schedules:?}");
+}
+
+#[test]
+fn probabilities_above_zero_activate_their_ranges() {
+    let (p, std) = (format!("{NOISE}_p"), format!("{NOISE}_std"));
+    let augment = "data_config.use_augmentations_train";
+    let recipe = Data::new().recipe("sleap_nn", &[augment, &p, &std], &[]);
+    let mut kinds = [0; 3];
+    for params in proposals(&recipe, 80) {
+        let on = params.get(augment) == Some(&ParamValue::Bool(true));
+        let probability = params.get(&p).and_then(ParamValue::as_f64);
+        assert_eq!(probability.is_some(), on);
+        assert_eq!(params.get(&std).is_some(), probability.is_some_and(|p| p > 0.0), "{params}");
+        kinds[usize::from(on) + usize::from(params.get(&std).is_some())] += 1;
+    }
+    assert!(kinds.iter().all(|n| *n > 0), "{kinds:?}");
+}
+
+#[test]
+fn parameters_that_could_have_no_effect_are_refused() {
+    let data = Data::new();
+    let found = data.problems("sleap_nn", &[&format!("{BACKBONE}.swint.model_type")], &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("--set model_config.backbone_config=swint, or search"), "{found:?}");
+    let found = data.problems("dreem", &["optimizer.momentum"], &[]);
+    assert!(found[0].contains("counts only where optimizer.name is \"SGD\""), "{found:?}");
+    data.recipe("dreem", &["optimizer.momentum"], &["optimizer.name=SGD"]);
+}
+
+#[test]
+fn default_lists_leave_out_what_is_in_other_branches() {
+    let recipe = Data::new().recipe("sleap_nn", &[], &[&format!("{BACKBONE}=convnext")]);
+    let names: Vec<&str> = recipe.space.parameters().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, [LR, "trainer_config.train_data_loader.batch_size"]);
+    assert!(recipe.notes.iter().any(|note| note.contains("unet.filters` would have no effect")));
+}
+
+#[test]
+fn broken_rules_name_the_rule_and_the_keys() {
+    let data = Data::new();
+    for (network, set, expected) in [
+        (
+            "sleap_nn",
+            "trainer_config.train_data_loader.num_workers=2",
+            "trainer_config.train_data_loader.num_workers: is 2, but must be 0: with torch_dataset num_workers is 0",
+        ),
+        (
+            "sleap_nn",
+            "model_config.head_configs.single_instance.confmaps.output_stride=32",
+            "is not an option",
+        ),
+        ("sleap_nn", "trainer_config.model_ckpt.save_top_k=3", "one checkpoint is kept"),
+        (
+            "sleap_nn",
+            "data_config.augmentation_config.geometric.rotation_min=20",
+            "rotation_min is at most rotation_max",
+        ),
+        ("sleap_nn", "trainer_config.lr_scheduler=linear_warmup_linear_decay", ""),
+        ("dreem", "model.nhead=3", "is not an option"),
+        ("dreem", "model.embedding_meta.pos.n_points=3", "more than one point needs an mlp_cfg"),
+        ("dreem", "dataloader.train_dataloader.num_workers=2", "num_workers is 0, because video readers"),
+        ("dreem", "dataset.train_dataset.crop_size=[64]", ""),
+        ("dreem", "early_stopping.monitor=val_los", "a metric that decides must be one that is reported"),
+        ("dreem", "model.activation=glu", "is not an option"),
+    ] {
+        let params: &[&str] = if network == "dreem" { &["model.dropout"] } else { &[LR] };
+        if expected.is_empty() {
+            data.recipe(network, params, &[set]);
+            continue;
+        }
+        let found = data.problems(network, params, &[set]);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{set}: {found:?}");
+    }
+}
+
+#[test]
+fn lists_have_as_many_items_as_folders() {
+    let set = "dataset.train_dataset.crop_size=[64, 64]";
+    let found = Data::new().problems("dreem", &["model.dropout"], &[set]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("crop_size.length: is 2, but must be =="), "{found:?}");
+}
+
+#[test]
+fn what_a_search_could_propose_keeps_to_the_rules() {
+    let data = Data::new();
+    let crop = "data_config.preprocessing.crop_size";
+    let stride = format!("{BACKBONE}.unet.max_stride");
+    let mut request = data.request(
+        "sleap_nn",
+        &[crop, &stride],
+        &[&format!("{HEAD}=centered_instance"), "trainer_config.eval.enabled=true"],
+    );
+    request.metric = Some("eval/val/mOKS".into());
+    let found = resolve_network(&Catalog::embedded(), &request).unwrap_err();
+    assert_eq!(found.0.len(), 1, "{found}");
+    let text = found.to_string();
+    assert!(
+        text.contains("crop_size: is 32, but must be >= `model_config.backbone_config.*.max_stride`"),
+        "{text}"
+    );
+    assert!(text.contains("found with data_config.preprocessing.crop_size=32"), "{text}");
+    request.bounds = vec![format!("{crop}=64..256")];
+    resolve_network(&Catalog::embedded(), &request).unwrap();
+}
+
+#[test]
+fn every_parameter_alone_gives_lawful_specs() {
+    let data = Data::new();
+    let mut searched = 0;
+    for network in ["sleap_nn", "dreem"] {
+        let table = Catalog::embedded().parameters(network, "train").unwrap();
+        for row in table.parameters.iter().filter(|row| row.automl != Some(false)) {
+            let mut request = data.request(network, &[&row.name], &[]);
+            request.metric = (network == "sleap_nn").then(|| "eval/val/distance/avg".into());
+            // What needs another branch or switch, and what has no values, is refused with words of its own.
+            let Ok(recipe) = resolve_network(&Catalog::embedded(), &request) else { continue };
+            for params in proposals(&recipe, 3) {
+                match recipe.trial.realise(&context(&params)) {
+                    Ok(_) => {}
+                    Err(error @ RecipeError::Rule { .. }) => panic!("{}: {error}", row.name),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            searched += 1;
+        }
+    }
+    assert!(searched >= 30, "{searched}");
+}
+
+#[test]
+fn metrics_that_a_parameter_rescales_are_no_objective() {
+    let data = Data::new();
+    let sigma = format!("{HEAD}.single_instance.confmaps.sigma");
+    let found = data.problems("sleap_nn", &[LR, &sigma], &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("`val/loss` cannot be compared between values of"), "{found:?}");
+    assert!(found[0].contains("use --metric eval/val/distance/avg or --metric"), "{found:?}");
+    let mut request = data.request("sleap_nn", &[LR, &sigma], &[]);
+    request.metric = Some("eval/val/distance/avg".into());
+    let recipe = resolve_network(&Catalog::embedded(), &request).unwrap();
+    assert_eq!(recipe.objective.direction, automl_core::Direction::Minimize);
+    assert!(recipe.notes.iter().any(|n| n.starts_with("trainer_config.eval.enabled: true, without which")));
+    let params = recipe.space.defaults().unwrap();
+    assert_eq!(at(&spec(&recipe, &params), "trainer_config.eval.enabled"), &true);
+    request.set = vec!["trainer_config.eval.enabled=false".into()];
+    let found = resolve_network(&Catalog::embedded(), &request).unwrap_err().to_string();
+    assert!(found.contains("is only reported where trainer_config.eval.enabled is true"), "{found}");
+    let found = data.problems("dreem", &["loss.asso_weight"], &[]);
+    assert!(found[0].contains("leave `loss.asso_weight` out of the search"), "{found:?}");
+}
+
+#[test]
+fn keys_of_other_versions_are_translated() {
+    let data = Data::new();
+    let found = data.problems("sleap_nn", &[LR], &["data_config.preprocessing.crop_hw=[64, 64]"]);
+    assert!(found[0].contains("renamed to `data_config.preprocessing.crop_size`"), "{found:?}");
+    let found = data.problems("sleap_nn", &[LR], &["trainer_config.save_ckpt_path=x"]);
+    assert!(found[0].contains("now ckpt_dir and run_name"), "{found:?}");
+}
+
+#[test]
+fn specs_of_users_are_held_against_the_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spec.yaml");
+    let text = "model_config:\n  backbone_config:\n    unet: {max_stride: 8, output_stride: 1}\n    convnext: {model_type: tiny}\n    swint: null\n  \
+        head_configs:\n    single_instance: {confmaps: {sigma: 2.5, output_stride: 16}}\n    centroid: null\n\
+        trainer_config:\n  lr_scheduler: {step_lr: null, reduce_lr_on_plateau: null}\n  save_ckpt_path: x\n";
+    fs::write(&path, text).unwrap();
+    let schema = SpecSchema::of_network(&Catalog::embedded(), "sleap_nn", "train").unwrap();
+    let problems = check_paths(&[path], Some(&schema)).problems;
+    let errors: Vec<String> = problems
+        .iter()
+        .filter(|p| p.severity == automl_config::Severity::Error)
+        .map(|p| format!("{}: {}: {} {}", p.line.unwrap(), p.path, p.message, p.hint))
+        .collect();
+    assert_eq!(errors.len(), 4, "{errors:?}");
+    assert!(
+        errors[0].contains(
+            "model_config.backbone_config: unet and convnext set; exactly one of its branches must be"
+        ),
+        "{errors:?}"
+    );
+    assert!(errors[1].contains("output_stride: `16` is not an option"), "{errors:?}");
+    assert!(errors[2].contains("output_stride: is 16, but must be <="), "{errors:?}");
+    assert!(errors[2].contains("no head is coarser"), "{errors:?}");
+    assert!(
+        errors[3].contains("save_ckpt_path") && errors[3].contains("now ckpt_dir and run_name"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn dreem_is_trained_by_the_script_that_comes_along() {
+    let recipe =
+        Data::new().recipe("dreem", &["optimizer.lr"], &["optimizer.name=SGD", "scheduler.name=none"]);
+    let params: Params = [("optimizer.lr".to_string(), ParamValue::Float(0.001))].into_iter().collect();
+    let files = recipe.trial.realise(&context(&params)).unwrap();
+    assert_eq!(files.argv[..2], ["python3", "/t/dreem_trial.py"]);
+    let (name, text) = files.adapter.unwrap();
+    assert_eq!(name, "dreem_trial.py");
+    assert!(text.contains("resume_point"));
+    let spec = spec(&recipe, &params);
+    let optimizer: Vec<&String> = at(&spec, "optimizer").as_object().unwrap().keys().collect();
+    assert_eq!(optimizer, ["name", "lr", "weight_decay", "momentum", "nesterov"]);
+    assert_eq!(at(&spec, "scheduler"), &Value::Null);
+    assert_eq!(recipe.trial.package().unwrap().program, "dreem");
+    let text = serde_json::to_string(&recipe.trial).unwrap();
+    let stored: automl_config::TrialRecipe = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        stored.realise(&context(&params)).unwrap().spec,
+        files.spec,
+        "a stored recipe builds the same"
+    );
+}
+
+#[test]
+fn plain_jobs_keep_to_the_rules_too() {
+    let data = Data::new();
+    let request = data.request("sleap_nn", &[], &["trainer_config.optimizer.lr=0"]);
+    let text = resolve_job(&Catalog::embedded(), &request).unwrap_err().to_string();
+    assert!(text.contains("trainer_config.optimizer.lr: is 0.0, but must be > 0"), "{text}");
+}

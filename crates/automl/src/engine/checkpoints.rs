@@ -1,0 +1,126 @@
+//! Owns the trials' checkpoints: looks whether one is still good, counts them, deletes what can go.
+//!
+//! What can go is decided by the scheduler crate from the study alone. The decision is durable before the
+//! first file is deleted, and an engine that takes over deletes again what an earlier one may have left.
+
+use super::{Engine, EngineError};
+use crate::files;
+use crate::gc::referenced;
+use automl_core::{Event, Outcome, Trial, TrialId};
+use automl_scheduler::disposals;
+use std::path::Path;
+
+impl Engine {
+    /// Returns the checkpoint that a trial carries on from. One that is missing or damaged is recorded as
+    /// lost, and the trial begins anew.
+    pub(super) fn good_checkpoint(&mut self, id: TrialId) -> Result<Option<String>, EngineError> {
+        let study = self.study();
+        let trial = &study.trials[&id];
+        let Some(path) = trial.checkpoint.clone().filter(|_| study.settings.fidelity.resumable) else {
+            return Ok(None);
+        };
+        match flaw(trial, Path::new(&path)) {
+            None => Ok(Some(path)),
+            Some(reason) => {
+                self.record(Event::CheckpointLost { trial: id, path, reason })?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Records the size of a trial's checkpoints, where the study has a budget for them.
+    pub(super) fn count_checkpoints(&mut self, trial: TrialId) -> Result<(), EngineError> {
+        let (Some(_), Some(rule)) = (self.study().settings.conduct.disk_bytes, self.recipe.checkpoints())
+        else {
+            return Ok(());
+        };
+        let bytes =
+            files::checkpoint_files(&self.dir.results(trial), rule).iter().map(|file| file.bytes).sum();
+        self.record(Event::CheckpointsCounted { trial, bytes })
+    }
+
+    /// Decides which checkpoints can go, where an attempt has ended since the last look.
+    pub(super) fn decide_disposals(&mut self) -> Result<(), EngineError> {
+        if !std::mem::take(&mut self.attempt_has_ended) || self.recipe.checkpoints().is_none() {
+            return Ok(());
+        }
+        let found = disposals(self.study());
+        let referenced = if found.is_empty() { Default::default() } else { referenced(&self.dir) };
+        for disposal in found {
+            let results = self.dir.results(disposal.trial);
+            if referenced.iter().any(|path| path.starts_with(&results)) {
+                continue;
+            }
+            let (trial, keep, reason) = (disposal.trial, disposal.keep, disposal.reason);
+            self.record(Event::CheckpointsDropped { trial, keep, reason })?;
+            self.to_delete.push(trial);
+        }
+        Ok(())
+    }
+
+    /// Deletes what was decided to go, once that is durable. Returns what people should know.
+    pub(super) fn delete_dropped(&mut self) -> Vec<String> {
+        let trials = std::mem::take(&mut self.to_delete);
+        trials.into_iter().filter_map(|trial| self.delete_checkpoints(trial)).collect()
+    }
+
+    /// Deletes again what an earlier engine may have left behind.
+    pub(super) fn resume_deleting(&mut self) {
+        let dropped = self.study().trials.values().filter(|trial| trial.dropped.is_some());
+        self.to_delete = dropped.map(|trial| trial.id).collect();
+    }
+
+    fn delete_checkpoints(&self, trial: TrialId) -> Option<String> {
+        let (rule, dropped) = (self.recipe.checkpoints()?, self.study().trials[&trial].dropped.as_ref()?);
+        let deleted = files::delete_checkpoints(&self.dir.results(trial), rule, dropped.keep.as_deref());
+        deleted.err().map(|(path, error)| format!("cannot delete checkpoint {}: {error}", path.display()))
+    }
+}
+
+/// Says what is wrong with a checkpoint, if anything can be seen.
+fn flaw(trial: &Trial, path: &Path) -> Option<String> {
+    match std::fs::metadata(path) {
+        Err(error) => return Some(format!("cannot read it: {error}")),
+        Ok(metadata) if metadata.is_file() && metadata.len() == 0 => return Some("it is empty".into()),
+        Ok(_) => {}
+    }
+    let last = trial.attempts.last()?;
+    let failed = matches!(last.end.as_ref()?.outcome, Outcome::Failed { .. });
+    let silent = last.series.names().next().is_none();
+    (failed && silent && last.resume_from.as_deref() == path.to_str())
+        .then(|| "the program failed on it before it reported anything".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Algorithm, FailureKind};
+    use automl_testkit::{Log, settings};
+
+    #[test]
+    fn checkpoints_that_are_gone_empty_or_fatal_are_no_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c");
+        let log = Log::new(settings(Algorithm::Hyperband)).suggest(1).start(1, 1, 1).reach(1, 1, 1, 0.5);
+        let trial = log.study().unwrap().trials[&TrialId(1)].clone();
+        assert!(flaw(&trial, &path).unwrap().starts_with("cannot read it"));
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(flaw(&trial, &path).unwrap(), "it is empty");
+        std::fs::write(&path, "weights").unwrap();
+        assert_eq!(flaw(&trial, &path), None);
+
+        let start = Event::AttemptStarted {
+            trial: TrialId(1),
+            attempt: automl_core::AttemptNumber(2),
+            until: automl_core::Fidelity(3),
+            resume_from: Some(path.to_string_lossy().into_owned()),
+            slot: 0,
+            log_offsets: Vec::new(),
+            worker: None,
+            why: None,
+        };
+        let log = log.with(start).fail(1, 2, FailureKind::Exit);
+        let trial = log.study().unwrap().trials[&TrialId(1)].clone();
+        assert!(flaw(&trial, &path).unwrap().starts_with("the program failed on it"));
+    }
+}

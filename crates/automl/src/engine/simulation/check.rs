@@ -1,0 +1,198 @@
+//! What must hold after every event, whatever happened before it.
+
+use super::job::loss;
+use super::world::{LEASE_MS, World};
+use crate::engine::{EventLog, records};
+use crate::replay::replay_records;
+use automl_core::{
+    Attempt, AttemptNumber, EndReason, Event, Outcome, ParamValue, Record, Study, Trial, TrialId, TrialState,
+};
+use automl_exec::{AttemptKey, Cause};
+use automl_store::StoredRecord;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Follows a study's log and notes what is wrong.
+pub(super) struct Check {
+    world: World,
+    /// Everything that was acknowledged, and what turned up on the disk.
+    pub(super) records: Vec<Record>,
+    study: Option<Study>,
+    /// When attempts were first seen to be started, on the world's clock.
+    started: BTreeMap<AttemptKey, u64>,
+    /// The last line of each attempt's log that was read.
+    lines: BTreeMap<AttemptKey, u64>,
+    enqueued: BTreeSet<String>,
+    engine_since: u64,
+    pub(super) wrongs: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn new(world: World) -> Self {
+        Check {
+            world,
+            records: Vec::new(),
+            study: None,
+            started: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            enqueued: BTreeSet::new(),
+            engine_since: 0,
+            wrongs: Vec::new(),
+        }
+    }
+
+    /// An engine begins with what is on the disk: all that was acknowledged, and perhaps more.
+    pub(super) fn reopened(&mut self, stored: &[StoredRecord]) {
+        let found = records(stored).expect("what was written can be read");
+        let known = self.records.len();
+        if found.len() < known || found[..known] != self.records[..] {
+            self.wrong(format!("of {known} acknowledged events, {} are on the disk", found.len()));
+            return;
+        }
+        self.committed(&found[known..]);
+        self.engine_since = self.world.now();
+    }
+
+    /// Events have become durable.
+    pub(super) fn committed(&mut self, records: &[Record]) {
+        for record in records {
+            self.records.push(record.clone());
+            if let Err(error) = EventLog::fold_one(&mut self.study, record) {
+                self.wrong(format!("event {} cannot be applied: {error}", self.records.len()));
+                return;
+            }
+            self.event(&record.event);
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::TrialSuggested { trial, .. } => {
+                let study = self.study();
+                let (started, budget) = (study.started(), study.settings.trials);
+                if started > budget {
+                    self.wrong(format!("trial {trial} is number {started} of a budget of {budget}"));
+                }
+            }
+            Event::AttemptStarted { trial, attempt, .. } => {
+                let key = self.key(*trial, *attempt);
+                self.world.allow(key.clone());
+                self.started.insert(key, self.world.now());
+                self.check_slots();
+            }
+            Event::Measured { trial, attempt, line, values, .. } => {
+                let last = self.lines.insert(self.key(*trial, *attempt), *line).unwrap_or(0);
+                if *line <= last {
+                    self.wrong(format!("line {line} of trial {trial} was read again after line {last}"));
+                }
+                let expected = loss(x(&self.study().trials[trial]), *line);
+                if values["loss"].is_finite() && values["loss"] != expected {
+                    self.wrong(format!("line {line} of trial {trial} says {expected}, not {values:?}"));
+                }
+            }
+            Event::AttemptEnded { trial, attempt, end } => {
+                let key = self.key(*trial, *attempt);
+                if let Outcome::Reached { value, .. } = &end.outcome {
+                    self.check_result(&key, *value);
+                }
+                self.world.recorded(key);
+            }
+            Event::Enqueued { wish: Some(wish), .. } => {
+                self.enqueued.insert(wish.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn check_slots(&mut self) {
+        let study = self.study();
+        let slots: Vec<u32> =
+            study.in_state(TrialState::Running).filter_map(Trial::running_attempt).map(|a| a.slot).collect();
+        let distinct: BTreeSet<u32> = slots.iter().copied().collect();
+        if distinct.len() < slots.len() {
+            self.wrong(format!("two trials share a slot: {slots:?}"));
+        }
+    }
+
+    /// A result must be what the program said, and the program must have ended well.
+    fn check_result(&mut self, key: &AttemptKey, value: f64) {
+        let trial = &self.study().trials[&TrialId(key.trial)];
+        let attempt = trial.attempts.last().expect("it has just ended");
+        let expected = loss(x(trial), attempt.until.0);
+        let complete = attempt.series.last("loss") == Some(expected);
+        if value != expected || !complete {
+            self.wrong(format!("{key:?} reached {expected}, and {value} is recorded"));
+        }
+        match self.world.truth(key) {
+            Some((false, _, Some(Cause::Exit(0)))) => {}
+            other => self.wrong(format!("{key:?} is recorded as a success; in truth: {other:?}")),
+        }
+    }
+
+    /// The engine has done all it could for now.
+    pub(super) fn after_turn(&mut self, engines: &Study, stalled: bool) {
+        self.wrongs.extend(self.world.wrongs());
+        if stalled {
+            return;
+        }
+        if engines != self.study() {
+            self.wrong("the engine's state is not that of its log".into());
+        }
+        let now = self.world.now();
+        let running = self.study().in_state(TrialState::Running).filter_map(|trial| {
+            trial.running_attempt().map(|attempt: &Attempt| self.key(trial.id, attempt.number))
+        });
+        let since = |key: &AttemptKey| match self.world.truth(key) {
+            Some((true, ..)) => None,
+            Some((false, ended_at, _)) => Some(ended_at),
+            None => self.started.get(key).copied(),
+        };
+        let overdue =
+            |key: &AttemptKey| since(key).is_some_and(|since| now > since.max(self.engine_since) + LEASE_MS);
+        let ghosts: Vec<AttemptKey> = running.filter(overdue).collect();
+        for ghost in ghosts {
+            self.wrong(format!("{ghost:?} is long over and still counts as running"));
+        }
+    }
+
+    /// The search is over.
+    pub(super) fn ended(&mut self, reason: EndReason, wished: &BTreeSet<String>) {
+        self.wrongs.extend(self.world.wrongs());
+        if reason == EndReason::Budget {
+            self.check_budget();
+        }
+        if let Some(wish) = self.enqueued.difference(wished).next() {
+            self.wrong(format!("nobody asked for {wish}"));
+        }
+        match replay_records(&self.records) {
+            Ok(replay) if replay.difference.is_none() => {}
+            other => self.wrong(format!("the log does not replay: {other:?}")),
+        }
+    }
+
+    fn check_budget(&mut self) {
+        let study = self.study();
+        let open = study.in_state(TrialState::Running).chain(study.in_state(TrialState::Queued)).count();
+        let whole = !study.settings.algorithm.pauses_trials();
+        let (started, budget) = (study.started(), study.settings.trials);
+        if open > 0 || (whole && started != budget) {
+            self.wrong(format!("at the end, {open} trials are open, and {started} of {budget} were started"));
+        }
+    }
+
+    pub(super) fn study(&self) -> &Study {
+        self.study.as_ref().expect("a log begins with its study")
+    }
+
+    fn key(&self, trial: TrialId, attempt: AttemptNumber) -> AttemptKey {
+        AttemptKey { study: self.study().settings.tag.clone(), trial: trial.0, attempt: attempt.0 }
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.wrongs.push(what);
+    }
+}
+
+/// Returns the value that a trial's program gets.
+fn x(trial: &Trial) -> f64 {
+    trial.params.get("x").and_then(ParamValue::as_f64).expect("the space has x")
+}

@@ -1,0 +1,93 @@
+//! A store that does everything that the contract of [`Store`] allows: refuse for want of space, be cut
+//! short by the end of the process before or after a batch is durable, and bring a refused batch up at the
+//! next opening. The real store is held to the same contract by its own tests.
+
+use super::crash::Crashes;
+use super::plan::Rates;
+use automl_store::{Store, StoreError, StoredRecord};
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+/// How many appends in a row find the disk full, at most.
+const FULL_APPENDS_MAX: u64 = 6;
+
+/// What is on the disk, whatever becomes of engines.
+pub(crate) struct Disk {
+    crashes: Rc<Crashes>,
+    full_rate: f64,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    payloads: Vec<Vec<u8>>,
+    /// A refused batch that may turn up if the process ends now.
+    limbo: Vec<Vec<u8>>,
+    full_for: u64,
+    refusals: u64,
+}
+
+/// The disk as one engine has it open.
+pub(crate) struct SimulatedStore(Rc<Disk>);
+
+impl Disk {
+    pub(crate) fn new(crashes: Rc<Crashes>, rates: &Rates) -> Rc<Self> {
+        Rc::new(Disk { crashes, full_rate: rates.full_disk, state: RefCell::default() })
+    }
+
+    /// Opens the disk after the last process has ended.
+    pub(crate) fn open(self: &Rc<Self>) -> SimulatedStore {
+        let mut state = self.state.borrow_mut();
+        let limbo = std::mem::take(&mut state.limbo);
+        if self.crashes.chance.happens(0.5) {
+            state.payloads.extend(limbo);
+        }
+        drop(state);
+        SimulatedStore(Rc::clone(self))
+    }
+
+    /// Returns what is durable.
+    pub(crate) fn records(&self) -> Vec<StoredRecord> {
+        let state = self.state.borrow();
+        let records = state.payloads.iter().zip(1..);
+        records.map(|(payload, seq)| StoredRecord { seq, payload: payload.clone() }).collect()
+    }
+
+    /// Returns how many appends were refused.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.state.borrow().refusals
+    }
+}
+
+impl Store for SimulatedStore {
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError> {
+        let Disk { crashes, full_rate, state } = &*self.0;
+        crashes.may_strike();
+        let mut disk = state.borrow_mut();
+        disk.limbo.clear();
+        if disk.full_for == 0 && crashes.chance.happens(*full_rate) {
+            disk.full_for = 1 + crashes.chance.below(FULL_APPENDS_MAX);
+        }
+        if disk.full_for > 0 {
+            disk.full_for -= 1;
+            disk.refusals += 1;
+            disk.limbo = payloads.to_vec();
+            let source = io::Error::from(io::ErrorKind::StorageFull);
+            return Err(StoreError::Io { action: "append to", path: "events.jsonl".into(), source });
+        }
+        disk.payloads.extend_from_slice(payloads);
+        let last = disk.payloads.len() as u64;
+        drop(disk);
+        crashes.may_strike();
+        Ok(last)
+    }
+
+    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+        Ok(self.0.records())
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.0.state.borrow().payloads.len() as u64
+    }
+}

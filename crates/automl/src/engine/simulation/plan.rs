@@ -1,0 +1,126 @@
+//! What a seed stands for: a study, and how much goes wrong around it.
+
+use super::chance::Chance;
+use automl_config::{CommandRequest, TrialRecipe};
+use automl_core::{
+    Algorithm, Direction, Fidelity, FidelityPlan, Limits, Objective, Resources, StudySettings,
+};
+
+/// Longest running time of an attempt.
+pub(crate) const WALL_MS: u64 = 300_000;
+
+/// Probabilities of what may go wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    /// The engine dies at an effect.
+    pub(crate) crash: f64,
+    /// An append finds the disk full, which lasts for a while.
+    pub(crate) full_disk: f64,
+    /// A submission never arrives.
+    pub(crate) lost_submission: f64,
+    /// A message takes long.
+    pub(crate) late: f64,
+    /// The end of an attempt is reported again.
+    pub(crate) duplicate: f64,
+    /// A node is cut off for a while, per minute.
+    pub(crate) partition: f64,
+    /// A node dies, per minute.
+    pub(crate) node_loss: f64,
+    /// An attempt fails in some way.
+    pub(crate) failure: f64,
+    /// The user wishes something, per look.
+    pub(crate) wish: f64,
+    /// The clock is set, per look.
+    pub(crate) clock_jump: f64,
+}
+
+impl Rates {
+    /// Nothing goes wrong.
+    pub(crate) const CALM: Rates = Rates {
+        crash: 0.0,
+        full_disk: 0.0,
+        lost_submission: 0.0,
+        late: 0.0,
+        duplicate: 0.0,
+        partition: 0.0,
+        node_loss: 0.0,
+        failure: 0.0,
+        wish: 0.0,
+        clock_jump: 0.0,
+    };
+}
+
+/// A study to simulate.
+pub(crate) struct Plan {
+    pub(crate) settings: StudySettings,
+    pub(crate) recipe: TrialRecipe,
+    pub(crate) rates: Rates,
+    /// Whether processes can be looked up, as on one machine; otherwise only heartbeats tell.
+    pub(crate) one_machine: bool,
+}
+
+impl Plan {
+    /// Draws a plan. Each kind of trouble is absent from about half of all plans, so that it is also seen
+    /// without the others.
+    pub(crate) fn draw(chance: &Chance) -> Self {
+        let rate = |most: f64| if chance.happens(0.5) { most * chance.unit() } else { 0.0 };
+        let rates = Rates {
+            crash: rate(0.15),
+            full_disk: rate(0.1),
+            lost_submission: rate(0.1),
+            late: rate(0.3),
+            duplicate: rate(0.3),
+            partition: rate(0.3),
+            node_loss: rate(0.15),
+            failure: rate(0.4),
+            wish: rate(0.05),
+            clock_jump: rate(0.05),
+        };
+        let algorithm = chance.one_of(&[
+            Algorithm::Random,
+            Algorithm::Sobol,
+            Algorithm::Hyperband,
+            Algorithm::SuccessiveHalving,
+            Algorithm::Asha,
+        ]);
+        let parallel = 1 + chance.below(4) as u32;
+        let mut plan = Plan::calm(algorithm, 2 + chance.below(9), parallel);
+        plan.settings.seed = chance.below(1 << 40);
+        plan.settings.retries = chance.below(3) as u32;
+        plan.settings.max_consecutive_failures = chance.one_of(&[3, 1000]);
+        // A clock that jumps would end a search with a time limit, rightly.
+        let timed = rates.clock_jump == 0.0 && chance.happens(0.2);
+        plan.settings.timeout_ms = timed.then(|| 60_000 + chance.below(600_000));
+        plan.rates = rates;
+        plan.one_machine = chance.happens(0.5);
+        plan
+    }
+
+    /// A plan under which nothing goes wrong.
+    pub(crate) fn calm(algorithm: Algorithm, trials: u64, parallel: u32) -> Self {
+        let argv = ["true", "{x}", "{fidelity}", "{resume}"].map(String::from).to_vec();
+        let mut request = CommandRequest::new("loss:min", argv);
+        request.params = vec!["x=0.0..1.0".into()];
+        request.max_fidelity = Some(9);
+        let resolved = automl_config::resolve_command(&request).expect("a sound command");
+        let max = if algorithm.pauses_trials() { 9 } else { 3 };
+        let settings = StudySettings {
+            space: resolved.space,
+            objective: Objective { metric: "loss".into(), direction: Direction::Minimize },
+            trials,
+            fidelity: FidelityPlan {
+                unit: "epoch".into(),
+                min: Fidelity(1),
+                max: Fidelity(max),
+                reduction_factor: 3,
+                resumable: true,
+                base: None,
+            },
+            limits: Limits { wall_ms: Some(WALL_MS), grace_ms: 5_000, ..Limits::default() },
+            resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(parallel) },
+            recipe: serde_json::to_value(&resolved.trial).expect("a recipe serialises"),
+            ..automl_testkit::settings(algorithm)
+        };
+        Plan { settings, recipe: resolved.trial, rates: Rates::CALM, one_machine: true }
+    }
+}

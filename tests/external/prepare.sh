@@ -1,0 +1,22 @@
+#!/bin/sh
+# Puts the programs that the external tests run into .external/venv, once. About 2.5 GB: PyTorch comes without
+# the libraries for GPUs, of which it only needs the names (cuda_names.py). PYTHON names a Python 3.12.
+set -eu
+cd "$(dirname "$0")/../.."
+venv=.external/venv
+done="$venv/.complete"
+wanted=tests/external/requirements.txt
+if cmp -s "$wanted" "$done"; then exit 0; fi
+python=${PYTHON:-python3.12}
+if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then
+    echo "error: $python is no Python 3.12, the only one that DREEM runs with; PYTHON=/path/to/python3.12 names one" >&2
+    exit 3
+fi
+rm -rf "$venv"
+"$python" -m venv "$venv"
+"$venv/bin/pip" install --quiet --no-cache-dir uv
+UV_CACHE_DIR="$PWD/.external/cache" "$venv/bin/uv" pip install --python "$venv/bin/python" \
+    --override tests/external/without_cuda.txt --requirement "$wanted"
+rm -rf .external/cache
+"$venv/bin/python" tests/external/cuda_names.py "$venv"
+cp "$wanted" "$done"

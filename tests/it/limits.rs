@@ -1,0 +1,85 @@
+//! What a trial and a search may use of the machine.
+
+use crate::support::TestEnv;
+
+#[test]
+fn trials_that_use_too_much_memory_are_infeasible() {
+    let env = TestEnv::new();
+    env.script(
+        "big.sh",
+        "#!/bin/sh\necho loss: 0.5\nx=$(head -c 60000000 /dev/zero | tr '\\0' x)\nsleep 20\n",
+    );
+    let ran = env.run_over("./big.sh {x}", "--trials 1 --trial-memory 40MiB --grace 1s --name s");
+    let trials = env.objects("trials s --json");
+    assert_eq!((ran.code, trials[0]["state"].as_str()), (1, Some("infeasible")), "{trials:?}");
+    assert!(trials[0]["reason"].as_str().unwrap().starts_with("used more memory than its limit"));
+}
+
+#[test]
+fn trials_whose_results_take_too_much_disk_fail() {
+    let env = TestEnv::new();
+    env.script("big.sh", "#!/bin/sh\nhead -c 3000000 /dev/zero > \"$1/x\"\nsleep 20\n");
+    let ran = env.run_over("./big.sh {results_dir} {x}", "--trials 1 --trial-disk 1MiB --name s");
+    let trials = env.objects("trials s --json");
+    assert_eq!((ran.code, trials[0]["state"].as_str()), (1, Some("failed")), "{trials:?}");
+    let reason = trials[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("its results took more disk space than their limit"), "{reason}");
+}
+
+#[test]
+fn what_long_logs_say_counts_though_their_middle_is_dropped() {
+    let env = TestEnv::new();
+    let cut = "\"$AUTOML_ATTEMPT_DIR/stdout.log.cut\"";
+    env.script(
+        "long.sh",
+        &format!("#!/bin/sh\nseq 1 400000\nwhile [ ! -e {cut} ]; do sleep 0.05; done\necho loss: 0.5\n"),
+    );
+    let ran = env.run_over("./long.sh {x}", "--trials 1 --trial-log 1MiB --name s");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(env.objects("trials s --json")[0]["value"], 0.5);
+    let logs = env.automl("logs 1 --study s");
+    assert!(logs.stdout.starts_with("1\n2\n") && logs.stdout.ends_with("\n400000\nloss: 0.5\n"));
+    assert!(!logs.stdout.contains('\0'), "the hole is no text");
+    assert!(logs.stderr.contains("of this log were dropped to keep it short"), "{}", logs.stderr);
+}
+
+#[test]
+fn programs_have_so_many_files_open() {
+    let env = TestEnv::new();
+    env.script("files.sh", "#!/bin/sh\necho loss: $(ulimit -n)\n");
+    let ran = env.run_over("./files.sh {x}", "--trials 1 --trial-open-files 77 --name s");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(env.objects("trials s --json")[0]["value"], 77.0);
+}
+
+#[test]
+fn gpu_time_ends_a_search_and_can_be_raised() {
+    let env = TestEnv::new();
+    env.script("slow.sh", "#!/bin/sh\nsleep 0.1\necho loss: 0.5\n");
+    let line = "run --gpus all --metric loss:min --param x=0.0..1.0 --trials 3 --gpu-time 0.15s --name s -- ./slow.sh {x}";
+    // One GPU that the batch system grants, on trust.
+    let ran = env.command(line).env("CUDA_VISIBLE_DEVICES", "0").output().unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(said.contains("the limit of GPU time is reached"), "{said}");
+    let history = env.objects("explain s/1 --json");
+    assert!(history[0]["history"][0]["gpu_ms"].as_u64().unwrap() >= 100, "{history:?}");
+    let more = env.command("resume s --gpu-time 1h").env("CUDA_VISIBLE_DEVICES", "0").output().unwrap();
+    assert_eq!(more.status.code(), Some(0));
+    assert_eq!(env.objects("trials s --json").len(), 3);
+}
+
+#[test]
+fn sizes_need_units() {
+    let env = TestEnv::new();
+    for (flag, words) in [
+        ("--trial-memory 20", "write 50GiB"),
+        ("--trial-log 5kB", "at least 1MiB"),
+        ("--trial-open-files 3", "16.."),
+        ("--gpu-time 3", "write 90s"),
+    ] {
+        let ran = env.run_over("./train.sh {x}", flag);
+        assert_eq!(ran.code, 2, "{flag}");
+        assert!(ran.stderr.contains(words), "{flag}: {}", ran.stderr);
+    }
+}
