@@ -273,7 +273,7 @@ mod tests {
         };
         assert!(arguments.subjects().iter().all(|subject| subject.family() == "inverting"));
         assert!(parse("--families inverting").unwrap_err().contains("known are numeric"));
-        assert!(parse("--curves --samplers gp").unwrap_err().contains("known are asha"));
+        assert!(parse("--curves --samplers gp").unwrap_err().contains("known are race"));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::asker::thread_seconds;
 use crate::race::{Outcome, Setup, simulated_duration};
-use automl::suggest;
+use automl::{Resolved, resolve};
 use automl_core::{
     Algorithm, AttemptEnd, Direction, Event, Fidelity, FidelityPlan, Further, Objective,
     Outcome as AttemptOutcome, Study, TrialId,
@@ -18,8 +18,14 @@ use automl_testkit::{Log, settings};
 use std::collections::BTreeMap;
 
 /// Algorithms that are compared on curves. A new one is one line.
-pub(crate) const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::Asha, Algorithm::Hyperband, Algorithm::Bayesian, Algorithm::Random];
+pub(crate) const ALGORITHMS: [Algorithm; 6] = [
+    Algorithm::Race,
+    Algorithm::Asha,
+    Algorithm::Bohb,
+    Algorithm::Hyperband,
+    Algorithm::Bayesian,
+    Algorithm::Random,
+];
 
 /// Factor between one rung and the next.
 const REDUCTION_FACTOR: u64 = 3;
@@ -31,13 +37,7 @@ const UNTRAINED: f64 = 2.0;
 pub(crate) fn train(curves: &Curves, algorithm: Algorithm, setup: Setup) -> Result<Outcome, String> {
     let mut search = Search::new(curves, algorithm, setup);
     loop {
-        let free = setup.workers - search.ends.len();
-        let before = thread_seconds();
-        let decisions = search.scheduler.decide(&search.study, free);
-        search.outcome.seconds += thread_seconds() - before;
-        for decision in decisions {
-            search.perform(decision)?;
-        }
+        while search.decide()? {}
         if !search.finish_one() {
             return Ok(search.outcome);
         }
@@ -90,24 +90,31 @@ impl<'a> Search<'a> {
         self.study.apply(record).map_err(|why| why.to_string())
     }
 
+    /// Gives work to free workers; tells whether any got some, since a scheduler need not serve all at once.
+    fn decide(&mut self) -> Result<bool, String> {
+        let busy = self.ends.len();
+        let before = thread_seconds();
+        let decisions = self.scheduler.decide(&self.study, self.setup.workers - busy);
+        self.outcome.seconds += thread_seconds() - before;
+        for decision in decisions {
+            self.perform(decision)?;
+        }
+        Ok(self.ends.len() > busy)
+    }
+
     fn perform(&mut self, decision: Decision) -> Result<(), String> {
-        let (trial, until) = match decision {
-            Decision::Start { bracket, until } => {
+        let before = thread_seconds();
+        let resolved = resolve(&self.study, decision);
+        self.outcome.seconds += thread_seconds() - before;
+        let (trial, until, why) = match resolved {
+            Ok(Resolved::Start { suggestion, bracket, until }) => {
                 let trial = self.study.next_trial();
-                let before = thread_seconds();
-                let suggestion = suggest(&self.study);
-                self.outcome.seconds += thread_seconds() - before;
-                match suggestion {
-                    Ok(suggestion) => {
-                        let (params, origin) = (suggestion.params, suggestion.origin);
-                        self.apply(Event::TrialSuggested { trial, params, bracket, origin })?;
-                    }
-                    Err(SuggestError::Exhausted { .. }) => return Ok(()),
-                }
-                (trial, until)
+                let (params, origin) = (suggestion.params, suggestion.origin);
+                self.apply(Event::TrialSuggested { trial, params, bracket, origin })?;
+                (trial, until, None)
             }
-            Decision::Run { trial, until } => (trial, until),
-            Decision::End(_) => return Ok(()),
+            Ok(Resolved::Run { trial, until, why }) => (trial, until, why),
+            Ok(Resolved::End(_)) | Err(SuggestError::Exhausted { .. }) => return Ok(()),
         };
         let known = &self.study.trials[&trial];
         let epochs = until.0 - known.fidelity().map_or(0, |fidelity| fidelity.0);
@@ -121,6 +128,7 @@ impl<'a> Search<'a> {
             slot,
             log_offsets: Vec::new(),
             worker: None,
+            why,
         })?;
         let duration = simulated_duration(self.setup, trial) * epochs as f64;
         self.ends.insert(trial, (self.now + duration, epochs));

@@ -43,6 +43,7 @@ fn best_and_status_agree() {
             "algorithm",
             "trials",
             "best",
+            "rungs",
             "slots",
             "eta_s",
             "budget",

@@ -61,6 +61,7 @@ fn started(trial: u64) -> Event {
         slot: 0,
         log_offsets: Vec::new(),
         worker: None,
+        why: None,
     }
 }
 

@@ -178,6 +178,9 @@ pub enum Event {
         /// Who works on it, where trials are handed out to workers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         worker: Option<String>,
+        /// Why this trial and no other, where a model chose it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// Readings from one line of a trial's log.
     Measured {

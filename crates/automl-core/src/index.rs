@@ -55,7 +55,9 @@ impl RungResults {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Index {
     by_state: BTreeMap<TrialState, BTreeSet<TrialId>>,
+    by_bracket: BTreeMap<u32, BTreeSet<TrialId>>,
     rungs: BTreeMap<Fidelity, RungResults>,
+    attempts: u64,
 }
 
 impl Index {
@@ -76,6 +78,18 @@ impl Index {
         self.by_state.values().map(|trials| trials.len() as u64).sum()
     }
 
+    /// Returns the trials of a bracket, oldest first.
+    pub fn in_bracket(&self, bracket: u32) -> impl ExactSizeIterator<Item = TrialId> + DoubleEndedIterator {
+        static NONE: BTreeSet<TrialId> = BTreeSet::new();
+        self.by_bracket.get(&bracket).unwrap_or(&NONE).iter().copied()
+    }
+
+    /// Returns the number of attempts that have been started.
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
+        self.attempts
+    }
+
     /// Returns the results at a fidelity; `None` where no trial has got there yet.
     #[must_use]
     pub fn rung(&self, fidelity: Fidelity) -> Option<&RungResults> {
@@ -93,6 +107,10 @@ impl Index {
             return;
         }
         self.by_state.entry(trial.state).or_default().insert(trial.id);
+        self.attempts += trial.attempts.len() as u64;
+        if let Some(bracket) = trial.bracket {
+            self.by_bracket.entry(bracket).or_default().insert(trial.id);
+        }
         for fidelity in trial.reached.keys() {
             if let Some(rank) = rank(trial, *fidelity, settings) {
                 let rung = self.rungs.entry(*fidelity).or_default();
@@ -109,6 +127,7 @@ impl Index {
 
     /// Takes away what a trial was.
     pub(crate) fn forget(&mut self, trial: &Trial, settings: &StudySettings) {
+        self.attempts -= trial.attempts.len() as u64;
         if let Some(trials) = self.by_state.get_mut(&trial.state) {
             trials.remove(&trial.id);
         }

@@ -148,8 +148,9 @@ pub struct Resources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
-    /// The documented default choice: the model that suits the space and the number of results, at full
-    /// fidelity.
+    /// The documented default choice. Where a new study's trials can be compared early and carried on, it is
+    /// recorded as [`Algorithm::Race`]; otherwise this is the model that suits the space and the number of
+    /// results, at full fidelity.
     Auto,
     /// Independent uniform draws at full fidelity.
     Random,
@@ -167,11 +168,16 @@ pub enum Algorithm {
     SuccessiveHalving,
     /// Asynchronous successive halving over a scrambled Sobol sequence.
     Asha,
+    /// Hyperband brackets over the tree-structured Parzen estimator.
+    Bohb,
+    /// A model of all rungs chooses, for every free slot, between promoting a paused trial and starting a new
+    /// one.
+    Race,
 }
 
 impl Algorithm {
     /// All algorithms with their accepted names, the first being the canonical one.
-    pub const NAMES: [(Algorithm, &'static [&'static str]); 9] = [
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 11] = [
         (Algorithm::Auto, &["auto"]),
         (Algorithm::Random, &["random"]),
         (Algorithm::Sobol, &["sobol"]),
@@ -181,13 +187,19 @@ impl Algorithm {
         (Algorithm::Hyperband, &["hyperband", "h"]),
         (Algorithm::SuccessiveHalving, &["successive-halving", "sha"]),
         (Algorithm::Asha, &["asha"]),
+        (Algorithm::Bohb, &["bohb"]),
+        (Algorithm::Race, &["race", "rung-race"]),
     ];
 
     /// Tells whether trials are compared below the largest fidelity and paused there.
     #[must_use]
     pub fn pauses_trials(self) -> bool {
         match self {
-            Algorithm::Hyperband | Algorithm::SuccessiveHalving | Algorithm::Asha => true,
+            Algorithm::Hyperband
+            | Algorithm::SuccessiveHalving
+            | Algorithm::Asha
+            | Algorithm::Bohb
+            | Algorithm::Race => true,
             Algorithm::Auto
             | Algorithm::Random
             | Algorithm::Sobol

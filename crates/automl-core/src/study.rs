@@ -123,7 +123,7 @@ impl Study {
             Event::TrialSuggested { trial, params, bracket, origin } => {
                 self.suggest_trial(*trial, params, *bracket, origin, at)?;
             }
-            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker } => {
+            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker, why } => {
                 let attempt = Attempt {
                     number: *attempt,
                     until: *until,
@@ -131,6 +131,7 @@ impl Study {
                     slot: *slot,
                     log_offsets: log_offsets.clone(),
                     worker: worker.clone(),
+                    why: why.clone(),
                     started_at: at,
                     ended_at: None,
                     series: Series::default(),

@@ -189,6 +189,8 @@ pub struct Attempt {
     pub log_offsets: Vec<u64>,
     /// Who works on it, where trials are handed out to workers.
     pub worker: Option<String>,
+    /// Why this trial and no other, where a model chose it.
+    pub why: Option<String>,
     /// When it was decided to start it (milliseconds since 1970).
     pub started_at: u64,
     /// When its end was recorded.

@@ -48,6 +48,7 @@ fn event() -> impl Strategy<Value = Event> {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
         }),
         (trial(), attempt(), outcome()).prop_map(|(trial, attempt, outcome)| {
             let end = AttemptEnd::unmeasured(outcome);

@@ -13,8 +13,8 @@
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
-    Acquisition, Candidate, CholeskyError, FitOptions, GaussianProcess, Hyperparameters, LOG_SUCCESS_MIN,
-    Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
+    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters,
+    LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
 };
 
 use crate::design::Design;
@@ -89,7 +89,7 @@ impl<'a> Model<'a> {
     ) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let mut process = condition(data, from_theta(&history.theta, design.columns().len()))?;
-        let requirements = requirements(design, &training)?;
+        let requirements = requirements(design.columns(), &training)?;
         let mut incumbent = incumbent(&process, &training);
         for params in in_trial_order(&history.pending) {
             let believed = process.believe(&design.row(params));
@@ -135,17 +135,7 @@ impl<'a> Model<'a> {
         let canonicalise = |row: &mut [f64], active: &mut [bool]| self.design.canonicalise(row, active);
         let problem = SearchProblem { columns: self.design.columns(), canonicalise: &canonicalise };
         let key = derive(&[seed, stream::PERTURBATIONS, trial.0]);
-        maximize(&surface, problem, self.candidates(space, trial, seed), key)
-    }
-
-    /// A small finite space whole; otherwise the next stretch of a Sobol sequence.
-    fn candidates(&self, space: &SearchSpace, trial: TrialId, seed: u64) -> Vec<Vec<f64>> {
-        if let Some(size) = space.size().filter(|&size| size <= CANDIDATES) {
-            return (0..size).map(|index| self.design.row_at(index)).collect();
-        }
-        let sobol = Sobol::new(self.design.columns().len(), derive(&[seed, stream::CANDIDATES]));
-        let first = CANDIDATES * trial.0;
-        (first..first + CANDIDATES).map(|index| self.design.row_from_units(&sobol.point(index))).collect()
+        maximize(&surface, problem, candidates(self.design, space, trial, seed), key)
     }
 
     fn reason(&self) -> String {
@@ -175,6 +165,16 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Rows to begin a search with: a small finite space whole; otherwise the next stretch of a Sobol sequence.
+pub(crate) fn candidates(design: &Design, space: &SearchSpace, trial: TrialId, seed: u64) -> Vec<Vec<f64>> {
+    if let Some(size) = space.size().filter(|&size| size <= CANDIDATES) {
+        return (0..size).map(|index| design.row_at(index)).collect();
+    }
+    let sobol = Sobol::new(design.columns().len(), derive(&[seed, stream::CANDIDATES]));
+    let first = CANDIDATES * trial.0;
+    (first..first + CANDIDATES).map(|index| design.row_from_units(&sobol.point(index))).collect()
+}
+
 /// The value that an improvement must exceed; `None` where no result keeps the constraints.
 fn incumbent(process: &GaussianProcess, training: &Training) -> Option<f64> {
     if training.constraints.is_empty() {
@@ -185,25 +185,33 @@ fn incumbent(process: &GaussianProcess, training: &Training) -> Option<f64> {
 }
 
 /// Models of what must hold: that trials succeed, and every constraint.
-fn requirements(design: &Design, training: &Training) -> Result<Vec<Requirement>, CholeskyError> {
+pub(crate) fn requirements(
+    columns: &[Column],
+    training: &Training,
+) -> Result<Vec<Requirement>, CholeskyError> {
     let success = training.labels.as_ref().map(|labels| {
-        let data = TrainingSet::new(design.columns(), &training.rows, labels);
+        let data = TrainingSet::new(columns, &training.rows, labels);
         let model = fit(data, &FitOptions::default())?;
         Ok(Requirement { model, threshold: 0.0, log_probability_min: LOG_SUCCESS_MIN })
     });
-    let constraints = training.constraints.iter().filter_map(|c| c.requirement(design.columns()));
+    let constraints = training.constraints.iter().filter_map(|c| c.requirement(columns));
     success.into_iter().chain(constraints).collect()
 }
 
 /// The user's weights and defaults, which lose their weight as results come in.
 fn preference(design: &Design, history: &History, observations: usize) -> Option<Preference> {
-    let budget = history.budget.unwrap_or(BUDGET_USUAL) as f64;
-    let strength = (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64;
+    let strength = preference_strength(history.budget, observations);
     design.beliefs().map(|beliefs| Preference::new(design.columns(), beliefs, strength))
 }
 
+/// How much the user's weights and defaults count after so many results.
+pub(crate) fn preference_strength(budget: Option<u64>, observations: usize) -> f64 {
+    let budget = budget.unwrap_or(BUDGET_USUAL) as f64;
+    (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64
+}
+
 /// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit.
-fn condition(
+pub(crate) fn condition(
     data: TrainingSet,
     warm_start: Option<Hyperparameters>,
 ) -> Result<GaussianProcess, CholeskyError> {
@@ -216,14 +224,14 @@ fn condition(
 }
 
 /// Lengthscales, signal variance, noise variance.
-fn to_theta(hyperparameters: &Hyperparameters) -> Vec<f64> {
+pub(crate) fn to_theta(hyperparameters: &Hyperparameters) -> Vec<f64> {
     let mut theta = hyperparameters.lengthscales.clone();
     theta.extend([hyperparameters.signal_variance, hyperparameters.noise_variance]);
     theta
 }
 
 /// Reads what [`to_theta`] wrote; another space's parameters, or none, give `None`.
-fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparameters> {
+pub(crate) fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparameters> {
     let sound = theta.len() == dimension + 2 && theta.iter().all(|value| value.is_finite() && *value > 0.0);
     sound.then(|| {
         Hyperparameters::with_unknown_mean(

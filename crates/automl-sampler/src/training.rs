@@ -101,14 +101,14 @@ pub(crate) fn modelled_fidelity(observations: &[Observation], dimension: usize) 
 }
 
 /// The middle one of some targets, the lower of two.
-fn middle(targets: &[f64]) -> f64 {
+pub(crate) fn middle(targets: &[f64]) -> f64 {
     let mut sorted = targets.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
 }
 
 /// What is known of each constraint; a violation that is no number says nothing.
-fn constraints(observations: &[&Observation], rows: &[Vec<f64>]) -> Vec<Measured> {
+pub(crate) fn constraints(observations: &[&Observation], rows: &[Vec<f64>]) -> Vec<Measured> {
     let count = observations.iter().map(|o| o.violations.len()).max().unwrap_or(0);
     let mut measured = vec![Measured::default(); count];
     for (observation, row) in observations.iter().zip(rows) {

@@ -78,7 +78,7 @@ fn best_paused(rung: &RungResults, count: usize) -> impl Iterator<Item = TrialId
 }
 
 /// The promotion that brings a study to its end in which no trial has got to the largest fidelity.
-fn finish(study: &Study, levels: &[Fidelity]) -> Option<Decision> {
+pub(crate) fn finish(study: &Study, levels: &[Fidelity]) -> Option<Decision> {
     let index = study.index();
     let busy = index.count(TrialState::Running) + index.count(TrialState::Queued) > 0;
     let finished = index.rung(*levels.last()?).is_some_and(|rung| !rung.results.is_empty());

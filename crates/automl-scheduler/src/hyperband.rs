@@ -70,7 +70,7 @@ fn decide_brackets(study: &Study, free: usize, iteration: Vec<Bracket>) -> Vec<D
             left -= 1;
             true
         }
-        Decision::Run { .. } | Decision::End(_) => true,
+        Decision::Run { .. } | Decision::Choose(_) | Decision::End(_) => true,
     });
     decisions.truncate(free);
     if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
@@ -105,8 +105,8 @@ fn decide_bracket(
                 .map(|t| Decision::Run { trial: t.id, until: rung.fidelity }),
         );
         if i == 0 {
-            let start = Decision::Start { bracket: Some(number), until: rung.fidelity };
-            decisions.extend((0..missing).map(|_| start));
+            let start = || Decision::Start { bracket: Some(number), until: rung.fidelity };
+            decisions.extend((0..missing).map(|_| start()));
         }
         if missing > 0 || !members.iter().all(|t| is_decided(t, rung)) {
             return;

@@ -4,19 +4,23 @@
 //! no numbers, so that the decisions after a crash are those before it. It does not know parameter
 //! values (`automl-sampler` chooses them) and not that processes exist.
 
+mod agreement;
 mod asha;
 mod bracket;
 mod checkpoints;
 mod full;
 mod hyperband;
+mod race;
 mod rehearsal;
 mod stop;
 
+pub use agreement::{Agreement, agreements};
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
 pub use checkpoints::{Disposal, disposals, disposals_keeping};
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};
+pub use race::Race;
 pub use rehearsal::{REHEARSED_TRIALS_MAX, Rehearsal, rehearse};
 pub use stop::should_stop;
 
@@ -25,7 +29,7 @@ use hyperband::halving_brackets;
 use automl_core::{Algorithm, EndReason, Fidelity, Study, Trial, TrialId, TrialState};
 
 /// What shall happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Suggest a new trial and run it.
     Start {
@@ -41,14 +45,50 @@ pub enum Decision {
         /// Fidelity at which the attempt ends.
         until: Fidelity,
     },
+    /// Do one of several things, whichever a model of the trials finds best.
+    Choose(Choice),
     /// End the search: nothing is running and nothing is left to do.
     End(EndReason),
+}
+
+/// What a model may choose between; at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// A new trial; `None` where none may start.
+    pub start: Option<NewTrial>,
+    /// Paused trials that may go on: the highest rung first, the best of a rung first.
+    pub promotions: Vec<Promotion>,
+    /// Fidelities whose results say something about the largest one, which is the last of them.
+    pub levels: Vec<Fidelity>,
+}
+
+/// A new trial that may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTrial {
+    /// Bracket it would belong to, where it is treated differently from others.
+    pub bracket: Option<u32>,
+    /// Fidelity at which its first attempt would end.
+    pub until: Fidelity,
+    /// Whether it goes on to the largest fidelity whatever it comes to.
+    pub all_the_way: bool,
+}
+
+/// A paused trial that may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// The trial.
+    pub trial: TrialId,
+    /// Fidelity it has reached.
+    pub from: Fidelity,
+    /// Fidelity at which its next attempt would end.
+    pub until: Fidelity,
 }
 
 /// A rule for running trials.
 pub trait Scheduler {
     /// Returns at most `free` trials to run now, or the end of the search. An empty answer means:
-    /// wait for a running trial.
+    /// wait for a running trial. Fewer decisions than free slots need not be all: ask again when they have
+    /// been carried out.
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision>;
 
     /// Tells whether a paused trial may be run again by some later decision, so that its checkpoint is
@@ -62,9 +102,10 @@ pub trait Scheduler {
 #[must_use]
 pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
     match algorithm {
-        Algorithm::Hyperband => Box::new(Hyperband),
+        Algorithm::Hyperband | Algorithm::Bohb => Box::new(Hyperband),
         Algorithm::SuccessiveHalving => Box::new(SuccessiveHalving),
         Algorithm::Asha => Box::new(Asha),
+        Algorithm::Race => Box::new(Race),
         Algorithm::Auto
         | Algorithm::Bayesian
         | Algorithm::Tpe
@@ -79,8 +120,8 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
 #[must_use]
 pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan, fallback: u64) -> u64 {
     match algorithm {
-        Algorithm::Hyperband => brackets(fidelity).iter().map(Bracket::trials).sum(),
-        Algorithm::SuccessiveHalving | Algorithm::Asha => {
+        Algorithm::Hyperband | Algorithm::Bohb => brackets(fidelity).iter().map(Bracket::trials).sum(),
+        Algorithm::SuccessiveHalving | Algorithm::Asha | Algorithm::Race => {
             fallback.max(halving_brackets(fidelity).iter().map(Bracket::trials).sum())
         }
         Algorithm::Auto
@@ -90,6 +131,22 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         | Algorithm::Random
         | Algorithm::Sobol => fallback,
     }
+}
+
+/// Returns the algorithm that a new study with `auto` is recorded with: the race where trials can be compared
+/// early and carried on and their number fills at least one bracket of rungs, otherwise `auto` itself.
+///
+/// `trials` is the number that the user asked for.
+#[must_use]
+pub fn resolve_auto(
+    algorithm: Algorithm,
+    fidelity: &automl_core::FidelityPlan,
+    trials: Option<u64>,
+) -> Algorithm {
+    let bracket: u64 = halving_brackets(fidelity).iter().map(Bracket::trials).sum();
+    let suits = fidelity.resumable && levels(fidelity).len() > 1;
+    let enough = trials.is_none_or(|trials| trials >= bracket);
+    if algorithm == Algorithm::Auto && suits && enough { Algorithm::Race } else { algorithm }
 }
 
 /// The decisions for an empty hand: the end if the budget is spent and nothing runs or waits to run.

@@ -5,8 +5,9 @@
 //! synchronous scheduler the numbers do not depend on the lot, so they are those of the search itself;
 //! under an asynchronous one they are what is to be expected.
 
+use crate::asha::promotable;
 use crate::bracket::{Bracket, Rung};
-use crate::{Decision, Scheduler, scheduler_for};
+use crate::{Choice, Decision, Scheduler, scheduler_for};
 use automl_core::{
     AttemptEnd, EVENT_FORMAT, Event, Fidelity, FoldError, Further, Origin, Outcome, Params, Record, Study,
     StudySettings, Trial, TrialId, TrialState, rng,
@@ -85,14 +86,15 @@ impl Stage {
 
     /// Gives out free slots and goes on to the next end of an attempt; `false` when the search is over.
     fn step(&mut self, scheduler: &dyn Scheduler, slots: usize) -> bool {
-        for decision in scheduler.decide(&self.study, slots - self.ends.len()) {
-            match decision {
-                Decision::Start { bracket, until } => {
-                    let trial = self.suggest(bracket);
-                    self.start(trial, until);
+        loop {
+            let decisions = scheduler.decide(&self.study, slots - self.ends.len());
+            if decisions.is_empty() {
+                break;
+            }
+            for decision in decisions {
+                if !self.perform(decision) {
+                    return false;
                 }
-                Decision::Run { trial, until } => self.start(trial, until),
-                Decision::End(_) => return false,
             }
         }
         self.checkpoints = self.checkpoints.max(self.needed_checkpoints());
@@ -100,6 +102,31 @@ impl Stage {
         self.now = end;
         self.finish(trial);
         true
+    }
+
+    /// Carries a decision out; `false` where it ends the search.
+    fn perform(&mut self, decision: Decision) -> bool {
+        match decision {
+            Decision::Start { bracket, until } => {
+                let trial = self.suggest(bracket);
+                self.start(trial, until);
+            }
+            Decision::Run { trial, until } => self.start(trial, until),
+            Decision::Choose(choice) => return self.choose(&choice),
+            Decision::End(_) => return false,
+        }
+        true
+    }
+
+    /// Stands in for the model by the rule of ASHA: it promotes what that would, and starts a new trial
+    /// otherwise.
+    fn choose(&mut self, choice: &Choice) -> bool {
+        let allowed = promotable(&self.study, &choice.levels).next();
+        let start = choice.start.map(|new| Decision::Start { bracket: new.bracket, until: new.until });
+        let all_the_way = choice.start.is_some_and(|new| new.all_the_way);
+        let first = choice.promotions.first().map(|p| Decision::Run { trial: p.trial, until: p.until });
+        let promoted = allowed.filter(|_| !all_the_way);
+        promoted.or(start).or(first).is_some_and(|decision| self.perform(decision))
     }
 
     fn suggest(&mut self, bracket: Option<u32>) -> TrialId {
@@ -126,6 +153,7 @@ impl Stage {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
         });
     }
 
@@ -231,6 +259,19 @@ mod tests {
         let trials: Vec<u64> = bracket.rungs.iter().map(|rung| rung.trials).collect();
         assert_eq!(trials[0], 90);
         assert!((30..60).contains(&trials[1]) && (10..30).contains(&trials[2]), "{trials:?}");
+    }
+
+    #[test]
+    fn race_is_rehearsed_by_the_rule_of_asha() {
+        let mut settings = study(Algorithm::Race, 9);
+        settings.trials = 90;
+        let plan = rehearse(&settings, 4).unwrap();
+        let trials = |fidelity| {
+            plan.brackets.iter().flat_map(|bracket| &bracket.rungs).filter(move |r| r.fidelity == fidelity)
+        };
+        let sum = |fidelity| trials(Fidelity(fidelity)).map(|rung| rung.trials).sum::<u64>();
+        assert_eq!((plan.trials, sum(1)), (90, 90));
+        assert!(sum(3) > 20 && sum(9) > 5, "{plan:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use automl_core::{
     Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Further, Origin, Outcome, Params, Study,
     StudySettings, TrialId, TrialState, rng,
 };
-use automl_scheduler::{Asha, Decision, Scheduler, brackets, levels, scheduler_for};
+use automl_scheduler::{Asha, Choice, Decision, Race, Scheduler, brackets, levels, scheduler_for};
 use automl_testkit::{Log, curve, settings};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -47,8 +47,27 @@ impl Simulation {
         self.study.apply(self.log.records.last().unwrap()).unwrap();
     }
 
+    /// Stands in for the model: any of the things on offer, at random.
+    fn choose(&mut self, choice: &Choice) -> Decision {
+        assert_eq!(choice.levels.last(), Some(&self.study.settings.fidelity.max), "seed {}", self.seed);
+        let starts = choice.start.map(|new| Decision::Start { bracket: new.bracket, until: new.until });
+        let promotions = choice.promotions.iter().map(|promotion| {
+            let known = &self.study.trials[&promotion.trial];
+            assert_eq!((known.state, known.fidelity()), (TrialState::Paused, Some(promotion.from)));
+            assert!(known.checkpoint.is_some() && promotion.from < promotion.until);
+            Decision::Run { trial: promotion.trial, until: promotion.until }
+        });
+        let mut offers: Vec<Decision> = starts.into_iter().chain(promotions).collect();
+        let chosen = (self.draw() * offers.len() as f64) as usize;
+        offers.swap_remove(chosen)
+    }
+
     fn perform(&mut self, decision: Decision) {
         let (trial, until) = match decision {
+            Decision::Choose(choice) => {
+                let chosen = self.choose(&choice);
+                return self.perform(chosen);
+            }
             Decision::Start { bracket, until } => {
                 let trial = self.study.next_trial();
                 let origin = Origin::default();
@@ -69,6 +88,7 @@ impl Simulation {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
         });
         let end = self.now + self.duration(epochs);
         self.ends.insert(trial, end);
@@ -107,16 +127,7 @@ impl Simulation {
     fn run_observed(mut self, workers: usize, mut observe: impl FnMut(&Study)) -> Self {
         let scheduler = scheduler_for(self.study.settings.algorithm);
         for _ in 0..100_000 {
-            let free = workers - self.study.in_state(TrialState::Running).count();
-            let decisions = scheduler.decide(&self.study, free);
-            assert!(decisions.len() <= free.max(1), "seed {}: more decisions than slots", self.seed);
-            if self.draws.is_multiple_of(5) {
-                let restarted = Study::replay(&self.log.records).unwrap();
-                assert_eq!(scheduler.decide(&restarted, free), decisions, "restart");
-            }
-            for decision in decisions {
-                self.perform(decision);
-            }
+            while self.decide(&*scheduler, workers) && self.study.ended.is_none() {}
             check_index(&self.study);
             observe(&self.study);
             if self.study.ended.is_some() {
@@ -125,6 +136,20 @@ impl Simulation {
             self.finish_one();
         }
         panic!("seed {}: the search never ended", self.seed);
+    }
+
+    /// Performs what the scheduler decides for the free workers; tells whether that was anything.
+    fn decide(&mut self, scheduler: &dyn Scheduler, workers: usize) -> bool {
+        let free = workers - self.study.in_state(TrialState::Running).count();
+        let decisions = scheduler.decide(&self.study, free);
+        assert!(decisions.len() <= free.max(1), "seed {}: more decisions than slots", self.seed);
+        if self.draws.is_multiple_of(5) {
+            let restarted = Study::replay(&self.log.records).unwrap();
+            assert_eq!(scheduler.decide(&restarted, free), decisions, "restart");
+        }
+        let any = !decisions.is_empty();
+        decisions.into_iter().for_each(|decision| self.perform(decision));
+        any
     }
 
     /// Number of trials that reached each fidelity, by bracket.
@@ -300,8 +325,8 @@ fn asha_decides_as_the_reference() {
 
 #[test]
 fn halving_keeps_its_invariants_under_failures_and_any_timing() {
-    for seed in 0..80 {
-        let algorithm = if seed % 2 == 0 { Algorithm::Asha } else { Algorithm::SuccessiveHalving };
+    for seed in 0..54 {
+        let algorithm = [Algorithm::Asha, Algorithm::SuccessiveHalving, Algorithm::Race][seed as usize % 3];
         let settings = halving(algorithm, 1 + seed * 3 % 100, 3 + seed % 30);
         let (budget, levels) = (settings.trials, levels(&settings.fidelity));
         let simulation = Simulation::new(settings, seed, 0.2).run(1 + seed as usize % 9);
@@ -320,14 +345,54 @@ fn halving_keeps_its_invariants_under_failures_and_any_timing() {
 
 #[test]
 fn stragglers_do_not_hold_up_the_others() {
-    let settings = halving(Algorithm::Asha, 60, 27);
-    let simulation = Simulation::new(settings, 11, 0.0);
-    let mut slots = Vec::new();
-    let simulation =
-        simulation.run_observed(5, |study| slots.push(study.in_state(TrialState::Running).count()));
-    let until_last_start = slots.len() / 2;
-    assert!(slots[..until_last_start].iter().all(|running| *running == 5), "{slots:?}");
-    assert!(simulation.study.in_state(TrialState::Complete).count() > 0);
+    for algorithm in [Algorithm::Asha, Algorithm::Race] {
+        let settings = halving(algorithm, 60, 27);
+        let simulation = Simulation::new(settings, 11, 0.0);
+        let mut slots = Vec::new();
+        let simulation =
+            simulation.run_observed(5, |study| slots.push(study.in_state(TrialState::Running).count()));
+        let until_last_start = slots.len() / 2;
+        assert!(slots[..until_last_start].iter().all(|running| *running == 5), "{algorithm}: {slots:?}");
+        assert!(simulation.study.in_state(TrialState::Complete).count() > 0);
+    }
+}
+
+#[test]
+fn some_of_the_race_go_all_the_way() {
+    let simulation = Simulation::new(halving(Algorithm::Race, 100, 27), 5, 0.0).run(2);
+    let full = simulation.study.trials.values().filter(|trial| trial.bracket == Some(0));
+    let states: Vec<TrialState> = full.map(|trial| trial.state).collect();
+    assert!(states.len() > 2 && states.iter().all(|state| *state == TrialState::Complete), "{states:?}");
+}
+
+#[test]
+fn race_skips_a_rung_whose_ranking_is_turned_round() {
+    let mut log = Log::new(halving(Algorithm::Race, 1000, 9));
+    for trial in 1..=6 {
+        let values = [-(trial as f64), trial as f64, trial as f64];
+        log = log.suggest(trial);
+        for (attempt, (until, value)) in (1..).zip([1, 3, 9].into_iter().zip(values)) {
+            log = log.start(trial, attempt, until).reach(trial, attempt, until, value);
+        }
+    }
+    let decisions = Race.decide(&log.study().unwrap(), 1);
+    let [Decision::Choose(choice)] = &decisions[..] else { panic!("{decisions:?}") };
+    assert_eq!(
+        (choice.start.map(|new| new.until), &choice.levels[..]),
+        (Some(Fidelity(3)), &[3, 9].map(Fidelity)[..])
+    );
+}
+
+#[test]
+fn race_weighs_the_best_of_a_rung() {
+    let mut log = Log::new(halving(Algorithm::Race, 100_000, 27));
+    for trial in 1..=60 {
+        log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
+    }
+    let decisions = Race.decide(&log.study().unwrap(), 1);
+    let [Decision::Choose(choice)] = &decisions[..] else { panic!("{decisions:?}") };
+    assert_eq!(choice.promotions.len(), 48, "the best of the rung");
+    assert_eq!(choice.promotions[0].trial, TrialId(60));
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Log {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
         })
     }
 

@@ -9,7 +9,7 @@ use automl_core::{
     Attempt, AttemptNumber, EVENT_FORMAT, Event, Origin, Params, Record, Series, Study, StudySettings,
     TrialId,
 };
-use automl_scheduler::{Decision, scheduler_for};
+use automl_scheduler::{Choice, Decision, scheduler_for};
 
 /// What the first trial would be.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub fn first_trial(
     let decisions = scheduler_for(settings.algorithm).decide(&study, 1);
     let (bracket, until) = match decisions.first() {
         Some(Decision::Start { bracket, until }) => (*bracket, *until),
+        Some(Decision::Choose(Choice { start: Some(new), .. })) => (new.bracket, new.until),
         _ => (None, settings.fidelity.max),
     };
     let trial = TrialId(1);
@@ -53,6 +54,7 @@ pub fn first_trial(
         slot: 0,
         log_offsets: Vec::new(),
         worker: None,
+        why: None,
         started_at: 0,
         ended_at: None,
         series: Series::default(),

@@ -38,6 +38,7 @@ pub fn spec_of(
         slot: 0,
         log_offsets: Vec::new(),
         worker: None,
+        why: None,
         started_at: 0,
         ended_at: None,
         series: Series::default(),

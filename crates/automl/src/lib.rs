@@ -30,10 +30,12 @@ pub use archive::{Imported, export_log, import_log};
 pub use asktell::{
     Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
 };
-pub use automl_scheduler::{Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, rehearse};
+pub use automl_scheduler::{
+    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, agreements, rehearse, resolve_auto,
+};
 pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};
-pub use engine::{Control, Engine, EngineError, LogError, LogFileError, RunEnd, Update};
+pub use engine::{Control, Engine, EngineError, LogError, LogFileError, Resolved, RunEnd, Update};
 pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
 pub use gc::{Garbage, collect_garbage, garbage};
@@ -43,7 +45,7 @@ pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate}
 pub use log_reader::{LineMeaning, LogReader, Symptom};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
-pub use replay::{Difference, Replay, UnexplainedStop, replay, suggest};
+pub use replay::{Difference, Replay, UnexplainedStop, replay, resolve, suggest};
 pub use study::{
     Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, create_with, exists, list,
     open, settings, slots, view,

@@ -1,23 +1,23 @@
-//! Checks that a log can be explained: every suggestion and every stop in it is derived again from the
-//! events before it and compared, values bit for bit.
+//! Checks that a log can be explained: every suggestion, every other choice of a model and every stop in it is
+//! derived again from the events before it and compared, values bit for bit.
 
-use crate::engine::{EventLog, LogError, history, records, sampler_for};
+use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
-use automl_core::{Event, Params, Record, Study, TrialId};
+use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
-use automl_scheduler::should_stop;
+use automl_scheduler::{Decision, scheduler_for, should_stop};
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// Events in the log.
     pub events: u64,
-    /// Suggestions that were derived again and were the same.
+    /// Suggestions and promotions by a model that were derived again and were the same.
     pub suggestions: u64,
     /// Decisions to stop a running trial that were derived again and were the same.
     pub stops: u64,
-    /// The first suggestion that was not.
+    /// The first suggestion or promotion that was not.
     pub difference: Option<Difference>,
     /// The first stop that was not; nothing beyond it was looked at.
     pub unexplained_stop: Option<UnexplainedStop>,
@@ -26,7 +26,7 @@ pub struct Replay {
     pub other_version: Option<String>,
 }
 
-/// A suggestion that the log does not explain.
+/// A suggestion or a promotion that the log does not explain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// Number of its event.
@@ -35,7 +35,8 @@ pub struct Difference {
     pub trial: TrialId,
     /// Values in the log.
     pub recorded: Params,
-    /// Values derived again; `None` where the space has no configuration left.
+    /// Values derived again, those of another trial where that one would have gone on; `None` where nothing
+    /// would have been started.
     pub derived: Option<Params>,
 }
 
@@ -77,15 +78,15 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
     for record in records {
         replay.events += 1;
         let seq = replay.events;
-        if let (Some(study), Event::TrialSuggested { trial, params, .. }) = (&study, &record.event) {
-            let next = study.next_trial() == *trial;
-            let derived = suggest(study).ok().filter(|_| next).map(|suggestion| suggestion.params);
-            if derived.as_ref() != Some(params) {
-                let recorded = params.clone();
-                replay.difference = Some(Difference { event: seq, trial: *trial, recorded, derived });
-                return Ok(replay);
+        if let Some(made) = study.as_ref().and_then(|study| Made::of(study, &record.event)) {
+            let (trial, recorded) = (made.trial, made.params.clone());
+            match made.derived() {
+                Ok(()) => replay.suggestions += 1,
+                Err(derived) => {
+                    replay.difference = Some(Difference { event: seq, trial, recorded, derived });
+                    return Ok(replay);
+                }
             }
-            replay.suggestions += 1;
         }
         if let (Some(study), Event::StopDecided { trial, reason, .. }) = (&study, &record.event) {
             let derived = should_stop(study, *trial);
@@ -103,6 +104,71 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
         EventLog::fold_one(&mut study, record).map_err(|source| LogError::Fold { seq, source })?;
     }
     Ok(replay)
+}
+
+/// A choice in the log, and the study that it was made for.
+struct Made<'a> {
+    study: &'a Study,
+    trial: TrialId,
+    params: &'a Params,
+    /// Fidelity of a promotion; `None` for a new trial.
+    until: Option<Fidelity>,
+}
+
+impl<'a> Made<'a> {
+    /// Returns the choice that an event records, if it does.
+    fn of(study: &'a Study, event: &'a Event) -> Option<Self> {
+        match event {
+            Event::TrialSuggested { trial, params, .. } => {
+                Some(Made { study, trial: *trial, params, until: None })
+            }
+            Event::AttemptStarted { trial, until, why: Some(_), .. } => {
+                let params = &study.trials.get(trial)?.params;
+                Some(Made { study, trial: *trial, params, until: Some(*until) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the choice again; where it differs, returns the values of what is chosen now.
+    fn derived(&self) -> Result<(), Option<Params>> {
+        match (chosen(self.study), self.until) {
+            (Some(Resolved::Start { suggestion, .. }), None) => {
+                let next = self.study.next_trial() == self.trial;
+                let same = next && suggestion.params == *self.params;
+                if same { Ok(()) } else { Err(Some(suggestion.params).filter(|_| next)) }
+            }
+            (Some(Resolved::Run { trial, until, .. }), Some(recorded))
+                if trial == self.trial && until == recorded =>
+            {
+                Ok(())
+            }
+            (Some(Resolved::Run { trial, .. }), _) => {
+                Err(self.study.trials.get(&trial).map(|trial| trial.params.clone()))
+            }
+            (Some(Resolved::Start { suggestion, .. }), Some(_)) => Err(Some(suggestion.params)),
+            (Some(Resolved::End(_)) | None, _) => Err(None),
+        }
+    }
+}
+
+/// What is chosen next. Who starts trials whatever else there is to do is only asked for its values: how many
+/// slots were free is not in the log.
+fn chosen(study: &Study) -> Option<Resolved> {
+    let decision = match study.settings.algorithm {
+        Algorithm::Race => scheduler_for(Algorithm::Race).decide(study, 1).into_iter().next()?,
+        _ => Decision::Start { bracket: None, until: study.settings.fidelity.max },
+    };
+    resolve(study, decision).ok()
+}
+
+/// Returns what a decision about a study comes to: the values of a new trial, or the choice of a model. A pure
+/// function of both.
+///
+/// # Errors
+/// [`SuggestError::Exhausted`] when a new trial is wanted and a finite space has no configuration left.
+pub fn resolve(study: &Study, decision: Decision) -> Result<Resolved, SuggestError> {
+    engine::resolve(study, &*sampler_for(study.settings.algorithm), decision)
 }
 
 /// Returns what is tried as the study's next trial: what the user enqueued, then what its algorithm

@@ -8,7 +8,7 @@ use crate::project::Project;
 use crate::render::size::size;
 use crate::render::{json, time, value};
 use automl::present::utc;
-use automl_core::{Attempt, AttemptEnd, Outcome, Study, Trial, TrialState, number_as_json};
+use automl_core::{Algorithm, Attempt, AttemptEnd, Outcome, Study, Trial, TrialState, number_as_json};
 use serde_json::{Value, json};
 
 /// Explains one trial.
@@ -67,7 +67,7 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
     if let Some(acquisition) = origin.acquisition {
         lines.push(format!("            value of its acquisition function: {}", value::number(acquisition)));
     }
-    if let Some(bracket) = trial.bracket {
+    if let (Some(bracket), true) = (trial.bracket, study.settings.algorithm != Algorithm::Race) {
         lines.push(format!("bracket     {bracket}"));
     }
     for attempt in &trial.attempts {
@@ -106,13 +106,23 @@ fn cost_line(end: &AttemptEnd) -> Option<String> {
     (!parts.is_empty()).then(|| format!("            it took {}", parts.join(", ")))
 }
 
-/// Why an attempt was started, by what became of the one before it.
-fn why(study: &Study, attempt: &Attempt) -> &'static str {
+/// Why an attempt was started: as its model said, or by what became of the one before it.
+fn why(study: &Study, attempt: &Attempt) -> String {
+    if let Some(why) = &attempt.why {
+        return format!("promoted: {why}");
+    }
+    by_past(study, attempt).into()
+}
+
+fn by_past(study: &Study, attempt: &Attempt) -> &'static str {
     let trial = study.trials.values().find(|t| t.attempts.iter().any(|a| std::ptr::eq(a, attempt)));
+    let goes_all_the_way =
+        study.settings.algorithm == Algorithm::Race && trial.is_some_and(|t| t.bracket.is_some());
     let before = attempt.number.0.checked_sub(2);
     let before = before.and_then(|i| trial?.attempts.get(i as usize)?.end.as_ref());
     match before.map(|end| &end.outcome) {
         None => "first run",
+        Some(Outcome::Reached { .. }) if goes_all_the_way => "carried on: one of those that go all the way",
         Some(Outcome::Reached { .. }) => "promoted: among the best of its rung",
         Some(Outcome::Failed { .. }) => "tried again after a failure that may be transient",
         Some(Outcome::Infeasible { .. } | Outcome::Interrupted { .. }) => "run again after an interruption",

@@ -138,6 +138,6 @@ impl Forecast<'_> {
 
     /// Whether a search without failures does exactly this.
     fn is_exact(&self) -> bool {
-        self.settings.algorithm != Algorithm::Asha
+        !matches!(self.settings.algorithm, Algorithm::Asha | Algorithm::Race)
     }
 }

@@ -220,6 +220,7 @@ mod tests {
                 slot: 0,
                 log_offsets: Vec::new(),
                 worker: None,
+                why: None,
             },
         };
         assert_eq!(Happening::of(&start(1), &study), Some(Happening::Promoted { trial: 1, until: 3 }));

@@ -1,5 +1,6 @@
 //! The JSON that other programs build on. Field names are a contract: more may follow, these stay.
 
+use super::rungs;
 use crate::facts::{self, StudyState};
 use automl::present::utc;
 pub(crate) use automl::present::{best, best_and_recommended, params, trial};
@@ -22,6 +23,7 @@ pub(crate) fn status(study: &Study, state: &StudyState, spec_path: Option<&Path>
         "algorithm": study.settings.algorithm,
         "trials": counts(study),
         "best": study.incumbent().map(|trial| best(study, trial, spec_path)),
+        "rungs": rungs::json(study),
         "slots": study.slots,
         "eta_s": eta.map(seconds),
         "budget": study.settings.budget(),

@@ -7,6 +7,7 @@ pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod live;
 pub(crate) mod paint;
+pub(crate) mod rungs;
 pub(crate) mod secret;
 pub(crate) mod size;
 pub(crate) mod sparkline;

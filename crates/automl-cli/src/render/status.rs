@@ -3,7 +3,7 @@
 use super::paint::{Paint, Style};
 use super::sparkline::sparkline;
 use super::table::{Align, Table, cut};
-use super::{time, value};
+use super::{rungs, time, value};
 use crate::facts::{self, StudyState};
 use crate::standing::{Standings, further_values};
 use automl_core::{Study, Trial, TrialState};
@@ -36,6 +36,7 @@ pub(crate) fn lines(study: &Study, state: &StudyState, page: Page) -> Vec<String
         field("best", &best(study), page),
         field("worked", &time::duration(facts::worked_ms(study, running, page.now)), page),
     ];
+    lines.extend(rungs::line(study).map(|rungs| field("rungs", &rungs, page)));
     let eta = facts::eta_ms(study, study.slots, page.now).filter(|_| running);
     lines.extend(eta.map(|eta| field("remaining", &format!("about {}", time::duration(eta)), page)));
     let table = running_trials(study, page);

@@ -1,7 +1,7 @@
 //! What a search came to, printed once at its end.
 
 use super::paint::{Paint, Style};
-use super::{time, value};
+use super::{rungs, time, value};
 use crate::facts;
 use automl_core::{Direction, EndReason, Study, TrialState};
 
@@ -35,6 +35,7 @@ pub(crate) fn lines(study: &Study, finish: &Finish, places: &Places, paint: Pain
         Some(_) => lines.extend(best(study, places, paint)),
         None => lines.extend(nothing(study)),
     }
+    lines.extend(rungs::line(study).map(|rungs| field("rungs", &rungs, paint)));
     lines.push(field("next", &next(study, finish, &places.study), paint));
     lines
 }

@@ -7,6 +7,7 @@ mod goals;
 mod importance;
 mod pareto;
 mod properties;
+mod race;
 mod recommend;
 mod recorded;
 mod sobol;

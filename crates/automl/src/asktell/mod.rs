@@ -20,13 +20,13 @@ pub use request::{Place, StudyRequest};
 pub use tell::{Decided, Elsewhere, NotAdded, Told};
 
 use crate::clock::{host_name, now_ms};
-use crate::engine::{EventLog, history, sampler_for};
+use crate::engine::{EventLog, Resolved, resolve, sampler_for};
 use crate::study::has_begun;
 use crate::warm::WarmStart;
 use automl_core::{
     AttemptEnd, AttemptNumber, EndReason, Event, Fidelity, Outcome, Params, Study, Trial, TrialId, TrialState,
 };
-use automl_sampler::{Sampler, SuggestError};
+use automl_sampler::Sampler;
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
 use automl_store::StudyLock;
 
@@ -210,50 +210,55 @@ impl AskTell {
     /// Starts up to `wanted` trials and makes that durable.
     fn hand_out(&mut self, wanted: usize, worker: Option<&str>) -> Result<Vec<TrialId>, AskError> {
         let mut started = Vec::new();
-        for decision in self.scheduler.decide(self.study(), wanted) {
-            let (trial, until) = match decision {
-                Decision::End(reason) => {
-                    self.record(Event::StudyEnded { reason })?;
-                    break;
-                }
-                Decision::Run { trial, until } => (trial, until),
-                Decision::Start { bracket, until } => match self.suggest(bracket)? {
-                    Some(trial) => (trial, until),
-                    None => break,
-                },
-            };
-            let attempt = self.study().trials[&trial].next_attempt();
-            self.record(Event::AttemptStarted {
-                trial,
-                attempt,
-                until,
-                resume_from: None,
-                slot: 0,
-                log_offsets: Vec::new(),
-                worker: worker.map(String::from),
-            })?;
-            started.push(trial);
+        // A scheduler may decide for fewer than it is asked for, and go on when that has been done.
+        while started.len() < wanted && self.study().ended.is_none() {
+            let decisions = self.scheduler.decide(self.study(), wanted - started.len());
+            let before = started.len();
+            for decision in decisions {
+                let Some(trial) = self.carry_out(decision, worker)? else { break };
+                started.push(trial);
+            }
+            if started.len() == before {
+                break;
+            }
         }
         self.log.commit()?;
         Ok(started)
     }
 
-    /// Records a new trial; `None` where the space has no configuration left.
-    fn suggest(&mut self, bracket: Option<u32>) -> Result<Option<TrialId>, AskError> {
-        let trial = self.study().next_trial();
-        match history::suggest(self.study(), &*self.sampler) {
-            Ok(suggestion) => {
+    /// Starts what a decision names; `None` where it ends the study or no configuration is left.
+    fn carry_out(&mut self, decision: Decision, worker: Option<&str>) -> Result<Option<TrialId>, AskError> {
+        let Ok(resolved) = resolve(self.study(), &*self.sampler, decision) else {
+            if self.study().in_state(TrialState::Running).next().is_none() {
+                self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
+            }
+            return Ok(None);
+        };
+        let (trial, until, why) = match resolved {
+            Resolved::End(reason) => {
+                self.record(Event::StudyEnded { reason })?;
+                return Ok(None);
+            }
+            Resolved::Run { trial, until, why } => (trial, until, why),
+            Resolved::Start { suggestion, bracket, until } => {
+                let trial = self.study().next_trial();
                 let (params, origin) = (suggestion.params, suggestion.origin);
                 self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
-                Ok(Some(trial))
+                (trial, until, None)
             }
-            Err(SuggestError::Exhausted { .. }) => {
-                if self.study().in_state(TrialState::Running).next().is_none() {
-                    self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
-                }
-                Ok(None)
-            }
-        }
+        };
+        let attempt = self.study().trials[&trial].next_attempt();
+        self.record(Event::AttemptStarted {
+            trial,
+            attempt,
+            until,
+            resume_from: None,
+            slot: 0,
+            log_offsets: Vec::new(),
+            worker: worker.map(String::from),
+            why,
+        })?;
+        Ok(Some(trial))
     }
 
     /// The answer where nothing can be handed out: done if no result of the open trials could change
@@ -273,10 +278,12 @@ impl AskTell {
         }
         match self.scheduler.decide(&settled, 1).first() {
             Some(Decision::End(reason)) => Ok(Answer::Done(*reason)),
-            Some(Decision::Start { .. }) if history::suggest(&settled, &*self.sampler).is_err() => {
+            Some(decision) if resolve(&settled, &*self.sampler, decision.clone()).is_err() => {
                 Ok(Answer::Done(EndReason::Exhausted))
             }
-            Some(Decision::Start { .. } | Decision::Run { .. }) | None => Ok(Answer::Wait),
+            Some(Decision::Start { .. } | Decision::Run { .. } | Decision::Choose(_)) | None => {
+                Ok(Answer::Wait)
+            }
         }
     }
 

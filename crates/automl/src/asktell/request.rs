@@ -63,6 +63,11 @@ impl StudyRequest {
         }
         let fidelity = self.fidelity.unwrap_or(whole_runs());
         check_fidelity(&fidelity, self.algorithm)?;
+        // A rule that stops running trials wants trials that run.
+        let algorithm = match self.early_stop {
+            EarlyStop::None => automl_scheduler::resolve_auto(self.algorithm, &fidelity, self.max_trials),
+            _ => self.algorithm,
+        };
         let mut objectives = self.objectives.into_iter();
         let Some(objective) = objectives.next() else {
             return wrong("`objective` is missing; give {name, direction}");
@@ -75,7 +80,7 @@ impl StudyRequest {
             objective,
             further_objectives: objectives.collect(),
             constraints: self.constraints,
-            algorithm: self.algorithm,
+            algorithm,
             seed: self.seed,
             trials: self.max_trials.unwrap_or(StudySettings::UNLIMITED),
             timeout_ms: None,

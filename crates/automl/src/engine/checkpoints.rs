@@ -117,6 +117,7 @@ mod tests {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
         };
         let log = log.with(start).fail(1, 2, FailureKind::Exit);
         let trial = log.study().unwrap().trials[&TrialId(1)].clone();

@@ -229,6 +229,7 @@ mod tests {
             slot: 0,
             log_offsets: vec![old.len() as u64],
             worker: None,
+            why: None,
             started_at: 0,
             ended_at: None,
             series: automl_core::Series::default(),

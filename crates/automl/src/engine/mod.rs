@@ -8,6 +8,7 @@
 //! Here, and nowhere below, are the clock and the waiting.
 
 mod checkpoints;
+mod choice;
 mod ended;
 mod event_log;
 pub(crate) mod failures;
@@ -25,6 +26,8 @@ mod turns;
 mod uploads;
 mod wishes;
 
+pub use choice::Resolved;
+pub(crate) use choice::resolve;
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
 pub(crate) use launch::realise;
@@ -41,8 +44,8 @@ use automl_core::{
 };
 use automl_exec::slots::Slot;
 use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
-use automl_sampler::{Sampler, SamplerKind, SuggestError};
-use automl_scheduler::{Decision, Scheduler, scheduler_for};
+use automl_sampler::{Sampler, SamplerKind};
+use automl_scheduler::{Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use failures::Failures;
 use launch::{Launcher, PrepareError};
@@ -352,22 +355,25 @@ impl Engine {
         }
         let (mut started, mut exhausted) = (false, false);
         for decision in self.scheduler.decide(self.study(), free.len()) {
-            let (trial, until) = match decision {
-                Decision::End(reason) => {
+            let Ok(resolved) = resolve(self.study(), &*self.sampler, decision) else {
+                exhausted = true;
+                continue;
+            };
+            let (trial, until, why) = match resolved {
+                Resolved::End(reason) => {
                     self.record(Event::StudyEnded { reason })?;
                     return Ok(started);
                 }
-                Decision::Run { trial, until } => (trial, until),
-                Decision::Start { bracket, until } => match self.suggest(bracket)? {
-                    Some(trial) => (trial, until),
-                    None => {
-                        exhausted = true;
-                        continue;
-                    }
-                },
+                Resolved::Run { trial, until, why } => (trial, until, why),
+                Resolved::Start { suggestion, bracket, until } => {
+                    let trial = self.study().next_trial();
+                    let (params, origin) = (suggestion.params, suggestion.origin);
+                    self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
+                    (trial, until, None)
+                }
             };
             let Some(slot) = self.take_slot(&mut free, trial) else { break };
-            self.start(trial, until, slot)?;
+            self.start(trial, until, why, slot)?;
             self.unlaunched.push_back(trial);
             started = true;
         }
@@ -377,20 +383,13 @@ impl Engine {
         Ok(started)
     }
 
-    /// Suggests a new trial; `None` where the space has no configuration left.
-    fn suggest(&mut self, bracket: Option<u32>) -> Result<Option<TrialId>, EngineError> {
-        let trial = self.study().next_trial();
-        match history::suggest(self.study(), &*self.sampler) {
-            Ok(suggestion) => {
-                let (params, origin) = (suggestion.params, suggestion.origin);
-                self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
-                Ok(Some(trial))
-            }
-            Err(SuggestError::Exhausted { .. }) => Ok(None),
-        }
-    }
-
-    fn start(&mut self, trial: TrialId, until: Fidelity, slot: u32) -> Result<(), EngineError> {
+    fn start(
+        &mut self,
+        trial: TrialId,
+        until: Fidelity,
+        why: Option<String>,
+        slot: u32,
+    ) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
         let attempt = known.next_attempt();
         let resume_from = self.good_checkpoint(trial)?;
@@ -403,6 +402,7 @@ impl Engine {
             slot,
             log_offsets,
             worker: None,
+            why,
         })
     }
 
@@ -531,8 +531,10 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
             SamplerKind::Sobol
         }
         Algorithm::Auto => SamplerKind::Auto,
-        Algorithm::Bayesian => SamplerKind::Bayesian,
-        Algorithm::Tpe => SamplerKind::Tpe,
+        // Whatever the race starts without asking its own model.
+        Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
+        // Which models the highest rung with enough results.
+        Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
         Algorithm::CmaEs => SamplerKind::CmaEs,
     };
     kind.build()

@@ -269,6 +269,7 @@ mod tests {
             slot: 0,
             log_offsets: Vec::new(),
             worker: None,
+            why: None,
             started_at: 0,
             ended_at: None,
             series,

@@ -327,6 +327,7 @@ impl Job {
             slot: 0,
             log_offsets: sources.map(offset).collect(),
             worker: None,
+            why: None,
             started_at: now_ms(),
             ended_at: None,
             series: Series::default(),

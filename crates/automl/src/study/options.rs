@@ -7,7 +7,7 @@ use automl_core::{
     Algorithm, Conduct, Constraint, EarlyStop, Fidelity, FidelityPlan, Limits, Objective, Resources,
     StudySettings, rng,
 };
-use automl_scheduler::default_trials;
+use automl_scheduler::{default_trials, resolve_auto};
 use std::path::PathBuf;
 
 /// Everything a user can choose about a new study beside its recipe.
@@ -77,8 +77,12 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
     check_name(&options.name)?;
     let fidelity = fidelity_plan(recipe, options)?;
     check_early_stop(recipe, options, &fidelity)?;
-    let trials =
-        options.trials.unwrap_or_else(|| default_trials(options.algorithm, &fidelity, DEFAULT_TRIALS));
+    // A rule that stops running trials wants trials that run.
+    let algorithm = match options.conduct.early_stop {
+        EarlyStop::None => resolve_auto(options.algorithm, &fidelity, options.trials),
+        _ => options.algorithm,
+    };
+    let trials = options.trials.unwrap_or_else(|| default_trials(algorithm, &fidelity, DEFAULT_TRIALS));
     Ok(StudySettings {
         study: options.name.clone(),
         tag: format!("{:08x}", new_tag(&options.name)),
@@ -86,7 +90,7 @@ pub fn settings(recipe: &StudyRecipe, options: &StudyOptions) -> Result<StudySet
         objective: recipe.objective.clone(),
         further_objectives: options.further_objectives.clone(),
         constraints: options.constraints.clone(),
-        algorithm: options.algorithm,
+        algorithm,
         seed: options.seed,
         trials,
         timeout_ms: options.timeout_ms,

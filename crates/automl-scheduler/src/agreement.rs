@@ -1,0 +1,146 @@
+//! Which rungs are worth comparing trials at: how well their rankings agree with that at full fidelity.
+//!
+//! Trials that reached the largest fidelity have results at the rungs on their way, too. Over every two of
+//! them the agreement of a rung is the share of pairs it ranks as full fidelity does, less the share it ranks
+//! the other way round (Kendall's rank correlation), each pair weighted by how much the two differ at full
+//! fidelity: which of two equally good trials was ahead early on says nothing. Differences within the worst quarter
+//! are cut off, so that one diverged trial does not outweigh all others.
+//!
+//! A rung without enough such trials is taken for useful. One whose agreement is low is skipped: early losses
+//! are then noise, or favour what learns fast and ends badly.
+
+use crate::bracket::levels;
+use automl_core::{Fidelity, Loss, Study, Trial, TrialState};
+
+/// Trials at full fidelity without which nothing is said about a rung.
+const TRIALS_MIN: usize = 3;
+/// The first and the last so many trials at full fidelity are compared.
+const TRIALS_EACH: usize = 16;
+/// Agreement below which a rung is skipped.
+const AGREEMENT_MIN: f64 = 0.2;
+
+/// How well the ranking at a rung agrees with that at the largest fidelity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// The rung's fidelity; below the largest one.
+    pub fidelity: Fidelity,
+    /// Number of trials it was estimated from.
+    pub trials: usize,
+    /// Between -1 (turned round) and 1 (equal); `None` while too few trials say anything.
+    pub value: Option<f64>,
+}
+
+impl Agreement {
+    /// Tells whether trials are worth comparing at this rung.
+    #[must_use]
+    pub fn is_useful(&self) -> bool {
+        self.value.is_none_or(|value| value >= AGREEMENT_MIN)
+    }
+}
+
+/// Returns the agreement of every rung below the largest fidelity, the lowest first.
+#[must_use]
+pub fn agreements(study: &Study) -> Vec<Agreement> {
+    let mut levels = levels(&study.settings.fidelity);
+    let full = levels.pop().expect("there is always the largest fidelity");
+    let finished = finished(study);
+    levels.into_iter().map(|level| agreement(study, &finished, level, full)).collect()
+}
+
+/// Returns the fidelities at which trials are worth comparing, the largest one last.
+pub(crate) fn useful_levels(study: &Study) -> Vec<Fidelity> {
+    let useful = agreements(study).into_iter().filter(Agreement::is_useful).map(|rung| rung.fidelity);
+    useful.chain([study.settings.fidelity.max]).collect()
+}
+
+/// Some trials that reached the largest fidelity.
+fn finished(study: &Study) -> Vec<&Trial> {
+    let first: Vec<&Trial> = study.in_state(TrialState::Complete).take(TRIALS_EACH).collect();
+    let newest = first.last().map(|trial| trial.id);
+    let last = study.in_state(TrialState::Complete).rev().take(TRIALS_EACH);
+    let last: Vec<&Trial> = last.take_while(|trial| Some(trial.id) > newest).collect();
+    first.into_iter().chain(last).collect()
+}
+
+fn agreement(study: &Study, finished: &[&Trial], level: Fidelity, full: Fidelity) -> Agreement {
+    let both = |trial: &&Trial| Some((study.loss_at(trial, level)?, study.loss_at(trial, full)?));
+    let pairs: Vec<(Loss, Loss)> = finished.iter().filter_map(both).collect();
+    let value = (pairs.len() >= TRIALS_MIN).then(|| weighted_tau(&pairs)).flatten();
+    Agreement { fidelity: level, trials: pairs.len(), value }
+}
+
+/// Kendall's correlation of early and late losses, pairs weighted by their late difference; `None` where all
+/// late losses are equal.
+fn weighted_tau(losses: &[(Loss, Loss)]) -> Option<f64> {
+    let mut late: Vec<f64> = losses.iter().map(|(_, late)| late.get()).collect();
+    late.sort_by(f64::total_cmp);
+    let (quartile, worst) = (late[late.len() * 3 / 4], late[late.len() - 1]);
+    let cut = if quartile > late[0] { quartile } else { worst };
+    let (mut agreeing, mut all) = (0.0, 0.0);
+    for (i, (early, late)) in losses.iter().enumerate() {
+        for (other_early, other_late) in &losses[..i] {
+            let weight = late.get().min(cut) - other_late.get().min(cut);
+            all += weight.abs();
+            agreeing += match early.cmp(other_early) {
+                std::cmp::Ordering::Less => -weight,
+                std::cmp::Ordering::Equal => 0.0,
+                std::cmp::Ordering::Greater => weight,
+            };
+        }
+    }
+    let value = agreeing / all;
+    value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Algorithm, Direction};
+    use automl_testkit::{Log, settings};
+
+    /// Trials with these losses after 1, 3 and 9 epochs.
+    fn study(losses: &[[f64; 3]]) -> Study {
+        let mut settings = settings(Algorithm::Race);
+        settings.objective.direction = Direction::Minimize;
+        settings.trials = 100;
+        let mut log = Log::new(settings);
+        for (trial, curve) in (1..).zip(losses) {
+            log = log.suggest(trial);
+            for (attempt, (fidelity, loss)) in (1..).zip([1, 3, 9].into_iter().zip(curve)) {
+                log = log.start(trial, attempt, fidelity).reach(trial, attempt, fidelity, *loss);
+            }
+        }
+        log.study().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_said_of_few_trials() {
+        let study = study(&[[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]);
+        assert!(agreements(&study).iter().all(|rung| rung.value.is_none() && rung.trials == 2));
+        assert_eq!(useful_levels(&study), [1, 3, 9].map(Fidelity));
+    }
+
+    #[test]
+    fn inverting_rung_is_skipped() {
+        let curves = [[9.0, 1.0, 1.0], [7.0, 3.0, 2.0], [5.0, 4.0, 3.0], [2.0, 6.0, 5.0], [1.0, 7.0, 6.0]];
+        let study = study(&curves);
+        let values: Vec<f64> = agreements(&study).iter().map(|rung| rung.value.unwrap()).collect();
+        assert_eq!(values, [-1.0, 1.0]);
+        assert_eq!(useful_levels(&study), [3, 9].map(Fidelity));
+    }
+
+    #[test]
+    fn close_results_and_diverged_ones_count_little() {
+        // The early ranking of the three best is wrong, and says little about them.
+        let close = [[3.0, 1.0, 1.00], [2.0, 1.0, 1.01], [1.0, 1.0, 1.02], [5.0, 2.0, 2.0], [6.0, 3.0, 3.0]];
+        assert!(agreements(&study(&close))[0].value.unwrap() > 0.8);
+        let diverged = [[1.0, 1.0, 4.0], [2.0, 2.0, 3.0], [3.0, 3.0, 2.0], [4.0, 4.0, 1.0], [9.0, 9.0, 1e9]];
+        assert!(agreements(&study(&diverged))[0].value.unwrap() < 0.2);
+    }
+
+    #[test]
+    fn equal_results_say_nothing() {
+        let study = study(&[[1.0, 1.0, 1.0]; 5]);
+        assert_eq!(agreements(&study)[0].value, None);
+    }
+}

@@ -1,0 +1,125 @@
+//! The rung race: for every free slot a model of all rungs weighs each paused trial against a new one.
+//!
+//! This scheduler says what may run; the model, which knows parameters, chooses among that
+//! ([`Decision::Choose`]). A paused trial may go on to the next rung that is worth comparing at
+//! (`agreement.rs`), a new trial starts at the lowest such rung. One choice is offered at a time, because the
+//! next depends on it.
+//!
+//! Three rules do without the model. A share of the work goes to trials that go all the way, whatever their
+//! early results ([`FULL_RUNS`]): from them is known which rungs are worth comparing at, without the bias of
+//! having been promoted for their early results, and they bound what misleading rungs can cost. Now and then,
+//! by a draw that belongs to the number of attempts so far, the promotion rule of ASHA decides, so that trials
+//! get to the largest fidelity even where the model is wrong. And when the budget of trials is spent, only what
+//! ASHA would promote goes on.
+//!
+//! Nobody waits: whatever else runs, a free slot gets a trial while any may run.
+
+use crate::agreement::useful_levels;
+use crate::asha::{finish, promotable, waiting};
+use crate::bracket::levels;
+use crate::{Choice, Decision, NewTrial, Promotion, Scheduler, end_if_settled};
+use automl_core::{Fidelity, Study, Trial, TrialState, rng};
+
+/// Bracket of the trials that go all the way; all others belong to none.
+const FULL_RUNS: u32 = 0;
+/// Such a trial starts when this many times the fidelity spent so far exceeds what those before it cost and
+/// one more: the first of them when there is something to choose it by.
+const FULL_RUN_SHARE: f64 = 0.5;
+/// Share of decisions that ASHA's rule makes.
+const FLOOR: f64 = 0.1;
+/// Keeps this draw apart from others of the study.
+const FLOOR_STREAM: u64 = 40;
+/// Newest trials that go all the way among which paused ones are looked for: more than run at a time.
+const FULL_RUNS_OPEN: usize = 4096;
+/// Paused trials of each rung that are weighed, the best ones: the others are far behind, and a slot must not
+/// stay free while the model is asked about thousands.
+const CONTENDERS: usize = 48;
+
+/// Asynchronous promotions and starts that a model of all rungs chooses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Race;
+
+impl Scheduler for Race {
+    fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
+        if free == 0 {
+            return Vec::new();
+        }
+        let levels = useful_levels(study);
+        let unconditional: Vec<Decision> =
+            waiting(study, &levels).chain(full_runs(study, &levels)).take(free).collect();
+        if !unconditional.is_empty() {
+            return unconditional;
+        }
+        if study.started() >= study.settings.trials {
+            return close(study, &levels);
+        }
+        let floor = rng::uniform(&[study.settings.seed, FLOOR_STREAM, study.index().attempts()]) < FLOOR;
+        let promoted = floor.then(|| promotable(study, &levels).next()).flatten();
+        vec![promoted.unwrap_or_else(|| {
+            let all_the_way = full_run_is_due(study, &levels);
+            let bracket = all_the_way.then_some(FULL_RUNS);
+            let start = Some(NewTrial { bracket, until: levels[0], all_the_way });
+            Decision::Choose(Choice { start, promotions: contenders(study, &levels), levels })
+        })]
+    }
+}
+
+/// Trials that go all the way and are paused, each to its next rung.
+fn full_runs<'a>(study: &'a Study, levels: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
+    let full = study.index().in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
+    // Each is run on as soon as it pauses: those that do are among the last to have been started.
+    let paused = full.take(FULL_RUNS_OPEN).filter(|trial| trial.state == TrialState::Paused);
+    paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next(trial, levels)? }))
+}
+
+/// Tells whether less than their share has been spent on trials that go all the way. Where only the largest
+/// fidelity is worth comparing at, all trials do.
+fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
+    let rungs = levels(&study.settings.fidelity);
+    let results = |level: &Fidelity| study.index().rung(*level).map_or(0, |rung| rung.results.len() as u64);
+    let steps = rungs.iter().scan(0, |below, level| {
+        let added = level.0 - *below;
+        *below = level.0;
+        Some(results(level) * added)
+    });
+    let spent = steps.sum::<u64>() as f64;
+    let full_runs = study.index().in_bracket(FULL_RUNS).len() as f64;
+    let full = study.settings.fidelity.max.0 as f64;
+    useful.len() > 1 && (full_runs + 1.0) * full <= FULL_RUN_SHARE * spent
+}
+
+/// The lowest rung above what a trial has reached.
+fn next(trial: &Trial, levels: &[Fidelity]) -> Option<Fidelity> {
+    levels.iter().copied().find(|level| Some(*level) > trial.fidelity())
+}
+
+/// The best paused trials of every rung, whether new trials are still compared there or not; those of the
+/// highest rung first.
+fn contenders(study: &Study, useful: &[Fidelity]) -> Vec<Promotion> {
+    let rungs = levels(&study.settings.fidelity);
+    let rungs = rungs.iter().rev().filter_map(|level| Some((*level, study.index().rung(*level)?)));
+    let of_rung = |(from, rung): (Fidelity, &automl_core::RungResults)| -> Vec<Promotion> {
+        let until = useful.iter().copied().find(|level| *level > from);
+        let paused = rung.paused.iter().take(CONTENDERS);
+        paused.filter_map(|rank| Some(Promotion { trial: rank.trial(), from, until: until? })).collect()
+    };
+    rungs.flat_map(of_rung).collect()
+}
+
+/// What is left to do when no new trial may start: the promotions of ASHA, in the order that the model gives
+/// them.
+fn close(study: &Study, levels: &[Fidelity]) -> Vec<Decision> {
+    let promotions: Vec<Promotion> = promotable(study, levels)
+        .filter_map(|decision| match decision {
+            Decision::Run { trial, until } => {
+                Some(Promotion { trial, from: study.trials[&trial].fidelity()?, until })
+            }
+            Decision::Start { .. } | Decision::Choose(_) | Decision::End(_) => None,
+        })
+        .take(CONTENDERS)
+        .collect();
+    if !promotions.is_empty() {
+        return vec![Decision::Choose(Choice { start: None, promotions, levels: levels.to_vec() })];
+    }
+    finish(study, levels).map_or_else(|| end_if_settled(study), |decision| vec![decision])
+}
