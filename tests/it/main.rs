@@ -10,6 +10,7 @@ mod crash;
 mod data;
 mod failures;
 mod fsck;
+mod full_disk;
 mod hyperband;
 mod inputs;
 mod json;
