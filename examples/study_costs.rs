@@ -122,15 +122,15 @@ fn readers(root: &Path) -> Outcome<()> {
     let dir = StudyDir::new(root, "readers");
     prepare(&dir, 500, 20)?;
     let (mut store, _) = SledStore::open(dir.path())?;
-    let event = [serde_json::to_vec(&Event::BudgetChanged {
+    let event = serde_json::to_vec(&Event::BudgetChanged {
         trials: None,
         timeout_ms: None,
         gpu_time_ms: None,
         parallel: None,
-    })?];
+    })?;
     let mut append = || -> Outcome<()> {
         // A small record of the log's own kind.
-        let record = [b"{\"at\":1,".as_slice(), &event[0][1..]].concat();
+        let record = [b"{\"at\":1,".as_slice(), &event[1..]].concat();
         Ok(store.append(&[record]).map(drop)?)
     };
     let alone = rate(&mut append)?;
