@@ -51,7 +51,7 @@ fn epochs(env: &TestEnv, trial: &str, attempt: u32) -> Vec<u64> {
 #[test]
 fn sleap_nn_is_searched_by_its_own_table() {
     let env = env();
-    let diverging = "--enqueue trainer_config.optimizer.lr=0.04 --set trainer_config.max_epochs=3 --trials 5";
+    let diverging = "--enqueue trainer_config.optimizer.lr=0.04 --set trainer_config.max_epochs=3 --trials 5 --algorithm bayesian";
     let run = ran(command(&env, &format!("{SLEAP_RUN} {diverging}")));
     assert_eq!(run.code, 0, "{}", run.stderr);
     let trials = env.objects("trials s --json");

@@ -11,8 +11,8 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn memory_of_all_processes_together_is_limited() {
-    // Three children, each well below the limit.
-    let child = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 20";
+    // Three children, each well below the limit. A shell whose last command is `sleep` would become that.
+    let child = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 20; :";
     let script = format!("for i in 1 2 3; do ( {child} ) & done; wait");
     let limits = UseLimits { memory_bytes: Some(60 * MIB), ..UseLimits::default() };
     let (_, record) = Trial::script(&script).with(|spec| spec.limits = limits).run();
@@ -22,7 +22,7 @@ fn memory_of_all_processes_together_is_limited() {
 #[test]
 fn memory_below_the_limit_is_nobodys_business() {
     let limits = UseLimits { memory_bytes: Some(500 * MIB), ..UseLimits::default() };
-    let script = "x=$(head -c 3000000 /dev/zero | tr '\\0' x); sleep 1.2";
+    let script = "x=$(head -c 3000000 /dev/zero | tr '\\0' x); sleep 1.2; :";
     let (_, record) = Trial::script(script).with(|spec| spec.limits = limits).run();
     assert_eq!((&record["why"], &record["code"]), (&json!("exited"), &json!(0)), "{record}");
 }
