@@ -253,7 +253,7 @@ fn simulate(seeds: Range<u64>) -> Tally {
 }
 
 /// Seeds of the short run, in parts that tests can take at the same time.
-const SEEDS: u64 = 70;
+const SEEDS: u64 = 40;
 
 #[test]
 fn simulated_studies_survive_first_part() {
@@ -268,6 +268,11 @@ fn simulated_studies_survive_second_part() {
 #[test]
 fn simulated_studies_survive_third_part() {
     simulate(2 * SEEDS..3 * SEEDS);
+}
+
+#[test]
+fn simulated_studies_survive_fourth_part() {
+    simulate(3 * SEEDS..4 * SEEDS);
 }
 
 /// The long run, where somebody asks for it.
