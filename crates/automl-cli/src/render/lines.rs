@@ -34,23 +34,29 @@ pub(crate) fn line(happening: &Happening, settings: &StudySettings, paint: Paint
         }
         Happening::Failed { trial, reason, again, .. } => {
             let again = if *again { "; it is tried again" } else { "" };
-            let mut lines = reason.lines();
-            let first = lines.next().unwrap_or_default();
-            let rest: String =
-                lines.map(|line| format!("\n{:VERB$} {}", "", paint.paint(Style::Dim, line))).collect();
-            verb("Failed", Style::Bad, paint) + &format!("trial {trial}: {first}{again}{rest}")
+            verb("Failed", Style::Bad, paint) + &format!("trial {trial}: {}", indented(reason, again, paint))
         }
         Happening::Interrupted { trial, reason } => {
             verb("Interrupted", Style::Warn, paint) + &format!("trial {trial}: {reason}")
         }
         Happening::Infeasible { trial, reason } => {
-            verb("Infeasible", Style::Warn, paint) + &format!("trial {trial}: {reason}")
+            verb("Infeasible", Style::Warn, paint)
+                + &format!("trial {trial}: {}", indented(reason, "", paint))
         }
         Happening::Stopped { trial, reason } => {
             verb("Stopped", Style::Warn, paint) + &format!("trial {trial}: {reason}")
         }
         Happening::Ended(reason) => verb("Ended", Style::Good, paint) + &reason.to_string(),
     }
+}
+
+/// The first line of a reason with what follows from it, the others below in the column of texts.
+fn indented(reason: &str, consequence: &str, paint: Paint) -> String {
+    let mut lines = reason.lines();
+    let first = lines.next().unwrap_or_default();
+    let rest: String =
+        lines.map(|line| format!("\n{:VERB$} {}", "", paint.paint(Style::Dim, line))).collect();
+    format!("{first}{consequence}{rest}")
 }
 
 /// A good word is green, one about a broken constraint is not.
