@@ -253,7 +253,7 @@ fn simulate(seeds: Range<u64>) -> Tally {
 }
 
 /// Seeds of the short run, in parts that tests can take at the same time.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 30;
 
 #[test]
 fn simulated_studies_survive_first_part() {
