@@ -107,7 +107,12 @@ impl Storm {
             return Ok(());
         }
         let start = Instant::now();
-        drop(AskTell::open(&dir)?);
+        let opened = AskTell::open(&dir);
+        if self.handed.is_empty() && opened.is_err() {
+            // Killed while the study was created: nothing was acknowledged, and the log is empty.
+            return Ok(());
+        }
+        drop(opened?);
         self.slowest = self.slowest.max(start.elapsed());
         let study = view(&dir)?.study;
         for (trial, value) in &self.told {

@@ -1,6 +1,6 @@
 //! What can be said about a study beyond what its log says word for word. Pure.
 
-use automl_core::{EndReason, Study, Trial, TrialState};
+use automl_core::{EndReason, Fidelity, Study, Trial, TrialState};
 use automl_store::EngineInfo;
 
 /// Where a study stands.
@@ -91,23 +91,27 @@ pub(crate) fn progress(trial: &Trial) -> Option<(u64, u64)> {
 /// The default configuration against the incumbent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Gain {
-    /// Value of the default configuration.
+    /// The highest fidelity that both reached.
+    pub(crate) fidelity: Fidelity,
+    /// Value of the default configuration there.
     pub(crate) default: f64,
-    /// The incumbent's value minus that.
+    /// The incumbent's value there minus that.
     pub(crate) difference: f64,
     /// The difference as a share of the default's value; `None` where that is 0.
     pub(crate) share: Option<f64>,
 }
 
-/// Compares the incumbent with the trial of the default configuration, at the same fidelity. `None`
-/// where the defaults were not tried or did not get that far.
+/// Compares the incumbent with the trial of the default configuration, at the highest fidelity that both
+/// reached. `None` where the defaults were not tried, or have no result.
 pub(crate) fn gain(study: &Study) -> Option<Gain> {
     let best = study.incumbent()?;
     let default = study.trials.values().find(|trial| trial.origin.model == "default")?;
-    let (default, value) = (*default.reached.get(&best.fidelity()?)?, best.value()?);
+    let mut shared = best.reached.iter().rev();
+    let (fidelity, value, default) =
+        shared.find_map(|(fidelity, value)| Some((*fidelity, *value, *default.reached.get(fidelity)?)))?;
     let difference = value - default;
     let share = (default != 0.0).then(|| difference / default.abs());
-    Some(Gain { default, difference, share })
+    Some(Gain { fidelity, default, difference, share })
 }
 
 /// Tells whether a trial of the study's own has a result; one from elsewhere is no success of this search.
@@ -158,6 +162,18 @@ mod tests {
     fn gain_compares_with_the_defaults() {
         let gain = gain(&fixture::study()).unwrap();
         assert_eq!((gain.default, gain.difference, gain.share), (0.5, -0.25, Some(-0.5)));
+        assert_eq!(gain.fidelity, Fidelity(3));
+    }
+
+    #[test]
+    fn gain_is_taken_where_the_defaults_stopped() {
+        let mut study = fixture::study();
+        let default = study.trials.get_mut(&TrialId(1)).unwrap();
+        default.reached = [(Fidelity(1), 0.75)].into();
+        assert_eq!(gain(&study), None, "the best has no value there");
+        study.trials.get_mut(&TrialId(2)).unwrap().reached.insert(Fidelity(1), 0.5);
+        let gain = gain(&study).unwrap();
+        assert_eq!((gain.fidelity, gain.default, gain.difference), (Fidelity(1), 0.75, -0.25));
     }
 
     #[test]

@@ -100,8 +100,9 @@ fn conclude(study: &Study, dir: &StudyDir, exit: Exit, output: Output) -> Result
     let state = StudyState::of(study, None);
     if output.json {
         let status = json::status(study, &state, spec.as_deref(), now_ms());
-        let gain =
-            facts::gain(study).map(|gain| json!({"default": gain.default, "difference": gain.difference}));
+        let gain = facts::gain(study).map(
+            |gain| json!({"default": gain.default, "difference": gain.difference, "fidelity": gain.fidelity}),
+        );
         return output.object(&json!({"event": "done", "exit": exit as i32, "gain": gain, "status": status}));
     }
     let finish = match study.ended {

@@ -78,6 +78,18 @@ fn best(study: &Study, places: &Places, paint: Paint) -> Vec<String> {
 fn against_default(study: &Study) -> Option<String> {
     let gain = facts::gain(study)?;
     let default = value::number(gain.default);
+    let plan = &study.settings.fidelity;
+    if gain.fidelity < study.incumbent()?.fidelity()? {
+        let at = value::count(gain.fidelity.0, &plan.unit);
+        let there = study.settings.objective.loss(gain.default + gain.difference);
+        let better = there < study.settings.objective.loss(gain.default);
+        let ahead = if better {
+            format!(", where the best was ahead by {}", value::number(gain.difference.abs()))
+        } else {
+            String::new()
+        };
+        return Some(format!("{default} at {at}{ahead}; it was not trained further"));
+    }
     let better = match study.settings.objective.direction {
         Direction::Minimize => gain.difference < 0.0,
         Direction::Maximize => gain.difference > 0.0,
@@ -123,7 +135,7 @@ fn field(label: &str, text: &str, paint: Paint) -> String {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::TrialId;
+    use automl_core::{Fidelity, TrialId};
 
     fn summary(study: &Study, finish: &Finish) -> String {
         let places = Places {
@@ -132,6 +144,17 @@ mod tests {
             spec: Some("studies/demo-1/best_spec.yaml".into()),
         };
         lines(study, finish, &places, Paint::new(false)).join("\n")
+    }
+
+    #[test]
+    fn defaults_that_were_not_trained_further_are_compared_where_they_stopped() {
+        let mut study = fixture::study();
+        study.trials.get_mut(&TrialId(1)).unwrap().reached = [(Fidelity(1), 0.75)].into();
+        study.trials.get_mut(&TrialId(2)).unwrap().reached.insert(Fidelity(1), 0.5);
+        let said = against_default(&study).unwrap();
+        assert_eq!(said, "0.75 at 1 epoch, where the best was ahead by 0.25; it was not trained further");
+        study.trials.get_mut(&TrialId(2)).unwrap().reached.insert(Fidelity(1), 1.0);
+        assert_eq!(against_default(&study).unwrap(), "0.75 at 1 epoch; it was not trained further");
     }
 
     #[test]
