@@ -227,6 +227,15 @@ fn broken_rules_name_the_rule_and_the_keys() {
         ("dreem", "dataset.train_dataset.crop_size=[64]", ""),
         ("dreem", "early_stopping.monitor=val_los", "a metric that decides must be one that is reported"),
         ("dreem", "model.activation=glu", "is not an option"),
+        ("dreem", "dataset.train_dataset.anchors=[head, tail]", "each anchor takes 3 channels"),
+        ("dreem", "dataset.val_dataset.anchors=2", "each anchor is a point to embed"),
+        ("dreem", "model.encoder_cfg.in_chans=6", "each anchor takes 3 channels"),
+        ("dreem", "dataset.train_dataset.anchors=[head]", ""),
+        (
+            "sleap_nn",
+            "model_config.backbone_config={convnext: {arch: {depths: [3, 3, 9]}}}",
+            "an architecture has depths and channels of four stages",
+        ),
     ] {
         let params: &[&str] = if network == "dreem" { &["model.dropout"] } else { &[LR] };
         if expected.is_empty() {
@@ -236,6 +245,69 @@ fn broken_rules_name_the_rule_and_the_keys() {
         let found = data.problems(network, params, &[set]);
         assert!(found.iter().any(|problem| problem.contains(expected)), "{set}: {found:?}");
     }
+}
+
+#[test]
+fn several_anchors_take_channels_points_and_a_network() {
+    const POS: &str = "model.embedding_meta.pos";
+    let set = [
+        "dataset.train_dataset.anchors=[head, tail]".into(),
+        "dataset.val_dataset.anchors=[head, tail]".into(),
+        "model.encoder_cfg.in_chans=6".into(),
+        format!("{POS}.n_points=2"),
+        format!("{POS}.mlp_cfg.hidden_dim=64"),
+    ];
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    let data = Data::new();
+    let depth = format!("{POS}.mlp_cfg.num_layers");
+    let recipe = data.recipe("dreem", &[&depth], &set);
+    let params = recipe.space.defaults().unwrap();
+    let found = at(&spec(&recipe, &params), &format!("{POS}.mlp_cfg")).clone();
+    assert_eq!(found, serde_json::json!({"hidden_dim": 64, "num_layers": 1, "dropout": 0.0}));
+    let found = data.problems("dreem", &["model.dropout"], &set[..4]);
+    assert!(found[0].contains("more than one point needs an mlp_cfg"), "{found:?}");
+    let found = data.problems("dreem", &[&depth], &[]);
+    assert!(found[0].contains("mlp_cfg.hidden_dim is > 0"), "{found:?}");
+    let recipe = data.recipe("dreem", &["model.dropout"], &[]);
+    let spec = spec(&recipe, &recipe.space.defaults().unwrap());
+    assert_eq!(at(&spec, &format!("{POS}.mlp_cfg")), &Value::Null);
+    assert_eq!(at(&spec, "model.embedding_meta.pos.n_points"), &1);
+}
+
+#[test]
+fn an_architecture_of_ones_own_takes_the_place_of_a_model_type() {
+    let arch = format!("{BACKBONE}.convnext.arch");
+    let set = [
+        format!("{BACKBONE}=convnext"),
+        format!("{arch}.depths=[1, 1, 2, 1]"),
+        format!("{arch}.channels=[32, 64, 96, 128]"),
+    ];
+    let data = Data::new();
+    let recipe = data.recipe("sleap_nn", &[LR], &[&set[0], &set[1], &set[2]]);
+    let own = spec(&recipe, &recipe.space.defaults().unwrap());
+    let expected = serde_json::json!({"depths": [1, 1, 2, 1], "channels": [32, 64, 96, 128]});
+    assert_eq!(at(&own, &arch), &expected);
+    assert_eq!(at(&own, &format!("{BACKBONE}.convnext.model_type")), "see arch");
+    let recipe = data.recipe("sleap_nn", &[LR], &[&set[0], &format!("{BACKBONE}.convnext.stem_patch_stride=4")]);
+    let plain = spec(&recipe, &recipe.space.defaults().unwrap());
+    assert_eq!(at(&plain, &arch), &Value::Null);
+    assert_eq!(at(&plain, &format!("{BACKBONE}.convnext.max_stride")), &64);
+    let recipe = data.recipe("sleap_nn", &[&format!("{arch}.depths")], &[&set[0], &set[1], &set[2]]);
+    assert_eq!(recipe.space.parameters().len(), 4, "each stage is a parameter");
+}
+
+#[test]
+fn loggers_get_their_own_keys_only() {
+    let data = Data::new();
+    let logging = |set: &[&str]| {
+        let recipe = data.recipe("dreem", &["model.dropout"], set);
+        let spec = spec(&recipe, &recipe.space.defaults().unwrap());
+        let keys = at(&spec, "logging").as_object().unwrap().keys().cloned();
+        keys.collect::<Vec<String>>()
+    };
+    assert_eq!(logging(&[]), ["logger_type", "name", "save_dir"]);
+    let wandb = logging(&["logging.logger_type=WandbLogger", "logging.project=flies"]);
+    assert!(wandb.contains(&"project".into()) && wandb.contains(&"log_model".into()), "{wandb:?}");
 }
 
 #[test]
