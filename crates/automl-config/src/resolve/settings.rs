@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The settings of a request, applied.
+#[derive(Default)]
 pub(super) struct Applied {
     /// Keys that were set, in the order given.
     pub(super) keys: Vec<String>,
@@ -20,6 +21,16 @@ pub(super) struct Applied {
 }
 
 impl Applied {
+    /// Returns settings that are nothing but secrets.
+    fn of_secrets(secrets: Vec<(String, Value)>) -> Self {
+        let mut applied = Applied::default();
+        for (key, value) in secrets {
+            applied.secrets.insert(&key, value);
+            applied.secret_keys.push(key);
+        }
+        applied
+    }
+
     /// Tells whether the user set a key or an object around it.
     pub(super) fn covers(&self, key: &str) -> bool {
         self.keys
@@ -35,12 +46,7 @@ pub(super) fn apply(
     spec: &mut Value,
     problems: &mut Vec<Problem>,
 ) -> Applied {
-    let mut applied = Applied {
-        keys: Vec::new(),
-        secret_keys: Vec::new(),
-        secrets: Secrets::default(),
-        branches: BTreeMap::new(),
-    };
+    let mut applied = Applied::default();
     for setting in settings {
         let mut report = Report::new(format!("--set '{}'", shown(setting)));
         let mut leaves = Vec::new();
@@ -55,6 +61,15 @@ pub(super) fn apply(
         problems.extend(report.into_problems());
     }
     applied
+}
+
+/// Lays the user's own spec over a spec, but for the keys that datasets fill; secrets are kept out of it.
+pub(super) fn lay_over(own: &Value, filled: &[String], schema: &Schema, spec: &mut Value) -> Applied {
+    let paths: Vec<SpecPath> = filled.iter().filter_map(|key| key.parse().ok()).collect();
+    let before: Vec<Option<Value>> = paths.iter().map(|path| path.get(spec).cloned()).collect();
+    let secrets = schema.lay_over(spec, own);
+    paths.iter().zip(before).for_each(|(path, value)| path.set(spec, value.unwrap_or_default()));
+    Applied::of_secrets(secrets)
 }
 
 impl Applied {
