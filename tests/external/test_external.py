@@ -76,15 +76,16 @@ class Searches(unittest.TestCase):
     def report(self, study, started):
         best = json.loads(self.automl("best", study, "--json").stdout)
         trials = self.trials(study)
-        values = [(trial["value"], trial["params"]) for trial in trials]
         print(f"\n{study}: {len(trials)} trials in {time.monotonic() - started:.0f} s")
-        print(f"  default {values[0][0]:.5g}, best {best['value']:.5g} with {best['params']}")
+        print(f"  first {trials[0]['value']:.5g} with {trials[0]['params']}, to {trials[0]['fidelity']}")
+        print(f"  best  {best['value']:.5g} with {best['params']}, to {best['fidelity']}", flush=True)
         return best
 
     def search(self, arguments, *more):
         """A search whose engine is killed while the second trial runs: the trial goes on, the next engine takes it over."""
         started = time.monotonic()
-        command = self.command(*arguments, *more, "--gpus", "none", "--parallel", "2", "--name", "s")
+        options = ["--algorithm", "bayesian", "--gpus", "none", "--parallel", "2", "--name", "s"]
+        command = self.command(*arguments, *more, *options)
         engine = subprocess.Popen(
             command, env=environment(), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
