@@ -21,7 +21,7 @@ AUTOML = Path(os.environ.get("AUTOML", ROOT / "target/release/automl")).resolve(
 LONGEST_TRIAL_S = 3600
 SLEAP = [
     "run", "--network", "sleap_nn", "--params", "trainer_config.optimizer.lr,trainer_config.train_data_loader.batch_size",
-    "--bound", "trainer_config.train_data_loader.batch_size=2|4", "--bound", "trainer_config.optimizer.lr=1e-4..1e-2:log",
+    "--bound", "trainer_config.train_data_loader.batch_size=1|2|4", "--bound", "trainer_config.optimizer.lr=1e-4..1e-2:log",
     "--set", "trainer_config.min_train_steps_per_epoch=1", "--set", "model_config.backbone_config.unet.filters=8",
     "--set", "model_config.backbone_config.unet.max_stride=8",
     "--set", "model_config.head_configs.single_instance.confmaps.output_stride=2",
