@@ -66,6 +66,15 @@ class Searches(unittest.TestCase):
         self.assertEqual(ran.returncode, code, ran.stderr)
         return ran
 
+    def start(self, command, variables):
+        return subprocess.Popen(
+            command, env=variables, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def assert_done(self, search):
+        _, told = search.communicate()
+        self.assertEqual(search.returncode, 0, told)
+
     def trials(self, study):
         text = self.automl("trials", study, "--json").stdout
         return [json.loads(line) for line in text.splitlines()]
@@ -137,13 +146,10 @@ class Searches(unittest.TestCase):
                 *arguments, *self.data("pair"), "--set", f"model_config.head_configs={head}", *stride, *crop,
                 "--trials", "1", "--max-fidelity", "1", "--gpus", "none", "--name", head.replace("_", "-"),
             )  # fmt: skip
-            searches[head] = subprocess.Popen(
-                command, env=environment(), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
+            searches[head] = self.start(command, environment())
         for head, search in searches.items():
             with self.subTest(head):
-                _, told = search.communicate()
-                self.assertEqual(search.returncode, 0, told)
+                self.assert_done(search)
 
     def test_dreem(self):
         self.search(DREEM, *self.data("tracks"), "--trials", "6", "--max-fidelity", "3")
@@ -156,20 +162,16 @@ class Searches(unittest.TestCase):
         self.assertEqual(epochs, [[0], [1, 2]], "the second attempt begins where the first one ended")
 
     def test_examples(self):
+        searches, started = {}, time.monotonic()
         for name in ("scikit_learn", "lightgbm", "pytorch_loop"):
+            command = [
+                "sh", ROOT / "examples" / name / "search.sh",
+                "--name", name, "--root", self.folder / "studies", "--gpus", "none", "--parallel", "2",
+            ]  # fmt: skip
+            searches[name] = self.start(command, {**environment(), "AUTOML": str(AUTOML)})
+        for name, search in searches.items():
             with self.subTest(name):
-                started = time.monotonic()
-                script = ROOT / "examples" / name / "search.sh"
-                options = ["--name", name, "--root", self.folder / "studies", "--gpus", "none"]
-                ran = subprocess.run(
-                    ["sh", script, *options],
-                    env={**environment(), "AUTOML": str(AUTOML)},
-                    cwd=self.folder,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                self.assertEqual(ran.returncode, 0, ran.stderr)
+                self.assert_done(search)
                 self.report(name, started)
 
 
