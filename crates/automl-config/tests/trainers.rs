@@ -228,6 +228,7 @@ fn broken_rules_name_the_rule_and_the_keys() {
         ("dreem", "early_stopping.monitor=val_los", "a metric that decides must be one that is reported"),
         ("dreem", "model.activation=glu", "is not an option"),
         ("dreem", "model.embedding_meta.pos.over_boxes=false", "the corners of boxes only"),
+        ("dreem", "model.embedding_meta.temp.mode=null", "no embedding is called off"),
         ("dreem", "trainer.check_val_every_n_epoch=2", "every epoch is validated and leaves a checkpoint"),
         ("dreem", "dataset.train_dataset.slp_files=[/a.slp]", "the program takes its data from dir alone"),
         ("dreem", "dataset.train_dataset.anchors=[head, tail]", "each anchor takes 3 channels"),

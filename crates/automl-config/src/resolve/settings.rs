@@ -139,7 +139,8 @@ fn flatten(key: String, value: Value, schema: &Schema, leaves: &mut Vec<(String,
     match value {
         Value::Object(map) if is_group(&key, schema) && !map.is_empty() => {
             let branches = schema.leaf(&key).filter(|leaf| leaf.kind == Kind::Branch);
-            let there: Vec<&String> = map.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| name).collect();
+            let there: Vec<&String> =
+                map.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| name).collect();
             match (branches, there.as_slice()) {
                 (Some(_), [taken]) => leaves.push((key.clone(), Value::from(taken.as_str()))),
                 (Some(_), []) => leaves.push((key.clone(), Value::Null)),

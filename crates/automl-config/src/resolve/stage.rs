@@ -378,6 +378,9 @@ fn apply_settings(
         let filled = data::filled_keys(inputs.data(request, &[]));
         let lay_over = |draft: &mut Value| settings::lay_over(spec, &filled, &inputs.schema, draft);
         applied = applied.and(draft.change("--spec", lay_over));
+        let says = |key: &&str| key.parse::<SpecPath>().is_ok_and(|path| path.get(spec).is_some());
+        let stated = inputs.schema.names().filter(says).map(String::from).filter(|key| !filled.contains(key));
+        draft.claim(&stated.collect::<Vec<String>>(), "--spec");
     }
     applied.and(apply(own, "--set", draft))
 }
