@@ -390,6 +390,15 @@ fn loggers_get_their_own_keys_only() {
 }
 
 #[test]
+fn rules_of_a_branch_hold_where_it_is_taken() {
+    let pool = "model_config.head_configs.multi_class_topdown.class_vectors.global_pool=false";
+    let data = Data::new();
+    data.recipe("sleap_nn", &[LR], &[pool]);
+    let found = data.problems("sleap_nn", &[LR], &[&format!("{HEAD}=multi_class_topdown"), pool]);
+    assert!(found[0].contains("from pooled features only"), "{found:?}");
+}
+
+#[test]
 fn lists_have_as_many_items_as_folders() {
     let set = "dataset.train_dataset.crop_size=[64, 64]";
     let found = Data::new().problems("dreem", &["model.dropout"], &[set]);
