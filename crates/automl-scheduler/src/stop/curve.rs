@@ -6,11 +6,15 @@
 //! y at R: within a law that of a linear regression, between laws that of their means. A trial is
 //! hopeless when even [`OPTIMISM`] deviations below the mean it stays behind the best finished trial.
 //!
+//! Curves need not be power laws: some stay at chance for a third of the training, then fall. So the rule is first tried on
+//! the best finished trials, as far as their curves went at the same step. What it would have missed of their ends, at most, is
+//! granted to every trial: where it would have stopped one of the best, it stops nobody who might be like it.
+//!
 //! Power laws and their mixtures: Domhan, Springenberg and Hutter, *Speeding Up Automatic Hyperparameter
 //! Optimization of Deep Neural Networks by Extrapolation of Learning Curves*, IJCAI 2015; a grid of
 //! exponents takes the place of their sampling, so that the answer is the same every time and cheap.
 
-use super::{in_metric, latest};
+use super::{best_finished, in_metric, latest};
 use automl_core::{Loss, Reading, Study, Trial};
 use std::collections::BTreeMap;
 
@@ -20,6 +24,9 @@ const EXPONENTS: [f64; 7] = [0.05, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0];
 const POINTS_MIN: usize = 5;
 /// Deviations that a trial is given the benefit of.
 const OPTIMISM: f64 = 3.0;
+/// Finished trials without which the rule says nothing, and the best ones that it is tried on.
+const FINISHED_MIN: usize = 3;
+const TRIED_ON: usize = 12;
 /// Noise that is assumed at least, as a share of the curve's whole range: curves are never quite laws.
 const NOISE_FLOOR: f64 = 0.02;
 
@@ -30,20 +37,14 @@ const LEAST: f64 = 1e-100;
 /// Returns why a trial's curve is hopeless, if it is.
 pub(super) fn hopeless(study: &Study, trial: &Trial) -> Option<String> {
     let (own, plan) = (latest(study, trial)?, &study.settings.fidelity);
-    let best = best_finished(study)?;
-    let points: BTreeMap<u64, f64> = study
-        .losses_until(trial, own.step)
-        .filter(|(step, _)| *step > 0)
-        .filter_map(|(step, loss)| Some((step, loss?.get())))
-        .collect();
-    let points: Vec<(f64, f64)> = points.into_iter().map(|(step, loss)| (step as f64, loss)).collect();
-    let (mean, deviation) = extrapolate(&points, plan.max.0 as f64)?;
-    let so_far = points.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
-    let at_best = match study.settings.conduct.reading {
-        Reading::Last => mean - OPTIMISM * deviation,
-        Reading::Best => (mean - OPTIMISM * deviation).min(so_far),
-    };
-    (at_best > best.get()).then(|| {
+    let finished: Vec<(&Trial, Loss)> = best_finished(study).take(TRIED_ON).collect();
+    let (_, best) = *finished.first().filter(|_| finished.len() >= FINISHED_MIN)?;
+    let (at_best, mean, deviation) = at_best(study, trial, own.step)?;
+    let missed = |(trial, end): &(&Trial, Loss)| Some(self::at_best(study, trial, own.step)?.0 - end.get());
+    let hopeless = |granted: f64| at_best - granted > best.get();
+    // Trying it is what takes time: only where it would have a consequence.
+    let hopeless = hopeless(0.0) && hopeless(finished.iter().filter_map(missed).fold(0.0, f64::max));
+    hopeless.then(|| {
         format!(
             "curve: at {} {} its {} is expected to be {:.4} ± {:.4}, and the best finished trial has {:.4}",
             plan.unit,
@@ -56,10 +57,21 @@ pub(super) fn hopeless(study: &Study, trial: &Trial) -> Option<String> {
     })
 }
 
-/// The best loss at the largest fidelity.
-fn best_finished(study: &Study) -> Option<Loss> {
-    let trial = study.index().rung(study.settings.fidelity.max)?.results.first()?.trial();
-    study.loss_at(&study.trials[&trial], study.settings.fidelity.max)
+/// How good a trial may be at its end, judged by its curve up to a step: at best, on average, and the deviation.
+fn at_best(study: &Study, trial: &Trial, step: u64) -> Option<(f64, f64, f64)> {
+    let points: BTreeMap<u64, f64> = study
+        .losses_until(trial, step)
+        .filter(|(step, _)| *step > 0)
+        .filter_map(|(step, loss)| Some((step, loss?.get())))
+        .collect();
+    let points: Vec<(f64, f64)> = points.into_iter().map(|(step, loss)| (step as f64, loss)).collect();
+    let (mean, deviation) = extrapolate(&points, study.settings.fidelity.max.0 as f64)?;
+    let so_far = points.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
+    let at_best = match study.settings.conduct.reading {
+        Reading::Last => mean - OPTIMISM * deviation,
+        Reading::Best => (mean - OPTIMISM * deviation).min(so_far),
+    };
+    Some((at_best, mean, deviation))
 }
 
 /// Returns mean and deviation of a curve at `end`; `None` where the points do not tell.

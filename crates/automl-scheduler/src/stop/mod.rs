@@ -60,7 +60,8 @@ fn behind_its_rung(study: &Study, trial: &Trial) -> Option<String> {
 }
 
 /// The median rule: a trial is stopped when its best value so far is worse than the median of what the
-/// others averaged up to the same step, given [`MEDIAN_OTHERS_MIN`] of them and the smallest fidelity.
+/// others averaged up to the same step, given [`MEDIAN_OTHERS_MIN`] of them and the smallest fidelity; but not at a step
+/// where the best finished trial was no better.
 ///
 /// Golovin et al., *Google Vizier: A Service for Black-Box Optimization*, KDD 2017, section 3.2.2.
 fn below_the_median(study: &Study, trial: &Trial) -> Option<String> {
@@ -77,8 +78,12 @@ fn below_the_median(study: &Study, trial: &Trial) -> Option<String> {
     let median = averages[averages.len() / 2];
     let best = study.losses_until(trial, own.step).filter_map(|(_, loss)| loss).min();
     let (metric, unit) = (&study.settings.objective.metric, &study.settings.fidelity.unit);
-    let worse = best.is_none_or(|best| best.get() > median);
-    worse.then(|| {
+    let below = |best: Option<Loss>| best.is_none_or(|best| best.get() > median);
+    // A rule by which the best finished trial would have been stopped here says nothing here.
+    let misled = best_finished(study).next().is_some_and(|(finished, _)| {
+        below(study.losses_until(finished, own.step).filter_map(|(_, loss)| loss).min())
+    });
+    (below(best) && !misled).then(|| {
         let best = best.map_or_else(|| "no number".into(), |best| in_metric(study, best.get()).to_string());
         format!(
             "median: its best {metric} up to {unit} {} is {best}, the median of {} others {}",
@@ -87,6 +92,14 @@ fn below_the_median(study: &Study, trial: &Trial) -> Option<String> {
             in_metric(study, median)
         )
     })
+}
+
+/// The study's own trials with a result at the largest fidelity, the best first.
+fn best_finished(study: &Study) -> impl Iterator<Item = (&Trial, Loss)> {
+    let max = study.settings.fidelity.max;
+    let results = study.index().rung(max).into_iter().flat_map(|rung| &rung.results);
+    let trials = results.filter_map(|rank| study.trials.get(&rank.trial()));
+    trials.filter_map(move |trial| Some((trial, study.loss_at(trial, max)?)))
 }
 
 /// A loss, or a mean of some, in the metric's own terms.
