@@ -6,23 +6,26 @@
 
 use crate::asker::thread_seconds;
 use crate::race::{Outcome, Setup, simulated_duration};
-use automl::{Resolved, resolve};
+use automl::{Resolved, beginning, resolve};
 use automl_core::{
     Algorithm, AttemptEnd, Direction, Event, Fidelity, FidelityPlan, Further, Objective,
     Outcome as AttemptOutcome, Study, TrialId,
 };
 use automl_sampler::SuggestError;
-use automl_scheduler::{Decision, Scheduler, scheduler_for};
+use automl_scheduler::{Decision, Scheduler, generations, population_trials, scheduler_for};
 use automl_testkit::problems::{CurveDefinition, Curves};
 use automl_testkit::{Log, settings};
 use std::collections::BTreeMap;
 
 /// Algorithms that are compared on curves. A new one is one line.
-pub(crate) const ALGORITHMS: [Algorithm; 6] = [
+pub(crate) const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::Race,
     Algorithm::Asha,
     Algorithm::Bohb,
     Algorithm::Hyperband,
+    Algorithm::Pasha,
+    Algorithm::Dehb,
+    Algorithm::Pbt,
     Algorithm::Bayesian,
     Algorithm::Random,
 ];
@@ -42,6 +45,23 @@ pub(crate) fn train(curves: &Curves, algorithm: Algorithm, setup: Setup) -> Resu
             return Ok(search.outcome);
         }
     }
+}
+
+fn plan() -> FidelityPlan {
+    FidelityPlan {
+        unit: "epoch".into(),
+        min: Fidelity(1),
+        max: Fidelity(CurveDefinition::EPOCHS),
+        reduction_factor: REDUCTION_FACTOR,
+        resumable: true,
+        base: None,
+    }
+}
+
+/// Trials of the largest population that is trained fully within some epochs.
+fn population_within(epochs: u64) -> u64 {
+    let population = (epochs / CurveDefinition::EPOCHS).max(1);
+    population_trials(population, generations(&plan()).len() as u64)
 }
 
 struct Search<'a> {
@@ -64,19 +84,14 @@ impl<'a> Search<'a> {
         settings.objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
         settings.seed = setup.seed;
         // More trials than any rule can start within the epochs; those that train fully know their number.
-        settings.trials = if algorithm.pauses_trials() {
+        settings.trials = if algorithm == Algorithm::Pbt {
+            population_within(setup.evaluations)
+        } else if algorithm.pauses_trials() {
             setup.evaluations
         } else {
             (setup.evaluations / CurveDefinition::EPOCHS).max(1)
         };
-        settings.fidelity = FidelityPlan {
-            unit: "epoch".into(),
-            min: Fidelity(1),
-            max: Fidelity(CurveDefinition::EPOCHS),
-            reduction_factor: REDUCTION_FACTOR,
-            resumable: true,
-            base: None,
-        };
+        settings.fidelity = plan();
         let log = Log::new(settings);
         let study = log.study().expect("a log that was just begun");
         let outcome = Outcome { trace: vec![(0, UNTRAINED)], finished: 0, failed: 0, seconds: 0.0 };
@@ -107,17 +122,18 @@ impl<'a> Search<'a> {
         let resolved = resolve(&self.study, decision);
         self.outcome.seconds += thread_seconds() - before;
         let (trial, until, why) = match resolved {
-            Ok(Resolved::Start { suggestion, bracket, until }) => {
+            Ok(Resolved::Start { suggestion, bracket, until, takeover }) => {
                 let trial = self.study.next_trial();
-                let (params, origin) = (suggestion.params, suggestion.origin);
-                self.apply(Event::TrialSuggested { trial, params, bracket, origin })?;
+                let copy = |_, source: &str| source.to_string();
+                let events = beginning(&self.study, suggestion, bracket, takeover, copy);
+                events.into_iter().try_for_each(|event| self.apply(event))?;
                 (trial, until, None)
             }
             Ok(Resolved::Run { trial, until, why }) => (trial, until, why),
             Ok(Resolved::End(_)) | Err(SuggestError::Exhausted { .. }) => return Ok(()),
         };
         let known = &self.study.trials[&trial];
-        let epochs = until.0 - known.fidelity().map_or(0, |fidelity| fidelity.0);
+        let epochs = until.0 - known.trained().map_or(0, |fidelity| fidelity.0);
         let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
         let slot = 0;
         self.apply(Event::AttemptStarted {

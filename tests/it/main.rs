@@ -19,6 +19,7 @@ mod looking;
 mod mal;
 mod odd_programs;
 mod plan;
+mod population;
 mod readers;
 mod replay;
 mod runs;

@@ -41,6 +41,12 @@ pub struct AutomlSettings {
     pub min_fidelity: Option<u64>,
     /// Factor between rungs.
     pub eta: Option<u64>,
+    /// Size of a population that trains on together.
+    pub population: Option<u64>,
+    /// Number of its generations.
+    pub generations: Option<u64>,
+    /// Length of a generation.
+    pub generation: Option<u64>,
     /// Rule by which trials are stopped.
     pub early_stop: Option<String>,
     /// Whose checkpoints stay.
@@ -48,6 +54,11 @@ pub struct AutomlSettings {
     /// What could not be taken over, for people.
     pub notes: Vec<String>,
 }
+
+/// What TAO takes where nothing is said: trials of a population, its generations, epochs of one.
+const POPULATION: u64 = 10;
+const GENERATIONS: u64 = 20;
+const GENERATION: u64 = 10;
 
 /// Names of Hyperband that also stops trials by their curves.
 const EARLY_STOPPING_HYPERBAND: [&str; 2] = ["hyperband_es", "hyperband-es"];
@@ -64,12 +75,9 @@ const IMPLIED: [(&str, &str); 4] = [
 ];
 
 /// Settings without a counterpart.
-const WITHOUT_COUNTERPART: [&str; 44] = [
+const WITHOUT_COUNTERPART: [&str; 41] = [
     "automl_checkpoint_retention_strategy",
     "automl_min_top_configs",
-    "automl_population_size",
-    "automl_max_generations",
-    "automl_eval_interval",
     "automl_perturbation_factor",
     "automl_mutation_factor",
     "automl_crossover_prob",
@@ -145,6 +153,7 @@ impl AutomlSettings {
         }
         fields.close(report);
         settings.check(node, report);
+        settings.train_population();
         Some(settings)
     }
 
@@ -170,6 +179,9 @@ impl AutomlSettings {
         let multiplier = first(&["epoch_multiplier"], 1, report);
         self.max_fidelity = rungs.map(|epochs| epochs.saturating_mul(multiplier.unwrap_or(1)));
         self.min_fidelity = multiplier;
+        self.population = first(&["automl_population_size"], 2, report);
+        self.generations = first(&["automl_max_generations"], 1, report);
+        self.generation = first(&["automl_eval_interval"], 1, report);
         self.algorithm = fields.string("algorithm", report).or(fields.string("automl_algorithm", report));
         if self.algorithm.as_deref().is_some_and(|name| EARLY_STOPPING_HYPERBAND.contains(&name)) {
             self.algorithm = Some("hyperband".into());
@@ -200,12 +212,33 @@ impl AutomlSettings {
         self.eta = self.eta.or(inner.eta);
         self.max_fidelity = self.max_fidelity.or(inner.max_fidelity);
         self.min_fidelity = self.min_fidelity.or(inner.min_fidelity);
+        self.population = self.population.or(inner.population);
+        self.generations = self.generations.or(inner.generations);
+        self.generation = self.generation.or(inner.generation);
         self.algorithm = self.algorithm.take().or(inner.algorithm);
         self.early_stop = self.early_stop.take().or(inner.early_stop);
         self.keep_checkpoints = self.keep_checkpoints.take().or(inner.keep_checkpoints);
         self.metric = self.metric.take().or(inner.metric);
         self.direction = self.direction.or(inner.direction);
         self.notes.extend(inner.notes);
+    }
+
+    /// Generations and their length are fidelities here; where nothing is said they are those of TAO.
+    fn train_population(&mut self) {
+        let said = [self.population, self.generations, self.generation];
+        if !self.algorithm.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("pbt")) {
+            if said.iter().any(Option::is_some) {
+                self.notes
+                    .push("settings of a population are acted upon under the algorithm pbt only".into());
+            }
+            return;
+        }
+        let [population, generations, generation] = said;
+        let length = generation.unwrap_or(GENERATION);
+        self.population = population.or(Some(POPULATION));
+        self.generations = generations.or(Some(GENERATIONS));
+        self.min_fidelity = Some(length);
+        self.max_fidelity = self.generations.map(|generations| generations.saturating_mul(length));
     }
 
     fn check(&self, node: &Node, report: &mut Report) {
@@ -341,6 +374,25 @@ mod tests {
                 "automl_settings.algorithm_specific_params.automl_kde_samples: has no counterpart here and is not acted upon",
             ]
         );
+    }
+
+    #[test]
+    fn populations_become_fidelities() {
+        let (settings, problems) = read(
+            r#"{"automl_algorithm": "pbt", "automl_population_size": 6, "automl_max_generations": 5,
+                "automl_eval_interval": 4, "automl_perturbation_factor": 1.2}"#,
+        );
+        assert_eq!(problems, [""; 0]);
+        assert_eq!((settings.min_fidelity, settings.max_fidelity), (Some(4), Some(20)));
+        assert_eq!((settings.population, settings.generations), (Some(6), Some(5)));
+        assert_eq!(settings.notes.len(), 1, "the factor: {:?}", settings.notes);
+        let (plain, _) = read(r#"{"algorithm": "PBT"}"#);
+        assert_eq!(
+            (plain.population, plain.max_fidelity, plain.min_fidelity),
+            (Some(10), Some(200), Some(10))
+        );
+        let (other, _) = read(r#"{"algorithm": "asha", "automl_population_size": 6}"#);
+        assert_eq!((other.max_fidelity, other.notes.len()), (None, 1));
     }
 
     #[test]

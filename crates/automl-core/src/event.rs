@@ -15,11 +15,12 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
+/// 4 added trials that carry on from another one's checkpoint;
 /// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
 /// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
 /// of further objectives and constraints.
-pub const EVENT_FORMAT: u32 = 3;
+pub const EVENT_FORMAT: u32 = 4;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -243,6 +244,21 @@ pub enum Event {
         /// What is wrong with it.
         reason: String,
     },
+    /// A new trial carries on from a copy of another one's checkpoint; logged before anything is copied.
+    CheckpointInherited {
+        /// The new trial; it has not run yet.
+        trial: TrialId,
+        /// The trial that it carries on from.
+        from: TrialId,
+        /// Fidelity that the checkpoint was trained to.
+        fidelity: Fidelity,
+        /// The checkpoint, where files are kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+        /// Its copy, which is the new trial's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<String>,
+    },
     /// The largest fidelity was raised. Finished trials may go on; reopens an ended study.
     FidelityRaised {
         /// The new largest fidelity.
@@ -271,6 +287,9 @@ pub struct Origin {
     /// Fitted hyperparameters of the model, to start the next fit from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub theta: Vec<f64>,
+    /// Trial whose values these were made from, and whose place the new trial is to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TrialId>,
 }
 
 impl Origin {

@@ -78,6 +78,16 @@ pub enum FoldError {
         /// The trial's state.
         state: TrialState,
     },
+    /// A checkpoint that a trial cannot begin from.
+    #[error(
+        "trial {trial} cannot begin from trial {from}'s checkpoint: it has run already, or {from} never got there"
+    )]
+    NotInheritable {
+        /// The trial.
+        trial: TrialId,
+        /// The other trial.
+        from: TrialId,
+    },
     /// A largest fidelity that is none.
     #[error("the largest fidelity is {max} and cannot be lowered to {found}")]
     FidelityNotRaised {

@@ -10,6 +10,7 @@ use crate::objective::Loss;
 use crate::settings::StudySettings;
 use crate::trial::{Trial, TrialState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where a result stands among others: how far it is beyond its bounds (0 is feasible), then its loss,
 /// then the age of its trial.
@@ -58,6 +59,34 @@ pub struct Index {
     by_bracket: BTreeMap<u32, BTreeSet<TrialId>>,
     rungs: BTreeMap<Fidelity, RungResults>,
     attempts: u64,
+    awake: Awake,
+}
+
+/// Brackets that changed since a scheduler last found that there was nothing to decide in them.
+///
+/// No fact but a memo: what is to be decided in a bracket follows from its trials and the settings, so a bracket
+/// in which there was nothing stays so until one of these changes. It spares a search of hundreds of brackets a
+/// look at all of them for every free slot.
+#[derive(Debug, Default)]
+struct Awake(Mutex<BTreeSet<u32>>);
+
+impl Awake {
+    fn brackets(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Awake {
+    fn clone(&self) -> Self {
+        Awake(Mutex::new(self.brackets().clone()))
+    }
+}
+
+impl PartialEq for Awake {
+    /// What is remembered makes no difference.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Index {
@@ -82,6 +111,29 @@ impl Index {
     pub fn in_bracket(&self, bracket: u32) -> impl ExactSizeIterator<Item = TrialId> + DoubleEndedIterator {
         static NONE: BTreeSet<TrialId> = BTreeSet::new();
         self.by_bracket.get(&bracket).unwrap_or(&NONE).iter().copied()
+    }
+
+    /// Returns the highest number of a bracket that has trials.
+    #[must_use]
+    pub fn last_bracket(&self) -> Option<u32> {
+        self.by_bracket.last_key_value().map(|(bracket, _)| *bracket)
+    }
+
+    /// Returns the brackets with trials that are not known to be at rest, the lowest number first.
+    #[must_use]
+    pub fn awake(&self) -> Vec<u32> {
+        self.awake.brackets().iter().copied().collect()
+    }
+
+    /// Notes that nothing is to be decided in a bracket before one of its trials or the settings change.
+    pub fn rest(&self, bracket: u32) {
+        self.awake.brackets().remove(&bracket);
+    }
+
+    /// Forgets which brackets are at rest, because the settings have changed.
+    pub(crate) fn wake_all(&mut self) {
+        let all = self.by_bracket.keys().copied();
+        self.awake.brackets().extend(all);
     }
 
     /// Returns the number of attempts that have been started.
@@ -110,6 +162,7 @@ impl Index {
         self.attempts += trial.attempts.len() as u64;
         if let Some(bracket) = trial.bracket {
             self.by_bracket.entry(bracket).or_default().insert(trial.id);
+            self.awake.brackets().insert(bracket);
         }
         for fidelity in trial.reached.keys() {
             if let Some(rank) = rank(trial, *fidelity, settings) {
@@ -156,7 +209,8 @@ fn failed_at(trial: &Trial) -> Option<Fidelity> {
     trial.attempts.last().filter(|_| failed).map(|attempt| attempt.until)
 }
 
-fn rank(trial: &Trial, fidelity: Fidelity, settings: &StudySettings) -> Option<Rank> {
+/// Where a trial's result at a fidelity stands.
+pub(crate) fn rank(trial: &Trial, fidelity: Fidelity, settings: &StudySettings) -> Option<Rank> {
     let loss = settings.objective.loss(*trial.reached.get(&fidelity)?)?;
     let excess = Excess::of(trial, fidelity, settings);
     Some(Rank { excess, loss, trial: trial.id })

@@ -45,5 +45,5 @@ pub use space::{
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
 pub use study::Study;
-pub use trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
+pub use trial::{Attempt, Dropped, Foreign, Inherited, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};

@@ -173,11 +173,17 @@ pub enum Algorithm {
     /// A model of all rungs chooses, for every free slot, between promoting a paused trial and starting a new
     /// one.
     Race,
+    /// Asynchronous successive halving whose highest rung rises only while rankings still change.
+    Pasha,
+    /// Hyperband brackets, then differential evolution of the population at every rung.
+    Dehb,
+    /// A population that trains on together; the worst are replaced by changed copies of the best.
+    Pbt,
 }
 
 impl Algorithm {
     /// All algorithms with their accepted names, the first being the canonical one.
-    pub const NAMES: [(Algorithm, &'static [&'static str]); 11] = [
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 14] = [
         (Algorithm::Auto, &["auto"]),
         (Algorithm::Random, &["random"]),
         (Algorithm::Sobol, &["sobol"]),
@@ -189,6 +195,9 @@ impl Algorithm {
         (Algorithm::Asha, &["asha"]),
         (Algorithm::Bohb, &["bohb"]),
         (Algorithm::Race, &["race", "rung-race"]),
+        (Algorithm::Pasha, &["pasha"]),
+        (Algorithm::Dehb, &["dehb"]),
+        (Algorithm::Pbt, &["pbt"]),
     ];
 
     /// Tells whether trials are compared below the largest fidelity and paused there.
@@ -199,7 +208,10 @@ impl Algorithm {
             | Algorithm::SuccessiveHalving
             | Algorithm::Asha
             | Algorithm::Bohb
-            | Algorithm::Race => true,
+            | Algorithm::Race
+            | Algorithm::Pasha
+            | Algorithm::Dehb
+            | Algorithm::Pbt => true,
             Algorithm::Auto
             | Algorithm::Random
             | Algorithm::Sobol

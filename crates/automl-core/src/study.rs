@@ -7,9 +7,9 @@
 use crate::event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, Origin, Outcome, Record};
 use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
-use crate::index::Index;
+use crate::index::{Index, Rank, rank};
 use crate::settings::StudySettings;
-use crate::trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
+use crate::trial::{Attempt, Dropped, Foreign, Inherited, Series, Trial, TrialState};
 use crate::value::Params;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -156,8 +156,19 @@ impl Study {
             Event::CheckpointsCounted { trial, bytes } => {
                 self.own_trial(*trial)?.checkpoint_bytes = Some(*bytes);
             }
-            Event::CheckpointsDropped { trial, keep, .. } => self.drop_checkpoints(*trial, keep.as_ref())?,
-            Event::CheckpointLost { trial, .. } => self.own_trial(*trial)?.checkpoint = None,
+            Event::CheckpointsDropped { trial, keep, reason } => {
+                self.drop_checkpoints(*trial, keep.as_ref(), reason)?;
+            }
+            Event::CheckpointLost { trial, reason, .. } => {
+                let trial = self.own_trial(*trial)?;
+                trial.checkpoint = None;
+                trial.inherited = None;
+                trial.checkpoint_lost = Some(reason.clone());
+            }
+            Event::CheckpointInherited { trial, from, fidelity, source, copy } => {
+                let inherited = Inherited { from: *from, fidelity: *fidelity, source: source.clone() };
+                self.inherit(*trial, inherited, copy.as_ref())?;
+            }
             Event::FidelityRaised { max } => self.raise_fidelity(*max)?,
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
@@ -192,6 +203,12 @@ impl Study {
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Returns where a trial's result at a fidelity stands among others there; `None` without a result.
+    #[must_use]
+    pub fn rank_at(&self, trial: &Trial, fidelity: Fidelity) -> Option<Rank> {
+        rank(trial, fidelity, &self.settings)
     }
 
     /// Returns the number of trials that cost budget: all but those from elsewhere.
@@ -235,6 +252,7 @@ impl Study {
         self.ended = None;
         self.consecutive_failures = 0;
         self.setup_failures = 0;
+        self.index.wake_all();
     }
 
     /// A request that was read twice, because a crash came before it could be removed, counts once.
@@ -328,14 +346,33 @@ impl Study {
     }
 
     /// Nothing that may still be carried on from is ever dropped.
-    fn drop_checkpoints(&mut self, id: TrialId, keep: Option<&String>) -> Result<(), FoldError> {
+    fn drop_checkpoints(
+        &mut self,
+        id: TrialId,
+        keep: Option<&String>,
+        reason: &str,
+    ) -> Result<(), FoldError> {
         let trial = self.own_trial(id)?;
         if matches!(trial.state, TrialState::Queued | TrialState::Running) {
             return Err(FoldError::CheckpointNeeded { trial: id, state: trial.state });
         }
         trial.checkpoint = keep.cloned();
         trial.checkpoint_bytes = None;
-        trial.dropped = Some(Dropped { keep: keep.cloned() });
+        trial.dropped = Some(Dropped { keep: keep.cloned(), reason: reason.into() });
+        Ok(())
+    }
+
+    /// Only a trial that has not run yet begins from another one's checkpoint, and only from where that one got.
+    fn inherit(&mut self, id: TrialId, inherited: Inherited, copy: Option<&String>) -> Result<(), FoldError> {
+        let from = inherited.from;
+        let parent = self.trials.get(&from).ok_or(FoldError::UnknownTrial { trial: from })?;
+        let there = parent.reached.contains_key(&inherited.fidelity);
+        let trial = self.own_trial(id)?;
+        if !there || trial.state != TrialState::Queued || !trial.attempts.is_empty() {
+            return Err(FoldError::NotInheritable { trial: id, from });
+        }
+        trial.inherited = Some(inherited);
+        trial.checkpoint = copy.cloned();
         Ok(())
     }
 
@@ -355,6 +392,7 @@ impl Study {
                 self.index.learn(trial, &self.settings);
             }
         }
+        self.index.wake_all();
         self.ended = None;
         Ok(())
     }
@@ -424,6 +462,8 @@ impl Trial {
             further: BTreeMap::new(),
             foreign: None,
             checkpoint: None,
+            inherited: None,
+            checkpoint_lost: None,
             checkpoint_bytes: None,
             stopping: None,
             dropped: None,

@@ -88,6 +88,10 @@ pub struct Trial {
     pub foreign: Option<Foreign>,
     /// Checkpoint of the highest fidelity it reached.
     pub checkpoint: Option<String>,
+    /// Whose checkpoint it began from, if from another trial's and as long as it can.
+    pub inherited: Option<Inherited>,
+    /// Why its checkpoint could not be used when it was needed last, if that ever happened.
+    pub checkpoint_lost: Option<String>,
     /// Bytes of its checkpoints when its last attempt ended, where they were counted.
     pub checkpoint_bytes: Option<u64>,
     /// Why its running attempt is being stopped, if it is.
@@ -111,6 +115,19 @@ pub struct Trial {
 pub struct Dropped {
     /// The one that stays.
     pub keep: Option<String>,
+    /// Why the others could go.
+    pub reason: String,
+}
+
+/// The checkpoint of another trial that a trial began from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The other trial.
+    pub from: TrialId,
+    /// Fidelity that it was trained to.
+    pub fidelity: Fidelity,
+    /// The other trial's checkpoint, where files are kept.
+    pub source: Option<String>,
 }
 
 /// Where a trial comes from that another study or program has finished.
@@ -139,6 +156,13 @@ impl Trial {
     #[must_use]
     pub fn fidelity(&self) -> Option<Fidelity> {
         self.reached.last_key_value().map(|(fidelity, _)| *fidelity)
+    }
+
+    /// Returns how far its model has been trained: the highest fidelity it reached, or that of the checkpoint it
+    /// begins from.
+    #[must_use]
+    pub fn trained(&self) -> Option<Fidelity> {
+        self.fidelity().or(self.inherited.as_ref().map(|inherited| inherited.fidelity))
     }
 
     /// Returns the number that the next attempt gets.

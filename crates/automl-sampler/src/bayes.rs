@@ -160,6 +160,7 @@ impl<'a> Model<'a> {
             observations: self.training.observations as u64,
             acquisition: Some(candidate.value),
             theta: to_theta(self.process.hyperparameters()),
+            ..Origin::default()
         };
         Some(Suggestion { params, origin })
     }

@@ -93,6 +93,11 @@ impl<'a> Design<'a> {
         self.parameters.iter().map(|&i| whole[i]).collect()
     }
 
+    /// Tells whether some values have one for a column.
+    pub(crate) fn is_given(&self, column: usize, params: &Params) -> bool {
+        params.get(&self.space.parameters()[self.parameters[column]].name).is_some()
+    }
+
     /// Replaces a row by the row of its values, and clears the flags of inactive columns.
     pub(crate) fn canonicalise(&self, row: &mut [f64], active: &mut [bool]) {
         if !self.needs_canonicalising {

@@ -15,6 +15,7 @@ mod bayes;
 mod cma;
 mod constraints;
 mod design;
+mod evolve;
 mod fresh;
 mod history;
 mod importance;
@@ -37,6 +38,7 @@ use thiserror::Error;
 pub use auto::Auto;
 pub use bayes::Bayesian;
 pub use cma::Cma;
+pub use evolve::{Ancestor, differential, perturbed};
 pub use history::{History, Observation};
 pub use importance::{Importance, importance};
 pub use pareto::{dominates, domination_ranks, hypervolume, pareto_front};
@@ -157,4 +159,6 @@ pub(crate) mod stream {
     pub(crate) const RESTARTS: u64 = 7;
     /// Weights of several objectives.
     pub(crate) const WEIGHTS: u64 = 20;
+    /// Differences, crossings and changes of copies.
+    pub(crate) const EVOLUTION: u64 = 8;
 }

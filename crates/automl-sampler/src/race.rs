@@ -330,6 +330,7 @@ impl Model {
                 observations: self.results as u64,
                 acquisition: Some(self.worth(turn, &params, Fidelity(0), start.until)),
                 theta: to_theta(self.process.hyperparameters()),
+                ..Origin::default()
             };
             Some(Suggestion { params, origin })
         })

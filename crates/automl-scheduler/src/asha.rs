@@ -16,7 +16,7 @@
 
 use crate::bracket::levels;
 use crate::{Decision, Scheduler, end_if_settled};
-use automl_core::{Fidelity, RungResults, Study, TrialId, TrialState};
+use automl_core::{Fidelity, RungResults, Study, Trial, TrialId, TrialState};
 
 /// Asynchronous successive halving that pauses trials at their rung and promotes by checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,28 +25,41 @@ pub struct Asha;
 impl Scheduler for Asha {
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
         let levels = levels(&study.settings.fidelity);
-        let mut decisions: Vec<Decision> = waiting(study, &levels).take(free).collect();
-        let left =
-            usize::try_from(study.settings.trials.saturating_sub(study.started())).unwrap_or(usize::MAX);
-        let slots = free - decisions.len();
-        let promotions_max = slots - left.min(slots / 2);
-        decisions.extend(promotable(study, &levels).take(promotions_max));
-        let start = Decision::Start { bracket: None, until: levels[0] };
-        decisions.extend(std::iter::repeat_n(start, left.min(free - decisions.len())));
-        if !decisions.is_empty() || free == 0 {
-            return decisions;
-        }
-        finish(study, &levels).map_or_else(|| end_if_settled(study), |decision| vec![decision])
+        decide(study, free, &levels, levels.len())
     }
+}
+
+/// Decides where trials are promoted among the lowest `open` rungs only, until nothing else is left to do.
+pub(crate) fn decide(study: &Study, free: usize, levels: &[Fidelity], open: usize) -> Vec<Decision> {
+    let mut decisions: Vec<Decision> = waiting(study, levels).take(free).collect();
+    let left = usize::try_from(study.settings.trials.saturating_sub(study.started())).unwrap_or(usize::MAX);
+    let slots = free - decisions.len();
+    let promotions_max = slots - left.min(slots / 2);
+    decisions.extend(promotable(study, &levels[..open]).take(promotions_max));
+    let start = Decision::Start { bracket: None, until: levels[0] };
+    decisions.extend(std::iter::repeat_n(start, left.min(free - decisions.len())));
+    if !decisions.is_empty() || free == 0 {
+        return decisions;
+    }
+    finish(study, levels).map_or_else(|| end_if_settled(study), |decision| vec![decision])
 }
 
 /// Trials that wait to be run again, or for their first run, oldest first.
 pub(crate) fn waiting<'a>(study: &'a Study, levels: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
-    study.in_state(TrialState::Queued).map(|trial| {
-        let reached = trial.fidelity();
-        let next = levels.iter().find(|level| reached.is_none_or(|reached| **level > reached));
-        Decision::Run { trial: trial.id, until: *next.unwrap_or(&study.settings.fidelity.max) }
-    })
+    study
+        .in_state(TrialState::Queued)
+        .map(|trial| Decision::Run { trial: trial.id, until: target(study, trial, levels) })
+}
+
+/// Where a queued trial is going: where it was going before, or to the lowest rung above what it was trained to.
+pub(crate) fn target(study: &Study, trial: &Trial, levels: &[Fidelity]) -> Fidelity {
+    let before = trial.attempts.last().map(|attempt| attempt.until);
+    before.or_else(|| next_level(trial, levels)).unwrap_or(study.settings.fidelity.max)
+}
+
+/// The lowest rung above what a trial was trained to.
+pub(crate) fn next_level(trial: &Trial, levels: &[Fidelity]) -> Option<Fidelity> {
+    levels.iter().copied().find(|level| Some(*level) > trial.trained())
 }
 
 /// Promotions that the rule allows, those to the highest rung first, then the best first.
@@ -69,8 +82,8 @@ fn best_paused(rung: &RungResults, count: usize) -> impl Iterator<Item = TrialId
     let mut from = None;
     rung.paused.iter().map_while(move |rank| {
         above += match from {
-            None => rung.results.range(..rank).count(),
-            Some(last) => rung.results.range(last..rank).count(),
+            None => rung.results.range(..rank).take(count).count(),
+            Some(last) => rung.results.range(last..rank).take(count).count(),
         };
         from = Some(rank);
         (above < count).then(|| rank.trial())

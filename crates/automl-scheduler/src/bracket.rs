@@ -162,6 +162,35 @@ mod tests {
         }
     }
 
+    /// Brackets by counting up: no division, no logarithm.
+    fn counted(min: u64, max: u64, eta: u64) -> Vec<Vec<(u64, u64)>> {
+        let count_up = |reached: &dyn Fn(u64) -> bool| (0..).find(|n| reached(*n)).unwrap();
+        let power = |exponent: u64| (0..exponent).fold(1, |product, _| product * eta);
+        let s_max = count_up(&|s| min * power(s + 1) > max);
+        let level = |k: u64| count_up(&|level| (2 * level + 1) * power(k) > 2 * max);
+        let bracket = |s: u64| {
+            let n = count_up(&|n| n * (s + 1) >= (s_max + 1) * power(s));
+            let kept = |i: u64| count_up(&|kept| (kept + 1) * power(i) > n);
+            (0..=s).map(|i| (kept(i), level(s - i))).collect()
+        };
+        (0..=s_max).rev().map(bracket).collect()
+    }
+
+    #[test]
+    fn brackets_are_those_of_counting_up() {
+        for eta in 2..=5 {
+            for max in (1..=60).chain([81, 100, 243, 256, 729]) {
+                for min in [1, 2, 7, max].into_iter().filter(|min| *min <= max) {
+                    assert_eq!(
+                        table(min, max, eta),
+                        counted(min, max, eta),
+                        "min {min}, max {max}, eta {eta}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn raised_fidelity_keeps_the_rungs_that_trials_wait_at() {
         let raised = |base, max| {

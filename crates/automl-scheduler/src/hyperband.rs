@@ -4,17 +4,18 @@
 //! truncated to what is left. A rung is decided when all of its trials have reached it or failed: the
 //! best go on, ties to the older trial, failed ones never. A trial that goes on resumes from its
 //! checkpoint. Slots that a waiting rung leaves idle are given to the next bracket (as DEHB does), so
-//! that a straggler blocks nobody; with one slot the order is that of the paper.
+//! that a straggler blocks nobody; with one slot the order is that of the paper. Where all that went to the largest fidelity
+//! failed there, the best of the highest rung goes on in the end, so that a search has a finished trial if it can.
 //!
 //! Invariants, driven by `tests/simulate.rs`: a trial belongs to one bracket and its fidelity never
 //! falls; a rung never holds more trials than its size; no decision is lost or repeated by a restart.
 //!
 //! Li et al., *Hyperband*, JMLR 18 (2018), Algorithm 1; see `bracket.rs` for the rounding.
 
-use crate::bracket::{Bracket, Rung, brackets};
+use crate::asha::{finish, waiting};
+use crate::bracket::{Bracket, Rung, brackets, levels};
 use crate::{Decision, Scheduler, end_if_settled};
 use automl_core::{FidelityPlan, Study, Trial, TrialState};
-use std::collections::BTreeMap;
 
 /// Synchronous Hyperband that pauses trials at their rung and promotes by checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Hyperband;
 
 impl Scheduler for Hyperband {
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
-        decide_brackets(study, free, brackets(&study.settings.fidelity))
+        decide_brackets(study, free, &Iteration::of(brackets(&study.settings.fidelity)))
     }
 }
 
@@ -35,7 +36,7 @@ pub struct SuccessiveHalving;
 
 impl Scheduler for SuccessiveHalving {
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
-        decide_brackets(study, free, halving_brackets(&study.settings.fidelity))
+        decide_brackets(study, free, &Iteration::of(halving_brackets(&study.settings.fidelity)))
     }
 }
 
@@ -47,44 +48,87 @@ pub(crate) fn halving_brackets(plan: &FidelityPlan) -> Vec<Bracket> {
 }
 
 /// Decides for brackets that follow each other, over and over.
-fn decide_brackets(study: &Study, free: usize, iteration: Vec<Bracket>) -> Vec<Decision> {
-    let mut by_bracket: BTreeMap<u32, Vec<&Trial>> = BTreeMap::new();
-    for trial in study.trials.values() {
-        if let Some(bracket) = trial.bracket {
-            by_bracket.entry(bracket).or_default().push(trial);
-        }
-    }
+pub(crate) fn decide_brackets(study: &Study, free: usize, iteration: &Iteration) -> Vec<Decision> {
+    let budgeted = Budgeted::new(study, iteration);
     let mut decisions = Vec::new();
-    for (number, bracket) in budgeted_brackets(study, iteration) {
-        if decisions.len() >= free {
-            break;
+    let begun = study.index().awake().into_iter();
+    let new = study.index().last_bracket().map_or(0, |last| last + 1)..;
+    for number in begun.chain(new) {
+        let Some(bracket) = budgeted.bracket(number).filter(|_| decisions.len() < free) else { break };
+        let members = study.index().in_bracket(number).filter_map(|id| study.trials.get(&id));
+        let before = decisions.len();
+        decide_bracket(study, number, &bracket, members.collect(), &mut decisions);
+        if decisions.len() == before {
+            study.index().rest(number);
         }
-        let members = by_bracket.remove(&number).unwrap_or_default();
-        decide_bracket(study, number, &bracket, members, &mut decisions);
     }
     // Brackets that grew with a raised fidelity may want more trials than the budget has.
     let mut left = study.settings.trials.saturating_sub(study.started());
     decisions.retain(|decision| match decision {
-        Decision::Start { .. } if left == 0 => false,
-        Decision::Start { .. } => {
+        Decision::Start { .. } | Decision::Breed(_) if left == 0 => false,
+        Decision::Start { .. } | Decision::Breed(_) => {
             left -= 1;
             true
         }
         Decision::Run { .. } | Decision::Choose(_) | Decision::End(_) => true,
     });
     decisions.truncate(free);
-    if decisions.is_empty() && free > 0 { end_if_settled(study) } else { decisions }
+    if !decisions.is_empty() || free == 0 {
+        return decisions;
+    }
+    let levels = levels(&study.settings.fidelity);
+    // What was carried on beyond its bracket belongs to no rung of it any more.
+    let queued: Vec<Decision> = waiting(study, &levels).take(free).collect();
+    if !queued.is_empty() {
+        return queued;
+    }
+    finish(study, &levels).map_or_else(|| end_if_settled(study), |decision| vec![decision])
 }
 
-/// Returns the brackets that the trial budget covers, with their numbers.
-fn budgeted_brackets(study: &Study, iteration: Vec<Bracket>) -> impl Iterator<Item = (u32, Bracket)> {
-    let eta = study.settings.fidelity.reduction_factor;
-    let mut left = study.settings.trials;
-    (0_u32..).zip(iteration.into_iter().cycle()).map_while(move |(number, bracket)| {
-        let bracket = (left > 0).then(|| bracket.truncated(left, eta))?;
-        left -= bracket.trials();
-        Some((number, bracket))
-    })
+/// Brackets that follow each other.
+pub(crate) struct Iteration {
+    /// Those that come first, once.
+    pub(crate) first: Vec<Bracket>,
+    /// Those that follow, over and over; at least one.
+    pub(crate) again: Vec<Bracket>,
+}
+
+impl Iteration {
+    fn of(brackets: Vec<Bracket>) -> Self {
+        Iteration { first: Vec::new(), again: brackets }
+    }
+}
+
+/// The brackets that a budget of trials covers.
+struct Budgeted<'a> {
+    iteration: &'a Iteration,
+    trials: u64,
+    reduction_factor: u64,
+}
+
+impl<'a> Budgeted<'a> {
+    fn new(study: &Study, iteration: &'a Iteration) -> Self {
+        let reduction_factor = study.settings.fidelity.reduction_factor;
+        Budgeted { iteration, trials: study.settings.trials, reduction_factor }
+    }
+
+    /// Returns a bracket by its number, the last one truncated to what is left; `None` beyond the budget.
+    fn bracket(&self, number: u32) -> Option<Bracket> {
+        let (first, again) = (&self.iteration.first, &self.iteration.again);
+        let sum = |brackets: &[Bracket]| brackets.iter().map(Bracket::trials).sum::<u64>();
+        let number = number as usize;
+        let (before, bracket) = match first.get(number) {
+            Some(bracket) => (sum(&first[..number]), bracket),
+            None => {
+                let number = number - first.len();
+                let (rounds, place) = (number / again.len(), number % again.len());
+                let whole = (rounds as u64).saturating_mul(sum(again));
+                (sum(first).saturating_add(whole).saturating_add(sum(&again[..place])), &again[place])
+            }
+        };
+        let left = self.trials.checked_sub(before).filter(|left| *left > 0)?;
+        Some(bracket.truncated(left, self.reduction_factor))
+    }
 }
 
 /// Adds what one bracket wants to run now.

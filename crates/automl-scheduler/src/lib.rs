@@ -8,8 +8,11 @@ mod agreement;
 mod asha;
 mod bracket;
 mod checkpoints;
+mod dehb;
 mod full;
 mod hyperband;
+mod pasha;
+mod pbt;
 mod race;
 mod rehearsal;
 mod stop;
@@ -18,8 +21,11 @@ pub use agreement::{Agreement, agreements};
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
 pub use checkpoints::{Disposal, disposals, disposals_keeping};
+pub use dehb::Dehb;
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};
+pub use pasha::Pasha;
+pub use pbt::{Pbt, generations, population_trials};
 pub use race::Race;
 pub use rehearsal::{REHEARSED_TRIALS_MAX, Rehearsal, rehearse};
 pub use stop::should_stop;
@@ -45,10 +51,44 @@ pub enum Decision {
         /// Fidelity at which the attempt ends.
         until: Fidelity,
     },
+    /// Make a new trial from earlier ones, and run it.
+    Breed(Breed),
     /// Do one of several things, whichever a model of the trials finds best.
     Choose(Choice),
     /// End the search: nothing is running and nothing is left to do.
     End(EndReason),
+}
+
+/// A new trial whose values are made from those of earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breed {
+    /// Bracket it belongs to.
+    pub bracket: Option<u32>,
+    /// Fidelity at which its first attempt ends.
+    pub until: Fidelity,
+    /// Which trials, and how.
+    pub ancestry: Ancestry,
+}
+
+/// How a trial's values come from those of earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ancestry {
+    /// By differential evolution.
+    Differential {
+        /// The trial whose place it is to take; `None` where a place of the population is still empty.
+        target: Option<TrialId>,
+        /// Trials to take differences between, the best first; may be few.
+        parents: Vec<TrialId>,
+    },
+    /// As a changed copy, which also takes over what was trained.
+    Copy {
+        /// The trial to copy; it is paused and does not go on before the copy was started.
+        parent: TrialId,
+        /// Fidelity that it was trained to.
+        at: Fidelity,
+        /// The trial that is given up for it, unless it ended by itself.
+        instead_of: TrialId,
+    },
 }
 
 /// What a model may choose between; at least one thing.
@@ -106,6 +146,9 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::SuccessiveHalving => Box::new(SuccessiveHalving),
         Algorithm::Asha => Box::new(Asha),
         Algorithm::Race => Box::new(Race),
+        Algorithm::Pasha => Box::new(Pasha),
+        Algorithm::Dehb => Box::new(Dehb),
+        Algorithm::Pbt => Box::new(Pbt),
         Algorithm::Auto
         | Algorithm::Bayesian
         | Algorithm::Tpe
@@ -115,15 +158,23 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
     }
 }
 
+/// Tells whether a paused trial may be run again by some later decision of the study's scheduler.
+#[must_use]
+pub fn may_go_on(study: &Study, trial: &Trial) -> bool {
+    scheduler_for(study.settings.algorithm).may_go_on(study, trial)
+}
+
 /// Number of trials a study gets when the user names none: `fallback`, or as many as one round of brackets
 /// holds for algorithms that work in brackets, or start as many trials as the first bracket does.
 #[must_use]
 pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan, fallback: u64) -> u64 {
     match algorithm {
         Algorithm::Hyperband | Algorithm::Bohb => brackets(fidelity).iter().map(Bracket::trials).sum(),
-        Algorithm::SuccessiveHalving | Algorithm::Asha | Algorithm::Race => {
+        Algorithm::SuccessiveHalving | Algorithm::Asha | Algorithm::Race | Algorithm::Pasha => {
             fallback.max(halving_brackets(fidelity).iter().map(Bracket::trials).sum())
         }
+        Algorithm::Dehb => dehb::default_trials(fidelity),
+        Algorithm::Pbt => pbt::default_trials(fidelity),
         Algorithm::Auto
         | Algorithm::Bayesian
         | Algorithm::Tpe

@@ -15,10 +15,10 @@
 //! Nobody waits: whatever else runs, a free slot gets a trial while any may run.
 
 use crate::agreement::useful_levels;
-use crate::asha::{finish, promotable, waiting};
+use crate::asha::{finish, next_level, promotable, waiting};
 use crate::bracket::levels;
 use crate::{Choice, Decision, NewTrial, Promotion, Scheduler, end_if_settled};
-use automl_core::{Fidelity, Study, Trial, TrialState, rng};
+use automl_core::{Fidelity, Study, TrialState, rng};
 
 /// Bracket of the trials that go all the way; all others belong to none.
 const FULL_RUNS: u32 = 0;
@@ -69,7 +69,7 @@ fn full_runs<'a>(study: &'a Study, levels: &'a [Fidelity]) -> impl Iterator<Item
     let full = study.index().in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
     // Each is run on as soon as it pauses: those that do are among the last to have been started.
     let paused = full.take(FULL_RUNS_OPEN).filter(|trial| trial.state == TrialState::Paused);
-    paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next(trial, levels)? }))
+    paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, levels)? }))
 }
 
 /// Tells whether less than their share has been spent on trials that go all the way. Where only the largest
@@ -86,11 +86,6 @@ fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
     let full_runs = study.index().in_bracket(FULL_RUNS).len() as f64;
     let full = study.settings.fidelity.max.0 as f64;
     useful.len() > 1 && (full_runs + 1.0) * full <= FULL_RUN_SHARE * spent
-}
-
-/// The lowest rung above what a trial has reached.
-fn next(trial: &Trial, levels: &[Fidelity]) -> Option<Fidelity> {
-    levels.iter().copied().find(|level| Some(*level) > trial.fidelity())
 }
 
 /// The best paused trials of every rung, whether new trials are still compared there or not; those of the
@@ -114,7 +109,7 @@ fn close(study: &Study, levels: &[Fidelity]) -> Vec<Decision> {
             Decision::Run { trial, until } => {
                 Some(Promotion { trial, from: study.trials[&trial].fidelity()?, until })
             }
-            Decision::Start { .. } | Decision::Choose(_) | Decision::End(_) => None,
+            Decision::Start { .. } | Decision::Breed(_) | Decision::Choose(_) | Decision::End(_) => None,
         })
         .take(CONTENDERS)
         .collect();

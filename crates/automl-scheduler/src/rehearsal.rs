@@ -7,7 +7,7 @@
 
 use crate::asha::promotable;
 use crate::bracket::{Bracket, Rung};
-use crate::{Choice, Decision, Scheduler, scheduler_for};
+use crate::{Ancestry, Breed, Choice, Decision, Scheduler, scheduler_for};
 use automl_core::{
     AttemptEnd, EVENT_FORMAT, Event, Fidelity, FoldError, Further, Origin, Outcome, Params, Record, Study,
     StudySettings, Trial, TrialId, TrialState, rng,
@@ -112,6 +112,7 @@ impl Stage {
                 self.start(trial, until);
             }
             Decision::Run { trial, until } => self.start(trial, until),
+            Decision::Breed(breed) => self.breed(breed),
             Decision::Choose(choice) => return self.choose(&choice),
             Decision::End(_) => return false,
         }
@@ -129,6 +130,20 @@ impl Stage {
         promoted.or(start).or(first).is_some_and(|decision| self.perform(decision))
     }
 
+    fn breed(&mut self, breed: Breed) {
+        if let Ancestry::Copy { instead_of, .. } = breed.ancestry
+            && self.study.trials[&instead_of].state == TrialState::Paused
+        {
+            self.apply(Event::TrialStopped { trial: instead_of, reason: String::new() });
+        }
+        let trial = self.suggest(breed.bracket);
+        if let Ancestry::Copy { parent, at, .. } = breed.ancestry {
+            let (source, copy) = (None, None);
+            self.apply(Event::CheckpointInherited { trial, from: parent, fidelity: at, source, copy });
+        }
+        self.start(trial, breed.until);
+    }
+
     fn suggest(&mut self, bracket: Option<u32>) -> TrialId {
         let trial = self.study.next_trial();
         let (params, origin) = (Params::default(), Origin::default());
@@ -138,7 +153,7 @@ impl Stage {
 
     fn start(&mut self, id: TrialId, until: Fidelity) {
         let trial = &self.study.trials[&id];
-        let (attempt, done) = (trial.next_attempt(), trial.fidelity().map_or(0, |fidelity| fidelity.0));
+        let (attempt, done) = (trial.next_attempt(), trial.trained().map_or(0, |fidelity| fidelity.0));
         let kept = if self.study.settings.fidelity.resumable { done } else { 0 };
         let cost = until.0.saturating_sub(kept);
         self.attempts += 1;
@@ -272,6 +287,24 @@ mod tests {
         let sum = |fidelity| trials(Fidelity(fidelity)).map(|rung| rung.trials).sum::<u64>();
         assert_eq!((plan.trials, sum(1)), (90, 90));
         assert!(sum(3) > 20 && sum(9) > 5, "{plan:?}");
+    }
+
+    #[test]
+    fn populations_of_training_go_on_together() {
+        let mut settings = study(Algorithm::Pbt, 9);
+        settings.fidelity.min = Fidelity(3);
+        settings.trials = default_trials(Algorithm::Pbt, &settings.fidelity, 20);
+        let plan = rehearse(&settings, 10).unwrap();
+        // Ten founders, and two copies of each of two generations that inherit what was trained.
+        assert_eq!((plan.trials, plan.units, plan.repeated, plan.span), (14, 90, 0, 9));
+    }
+
+    #[test]
+    fn evolution_runs_every_rung_anew() {
+        let plan = rehearse(&study(Algorithm::Dehb, 27), 1).unwrap();
+        assert_eq!(plan.brackets[..4], brackets(&study(Algorithm::Dehb, 27).fidelity));
+        assert_eq!((plan.trials, plan.repeated), (49 + 69, 0));
+        assert_eq!(plan.units, (81 + 78 + 90 + 108) + (108 + 99 + 108 + 108));
     }
 
     #[test]

@@ -234,6 +234,9 @@ fn handed(trial: &Handed) -> Value {
     if let Some(fidelity) = trial.resume_from {
         object.insert("resume_from".into(), fidelity.0.into());
     }
+    if let Some(parent) = trial.resume_trial {
+        object.insert("resume_trial".into(), parent.0.into());
+    }
     object.into()
 }
 

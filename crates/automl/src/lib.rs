@@ -31,11 +31,14 @@ pub use asktell::{
     Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
 };
 pub use automl_scheduler::{
-    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, agreements, rehearse, resolve_auto,
+    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, agreements, generations, may_go_on,
+    population_trials, rehearse, resolve_auto,
 };
 pub use costs::{Costs, costs, same_program};
 pub use dry_run::{FirstTrial, first_trial};
-pub use engine::{Control, Engine, EngineError, LogError, LogFileError, Resolved, RunEnd, Update};
+pub use engine::{
+    Control, Engine, EngineError, LogError, LogFileError, Resolved, RunEnd, Takeover, Update, beginning,
+};
 pub use files::{InstalledPackage, ProgramError, StudyDir, find_program};
 pub use fsck::{Health, Repaired, check, repair};
 pub use gc::{Garbage, collect_garbage, garbage};

@@ -157,9 +157,26 @@ impl<'a> Made<'a> {
 fn chosen(study: &Study) -> Option<Resolved> {
     let decision = match study.settings.algorithm {
         Algorithm::Race => scheduler_for(Algorithm::Race).decide(study, 1).into_iter().next()?,
+        // Which trials a new one is made from is part of what has to be found again.
+        Algorithm::Dehb | Algorithm::Pbt => first_start(study)?,
         _ => Decision::Start { bracket: None, until: study.settings.fidelity.max },
     };
     resolve(study, decision).ok()
+}
+
+/// The first new trial that the scheduler wants, however many others run before it.
+fn first_start(study: &Study) -> Option<Decision> {
+    let scheduler = scheduler_for(study.settings.algorithm);
+    let is_new = |decision: &Decision| matches!(decision, Decision::Start { .. } | Decision::Breed(_));
+    let mut free = 1_usize;
+    loop {
+        let decisions = scheduler.decide(study, free);
+        let all = decisions.len() < free;
+        match decisions.into_iter().find(is_new) {
+            None if !all => free *= 2,
+            found => return found,
+        }
+    }
 }
 
 /// Returns what a decision about a study comes to: the values of a new trial, or the choice of a model. A pure

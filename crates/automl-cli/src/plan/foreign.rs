@@ -27,7 +27,11 @@ pub(crate) fn overlay(path: &Path, network: Option<&str>, project: &mut Project)
     let run = &mut project.settings.run;
     let parallel = settings.parallel.map(|n| n.to_string());
     foreign.lay("algorithm", settings.algorithm.clone(), &mut run.algorithm);
-    foreign.lay("trials", settings.trials, &mut run.trials);
+    // A population under another algorithm has become a note.
+    let is_population = settings.algorithm.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("pbt"));
+    let population = settings.population.zip(settings.generations).filter(|_| is_population);
+    let of_population = population.map(|(size, generations)| automl::population_trials(size, generations));
+    foreign.lay("trials", settings.trials.or(of_population), &mut run.trials);
     foreign.lay("parallel", parallel, &mut run.parallel);
     foreign.lay("max-fidelity", settings.max_fidelity, &mut run.max_fidelity);
     foreign.lay("min-fidelity", settings.min_fidelity, &mut run.min_fidelity);

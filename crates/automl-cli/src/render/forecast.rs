@@ -138,6 +138,6 @@ impl Forecast<'_> {
 
     /// Whether a search without failures does exactly this.
     fn is_exact(&self) -> bool {
-        !matches!(self.settings.algorithm, Algorithm::Asha | Algorithm::Race)
+        !matches!(self.settings.algorithm, Algorithm::Asha | Algorithm::Race | Algorithm::Pasha)
     }
 }

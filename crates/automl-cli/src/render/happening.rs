@@ -143,6 +143,7 @@ impl Happening {
             | Event::CheckpointsCounted { .. }
             | Event::CheckpointsDropped { .. }
             | Event::CheckpointLost { .. }
+            | Event::CheckpointInherited { .. }
             | Event::FidelityRaised { .. } => None,
         }
     }

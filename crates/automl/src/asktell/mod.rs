@@ -20,7 +20,7 @@ pub use request::{Place, StudyRequest};
 pub use tell::{Decided, Elsewhere, NotAdded, Told};
 
 use crate::clock::{host_name, now_ms};
-use crate::engine::{EventLog, Resolved, resolve, sampler_for};
+use crate::engine::{EventLog, Resolved, beginning, resolve, sampler_for};
 use crate::study::has_begun;
 use crate::warm::WarmStart;
 use automl_core::{
@@ -65,6 +65,8 @@ pub struct Handed {
     pub fidelity: Option<Fidelity>,
     /// Fidelity that it was run to before, to be carried on from.
     pub resume_from: Option<Fidelity>,
+    /// The trial whose checkpoint at that fidelity it carries on from, where it has none of its own yet.
+    pub resume_trial: Option<TrialId>,
 }
 
 impl AskTell {
@@ -240,10 +242,11 @@ impl AskTell {
                 return Ok(None);
             }
             Resolved::Run { trial, until, why } => (trial, until, why),
-            Resolved::Start { suggestion, bracket, until } => {
+            Resolved::Start { suggestion, bracket, until, takeover } => {
                 let trial = self.study().next_trial();
-                let (params, origin) = (suggestion.params, suggestion.origin);
-                self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
+                let nowhere = |_, source: &str| source.to_string();
+                let events = beginning(self.study(), suggestion, bracket, takeover, nowhere);
+                events.into_iter().try_for_each(|event| self.record(event))?;
                 (trial, until, None)
             }
         };
@@ -281,9 +284,10 @@ impl AskTell {
             Some(decision) if resolve(&settled, &*self.sampler, decision.clone()).is_err() => {
                 Ok(Answer::Done(EndReason::Exhausted))
             }
-            Some(Decision::Start { .. } | Decision::Run { .. } | Decision::Choose(_)) | None => {
-                Ok(Answer::Wait)
-            }
+            Some(
+                Decision::Start { .. } | Decision::Run { .. } | Decision::Breed(_) | Decision::Choose(_),
+            )
+            | None => Ok(Answer::Wait),
         }
     }
 
@@ -296,7 +300,8 @@ impl AskTell {
             trial,
             params: known.params.clone(),
             fidelity: (plan.min < plan.max).then_some(attempt.until),
-            resume_from: known.fidelity(),
+            resume_from: known.trained(),
+            resume_trial: known.inherited.as_ref().filter(|_| known.reached.is_empty()).map(|i| i.from),
         }
     }
 

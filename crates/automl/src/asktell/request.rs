@@ -1,7 +1,7 @@
 //! What somebody wants to be asked for, and the settings that become of it.
 
 use super::AskError;
-use crate::study::{check_name, new_tag};
+use crate::study::{check_name, check_population, new_tag};
 use automl_core::{
     Algorithm, Conduct, Constraint, EarlyStop, Fidelity, FidelityPlan, Limits, Objective, Resources,
     SearchSpace, Study, StudySettings,
@@ -95,6 +95,11 @@ impl StudyRequest {
             recipe: serde_json::Value::Null,
         };
         check_metrics(&settings)?;
+        if settings.algorithm == Algorithm::Pbt {
+            // Whoever runs the trials keeps the checkpoints.
+            let plan = FidelityPlan { resumable: true, ..settings.fidelity.clone() };
+            check_population(&plan, self.early_stop).map_err(|what| AskError::Request { what })?;
+        }
         if self.early_stop == EarlyStop::Asha && self.algorithm.pauses_trials() {
             return wrong("`early_stop: asha` stops trials at the rungs that the algorithm pauses them at");
         }

@@ -40,7 +40,14 @@ impl Service {
         let chance = Rc::new(Chance::new(seed));
         let rate = |most: f64| if chance.happens(0.5) { most * chance.unit() } else { 0.0 };
         let rates = Rates { crash: rate(0.1), full_disk: rate(0.2), late: rate(0.5), ..Rates::CALM };
-        let algorithm = chance.one_of(&[Algorithm::Random, Algorithm::Sobol, Algorithm::Asha]);
+        let algorithm = chance.one_of(&[
+            Algorithm::Random,
+            Algorithm::Sobol,
+            Algorithm::Asha,
+            Algorithm::Pasha,
+            Algorithm::Dehb,
+            Algorithm::Pbt,
+        ]);
         let mut plan = Plan::calm(algorithm, 2 + chance.below(20), 1);
         plan.rates = rates;
         plan.settings.recipe = serde_json::Value::Null;

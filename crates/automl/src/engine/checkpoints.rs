@@ -6,25 +6,39 @@
 use super::{Engine, EngineError};
 use crate::files;
 use crate::gc::referenced;
-use automl_core::{Event, Outcome, Trial, TrialId};
+use automl_core::{Event, Outcome, Study, Trial, TrialId, TrialState};
 use automl_scheduler::disposals;
 use std::path::Path;
 
 impl Engine {
     /// Returns the checkpoint that a trial carries on from. One that is missing or damaged is recorded as
-    /// lost, and the trial begins anew.
+    /// lost, and the trial begins anew. One that is to be copied from another trial is looked at there.
     pub(super) fn good_checkpoint(&mut self, id: TrialId) -> Result<Option<String>, EngineError> {
         let study = self.study();
         let trial = &study.trials[&id];
         let Some(path) = trial.checkpoint.clone().filter(|_| study.settings.fidelity.resumable) else {
             return Ok(None);
         };
-        match flaw(trial, Path::new(&path)) {
+        let looked_at = to_be_copied(study, trial).unwrap_or(&path);
+        match flaw(trial, Path::new(looked_at)) {
             None => Ok(Some(path)),
             Some(reason) => {
                 self.record(Event::CheckpointLost { trial: id, path, reason })?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Copies the checkpoint that a trial is about to carry on from, where it is another trial's. Safe to repeat. One
+    /// that has vanished meanwhile is left to the program to miss, and its trial begins anew then.
+    pub(super) fn copy_inherited(&self, trial: TrialId) -> Result<(), EngineError> {
+        let (study, trial) = (self.study(), &self.study().trials[&trial]);
+        let resumed = trial.running_attempt().and_then(|attempt| attempt.resume_from.as_ref());
+        let (Some(source), Some(copy)) = (to_be_copied(study, trial), resumed) else { return Ok(()) };
+        match files::copy(Path::new(source), Path::new(copy)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(EngineError::File { path: copy.into(), source }),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -75,6 +89,15 @@ impl Engine {
         let deleted = files::delete_checkpoints(&self.dir.results(trial), rule, dropped.keep.as_deref());
         deleted.err().map(|(path, error)| format!("cannot delete checkpoint {}: {error}", path.display()))
     }
+}
+
+/// Returns the checkpoint that a trial's own is still to be copied from: that of a trial which has not gone on since.
+fn to_be_copied<'a>(study: &'a Study, trial: &'a Trial) -> Option<&'a String> {
+    let inherited = trial.inherited.as_ref().filter(|_| trial.reached.is_empty())?;
+    let (source, copy) = (inherited.source.as_ref()?, trial.checkpoint.as_ref()?);
+    let parent = study.trials.get(&inherited.from)?;
+    let is_there = parent.fidelity() == Some(inherited.fidelity) && parent.state != TrialState::Running;
+    (is_there && !Path::new(copy).exists()).then_some(source)
 }
 
 /// Says what is wrong with a checkpoint, if anything can be seen.

@@ -26,8 +26,8 @@ mod turns;
 mod uploads;
 mod wishes;
 
-pub use choice::Resolved;
 pub(crate) use choice::resolve;
+pub use choice::{Resolved, Takeover, beginning};
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, fold, records};
 pub(crate) use launch::realise;
@@ -365,10 +365,11 @@ impl Engine {
                     return Ok(started);
                 }
                 Resolved::Run { trial, until, why } => (trial, until, why),
-                Resolved::Start { suggestion, bracket, until } => {
+                Resolved::Start { suggestion, bracket, until, takeover } => {
                     let trial = self.study().next_trial();
-                    let (params, origin) = (suggestion.params, suggestion.origin);
-                    self.record(Event::TrialSuggested { trial, params, bracket, origin })?;
+                    let copy = |from, source: &str| self.dir.inherited(trial, from, source);
+                    let events = beginning(self.study(), suggestion, bracket, takeover, copy);
+                    events.into_iter().try_for_each(|event| self.record(event))?;
                     (trial, until, None)
                 }
             };
@@ -406,8 +407,12 @@ impl Engine {
         })
     }
 
-    /// Acts on recorded starts, in order; those that cannot be acted on yet stay.
+    /// Acts on recorded starts, in order; those that cannot be acted on yet stay. Checkpoints that are taken over
+    /// are copied before anything runs on that might write over them.
     fn launch_started(&mut self) -> Result<(), EngineError> {
+        for trial in &self.unlaunched {
+            self.copy_inherited(*trial)?;
+        }
         while let Some(trial) = self.unlaunched.front() {
             self.launch(*trial)?;
             self.unlaunched.pop_front();
@@ -527,9 +532,14 @@ impl Engine {
 pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
     let kind = match algorithm {
         Algorithm::Random => SamplerKind::Random,
-        Algorithm::Sobol | Algorithm::Hyperband | Algorithm::SuccessiveHalving | Algorithm::Asha => {
-            SamplerKind::Sobol
-        }
+        // The last two for the trials that others are made from.
+        Algorithm::Sobol
+        | Algorithm::Hyperband
+        | Algorithm::SuccessiveHalving
+        | Algorithm::Asha
+        | Algorithm::Pasha
+        | Algorithm::Dehb
+        | Algorithm::Pbt => SamplerKind::Sobol,
         Algorithm::Auto => SamplerKind::Auto,
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,

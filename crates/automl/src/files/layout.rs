@@ -65,6 +65,15 @@ impl StudyDir {
         self.trial(trial).join("results")
     }
 
+    /// Where a trial keeps its copy of another trial's checkpoint: where that one has it.
+    #[must_use]
+    pub fn inherited(&self, trial: TrialId, from: TrialId, checkpoint: &str) -> String {
+        let checkpoint = Path::new(checkpoint);
+        let name = checkpoint.strip_prefix(self.results(from)).ok();
+        let name = name.or(checkpoint.file_name().map(Path::new)).unwrap_or(Path::new("checkpoint"));
+        self.results(trial).join(name).to_string_lossy().into_owned()
+    }
+
     /// The attempt number that may run; a runner with a lower one ends itself.
     #[must_use]
     pub fn fence(&self, trial: TrialId) -> PathBuf {

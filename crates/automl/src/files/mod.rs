@@ -14,5 +14,5 @@ pub(crate) use layout::{COMMAND_FILE, FENCE, JOURNAL, STORE};
 pub(crate) use log::LogFile;
 pub use packages::InstalledPackage;
 pub use programs::{ProgramError, find_program};
-pub(crate) use replace::{link, write, write_private};
+pub(crate) use replace::{copy, link, write, write_private};
 pub(crate) use tail::{News, Tail};

@@ -29,6 +29,17 @@ fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
+/// Copies a file, whole or not at all, and makes the folders above it.
+///
+/// # Errors
+/// What the file system reports.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let temporary = beside(to);
+    fs::create_dir_all(to.parent().unwrap_or(Path::new(".")))?;
+    fs::copy(from, &temporary)?;
+    fs::rename(&temporary, to)
+}
+
 /// Makes `path` a symbolic link to `target`, replacing an earlier one.
 ///
 /// # Errors

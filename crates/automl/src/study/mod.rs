@@ -12,7 +12,7 @@ pub(crate) use open::{
     begin, created, fetch_downloads, has_begun, metric_rules, reopen, take_unborn, write_settings,
 };
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
-pub(crate) use options::{check_name, new_tag};
+pub(crate) use options::{check_name, check_population, new_tag};
 pub(crate) use raise::raise;
 pub(crate) use view::whole_journal;
 pub use view::{View, exists, list, view};

@@ -7,7 +7,7 @@ use automl_core::{
     Algorithm, Conduct, Constraint, EarlyStop, Fidelity, FidelityPlan, Limits, Objective, Resources,
     StudySettings, rng,
 };
-use automl_scheduler::{default_trials, resolve_auto};
+use automl_scheduler::{default_trials, generations, resolve_auto};
 use std::path::PathBuf;
 
 /// Everything a user can choose about a new study beside its recipe.
@@ -129,14 +129,39 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
             options.algorithm
         ));
     }
-    Ok(FidelityPlan {
+    let plan = FidelityPlan {
         unit: recipe.fidelity_unit.clone(),
         min: Fidelity(options.min_fidelity),
         max: Fidelity(max),
         reduction_factor: options.reduction_factor,
         resumable,
         base: None,
-    })
+    };
+    if options.algorithm == Algorithm::Pbt {
+        check_population(&plan, options.conduct.early_stop).map_err(|what| StudyError::Fidelity { what })?;
+    }
+    Ok(plan)
+}
+
+/// What training of a population needs of its programs and fidelities.
+pub(crate) fn check_population(plan: &FidelityPlan, rule: EarlyStop) -> Result<(), String> {
+    let unit = &plan.unit;
+    if !plan.resumable {
+        return Err("pbt hands trained models on, and this program cannot carry on from a checkpoint: put {resume} among its \
+                    arguments, declare `resume` in a network config, or use another algorithm, such as asha"
+            .into());
+    }
+    if generations(plan).len() < 2 {
+        return Err(format!(
+            "pbt needs at least two generations, and one of {} {unit}s is as long as a whole trial: lower the smallest \
+             fidelity or raise the largest one",
+            plan.max
+        ));
+    }
+    if rule != EarlyStop::None {
+        return Err("pbt gives up its worst trials itself: leave out the early stopping".into());
+    }
+    Ok(())
 }
 
 /// Rungs that trials pause at and rungs that they are stopped at exclude each other, and there must be

@@ -1,6 +1,6 @@
 //! A larger largest fidelity for a study that has begun.
 
-use automl_core::{Event, Fidelity, Study};
+use automl_core::{Algorithm, Event, Fidelity, Study};
 use automl_scheduler::default_trials;
 
 /// Returns the events that raise a study's largest fidelity. Algorithms that work in brackets get the
@@ -16,6 +16,11 @@ pub(crate) fn raise(study: &Study, max: u64, trials: Option<u64>) -> Result<Vec<
     }
     if max < plan.max {
         return Err(format!("the largest fidelity is {} and can only be raised, not set to {max}", plan.max));
+    }
+    if settings.algorithm == Algorithm::Dehb {
+        return Err("dehb's populations belong to its rungs, which another largest fidelity would move: begin another study, \
+                    with `--from` this one"
+            .into());
     }
     let mut events = vec![Event::FidelityRaised { max }];
     let mut raised = plan.clone();
@@ -36,7 +41,7 @@ pub(crate) fn raise(study: &Study, max: u64, trials: Option<u64>) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{Algorithm, TrialId, TrialState};
+    use automl_core::{TrialId, TrialState};
     use automl_scheduler::{Decision, scheduler_for};
     use automl_testkit::{Log, settings};
 
@@ -52,6 +57,12 @@ mod tests {
         study.settings.trials = 1;
         let decisions = scheduler_for(Algorithm::Asha).decide(&study, 1);
         assert_eq!(decisions, [Decision::Run { trial: TrialId(1), until: Fidelity(27) }]);
+    }
+
+    #[test]
+    fn populations_of_rungs_cannot_be_moved() {
+        let study = Log::new(settings(Algorithm::Dehb)).study().unwrap();
+        assert!(raise(&study, 27, None).unwrap_err().contains("--from"));
     }
 
     #[test]

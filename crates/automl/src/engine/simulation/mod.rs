@@ -303,10 +303,12 @@ fn a_seed_tells_the_same_story_twice() {
 /// Dies at the first effect, then the second, and so on: the search ends the same every time.
 #[test]
 fn death_at_any_effect_changes_no_trial() {
-    for algorithm in [Algorithm::Sobol, Algorithm::Asha] {
+    for algorithm in [Algorithm::Sobol, Algorithm::Asha, Algorithm::Dehb, Algorithm::Pbt] {
         let story = |crash_at| {
             let chance = Rc::new(Chance::new(5));
-            let mut simulation = Simulation::new(Plan::calm(algorithm, 4, 1), chance, crash_at);
+            let mut plan = Plan::calm(algorithm, if algorithm == Algorithm::Dehb { 7 } else { 4 }, 1);
+            plan.show_more_of(algorithm);
+            let mut simulation = Simulation::new(plan, chance, crash_at);
             let (end, tally) = simulation.run().expect("it ends");
             assert_eq!((end, tally.deaths), (EndReason::Budget, u64::from(crash_at.is_some())));
             let trials = simulation.check.study().trials.values();

@@ -64,6 +64,7 @@ pub(crate) struct Plan {
 /// other.
 fn conduct(algorithm: Algorithm, chance: &Chance) -> Conduct {
     let rules: &[EarlyStop] = match algorithm.pauses_trials() {
+        true if algorithm == Algorithm::Pbt => &[EarlyStop::None],
         true => &[EarlyStop::None, EarlyStop::Median],
         false => &[EarlyStop::None, EarlyStop::Asha, EarlyStop::Median, EarlyStop::Curve],
     };
@@ -98,6 +99,9 @@ impl Plan {
             Algorithm::Hyperband,
             Algorithm::SuccessiveHalving,
             Algorithm::Asha,
+            Algorithm::Pasha,
+            Algorithm::Dehb,
+            Algorithm::Pbt,
         ]);
         let parallel = 1 + chance.below(4) as u32;
         let mut plan = Plan::calm(algorithm, 2 + chance.below(9), parallel);
@@ -111,9 +115,20 @@ impl Plan {
         if plan.settings.conduct.early_stop != EarlyStop::None {
             plan.settings.fidelity.max = Fidelity(9);
         }
+        plan.show_more_of(algorithm);
         plan.rates = rates;
         plan.one_machine = chance.happens(0.5);
         plan
+    }
+
+    /// Chooses fidelities with which a few trials get to what an algorithm does late.
+    pub(crate) fn show_more_of(&mut self, algorithm: Algorithm) {
+        let plan = &mut self.settings.fidelity;
+        match algorithm {
+            Algorithm::Pbt => plan.min = Fidelity(3),
+            Algorithm::Dehb if self.settings.conduct.early_stop == EarlyStop::None => plan.max = Fidelity(3),
+            _ => {}
+        }
     }
 
     /// A plan under which nothing goes wrong.

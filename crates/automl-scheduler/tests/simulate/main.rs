@@ -1,206 +1,13 @@
 //! Drives the schedulers through random worker timings, failures and restarts in simulated time.
 
-use automl_core::{
-    Algorithm, AttemptEnd, EndReason, Event, FailureKind, Fidelity, Further, Origin, Outcome, Params, Study,
-    StudySettings, TrialId, TrialState, rng,
-};
-use automl_scheduler::{Asha, Choice, Decision, Race, Scheduler, brackets, levels, scheduler_for};
-use automl_testkit::{Log, curve, settings};
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand_distr::{Distribution, LogNormal};
+mod schedules;
+mod simulation;
+
+use automl_core::{Algorithm, EndReason, Event, FailureKind, Fidelity, Outcome, TrialId, TrialState};
+use automl_scheduler::{Asha, Decision, Race, Scheduler, brackets, levels};
+use automl_testkit::{Log, settings};
+use simulation::{Simulation, halving, hyperband};
 use std::collections::BTreeMap;
-
-/// One simulated search; everything random comes from `seed`.
-struct Simulation {
-    log: Log,
-    study: Study,
-    seed: u64,
-    draws: u64,
-    failing: f64,
-    /// When each running trial will end, in simulated time.
-    ends: BTreeMap<TrialId, f64>,
-    now: f64,
-}
-
-impl Simulation {
-    fn new(settings: StudySettings, seed: u64, failing: f64) -> Self {
-        let log = Log::new(settings);
-        let study = log.study().unwrap();
-        Simulation { log, study, seed, draws: 0, failing, ends: BTreeMap::new(), now: 0.0 }
-    }
-
-    fn draw(&mut self) -> f64 {
-        self.draws += 1;
-        rng::uniform(&[self.seed, self.draws])
-    }
-
-    /// How long an attempt takes: log-normal, so that a few are stragglers.
-    fn duration(&mut self, epochs: u64) -> f64 {
-        self.draws += 1;
-        let mut generator = ChaCha8Rng::seed_from_u64(rng::derive(&[self.seed, self.draws]));
-        epochs as f64 * LogNormal::new(0.0, 1.0).expect("a sound spread").sample(&mut generator)
-    }
-
-    fn apply(&mut self, event: Event) {
-        self.log.push(event);
-        self.study.apply(self.log.records.last().unwrap()).unwrap();
-    }
-
-    /// Stands in for the model: any of the things on offer, at random.
-    fn choose(&mut self, choice: &Choice) -> Decision {
-        assert_eq!(choice.levels.last(), Some(&self.study.settings.fidelity.max), "seed {}", self.seed);
-        let starts = choice.start.map(|new| Decision::Start { bracket: new.bracket, until: new.until });
-        let promotions = choice.promotions.iter().map(|promotion| {
-            let known = &self.study.trials[&promotion.trial];
-            assert_eq!((known.state, known.fidelity()), (TrialState::Paused, Some(promotion.from)));
-            assert!(known.checkpoint.is_some() && promotion.from < promotion.until);
-            Decision::Run { trial: promotion.trial, until: promotion.until }
-        });
-        let mut offers: Vec<Decision> = starts.into_iter().chain(promotions).collect();
-        let chosen = (self.draw() * offers.len() as f64) as usize;
-        offers.swap_remove(chosen)
-    }
-
-    fn perform(&mut self, decision: Decision) {
-        let (trial, until) = match decision {
-            Decision::Choose(choice) => {
-                let chosen = self.choose(&choice);
-                return self.perform(chosen);
-            }
-            Decision::Start { bracket, until } => {
-                let trial = self.study.next_trial();
-                let origin = Origin::default();
-                self.apply(Event::TrialSuggested { trial, params: Params::default(), bracket, origin });
-                (trial, until)
-            }
-            Decision::Run { trial, until } => (trial, until),
-            Decision::End(reason) => return self.apply(Event::StudyEnded { reason }),
-        };
-        let known = &self.study.trials[&trial];
-        let (attempt, resume_from) = (known.next_attempt(), known.checkpoint.clone());
-        let epochs = until.0 - known.fidelity().map_or(0, |f| f.0);
-        self.apply(Event::AttemptStarted {
-            trial,
-            attempt,
-            until,
-            resume_from,
-            slot: 0,
-            log_offsets: Vec::new(),
-            worker: None,
-            why: None,
-        });
-        let end = self.now + self.duration(epochs);
-        self.ends.insert(trial, end);
-    }
-
-    /// Ends the running trial whose time has come first.
-    fn finish_one(&mut self) {
-        let first = self.ends.iter().min_by(|a, b| a.1.total_cmp(b.1)).map(|(trial, end)| (*trial, *end));
-        let (trial, end) = first.expect("something runs while the search goes on");
-        self.ends.remove(&trial);
-        self.now = end;
-        let attempt = self.study.trials[&trial].running_attempt().unwrap();
-        let (attempt, fidelity) = (attempt.number, attempt.until);
-        let value = -curve(trial.0 + 1000 * self.seed, fidelity.0);
-        let draw = self.draw();
-        let outcome = if draw < self.failing / 2.0 {
-            Outcome::Failed { kind: FailureKind::NotFinite, reason: "nan".into() }
-        } else if draw < self.failing {
-            Outcome::Interrupted { reason: "lost".into(), by_request: false }
-        } else {
-            Outcome::Reached {
-                fidelity,
-                value,
-                checkpoint: Some(format!("{trial}@{fidelity}")),
-                further: Further::default(),
-            }
-        };
-        self.apply(Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(outcome) });
-    }
-
-    fn run(self, workers: usize) -> Self {
-        self.run_observed(workers, |_| {})
-    }
-
-    /// Runs to the end of the search; `observe` sees the study whenever decisions have been performed.
-    fn run_observed(mut self, workers: usize, mut observe: impl FnMut(&Study)) -> Self {
-        let scheduler = scheduler_for(self.study.settings.algorithm);
-        for _ in 0..100_000 {
-            while self.decide(&*scheduler, workers) && self.study.ended.is_none() {}
-            check_index(&self.study);
-            observe(&self.study);
-            if self.study.ended.is_some() {
-                return self;
-            }
-            self.finish_one();
-        }
-        panic!("seed {}: the search never ended", self.seed);
-    }
-
-    /// Performs what the scheduler decides for the free workers; tells whether that was anything.
-    fn decide(&mut self, scheduler: &dyn Scheduler, workers: usize) -> bool {
-        let free = workers - self.study.in_state(TrialState::Running).count();
-        let decisions = scheduler.decide(&self.study, free);
-        assert!(decisions.len() <= free.max(1), "seed {}: more decisions than slots", self.seed);
-        if self.draws.is_multiple_of(5) {
-            let restarted = Study::replay(&self.log.records).unwrap();
-            assert_eq!(scheduler.decide(&restarted, free), decisions, "restart");
-        }
-        let any = !decisions.is_empty();
-        decisions.into_iter().for_each(|decision| self.perform(decision));
-        any
-    }
-
-    /// Number of trials that reached each fidelity, by bracket.
-    fn rungs(&self) -> BTreeMap<u32, BTreeMap<Fidelity, u64>> {
-        let mut rungs: BTreeMap<u32, BTreeMap<Fidelity, u64>> = BTreeMap::new();
-        for trial in self.study.trials.values() {
-            for fidelity in trial.reached.keys() {
-                *rungs.entry(trial.bracket.unwrap()).or_default().entry(*fidelity).or_default() += 1;
-            }
-        }
-        rungs
-    }
-}
-
-/// The index tells what the trials tell.
-fn check_index(study: &Study) {
-    for state in TrialState::ALL {
-        let told: Vec<TrialId> = study.in_state(state).map(|trial| trial.id).collect();
-        let found = study.trials.values().filter(|trial| trial.state == state).map(|trial| trial.id);
-        assert_eq!(told, found.collect::<Vec<_>>(), "{state}");
-    }
-    for level in levels(&study.settings.fidelity) {
-        let told: Vec<TrialId> = study
-            .index()
-            .rung(level)
-            .into_iter()
-            .flat_map(|rung| &rung.results)
-            .map(|rank| rank.trial())
-            .collect();
-        let mut found: Vec<_> = study
-            .trials
-            .values()
-            .filter_map(|trial| Some((study.loss_at(trial, level)?, trial.id)))
-            .collect();
-        found.sort();
-        assert_eq!(told, found.into_iter().map(|(_, trial)| trial).collect::<Vec<_>>(), "rung {level}");
-    }
-}
-
-fn halving(algorithm: Algorithm, trials: u64, max: u64) -> StudySettings {
-    let mut settings = hyperband(trials, max);
-    settings.algorithm = algorithm;
-    settings
-}
-
-fn hyperband(trials: u64, max: u64) -> StudySettings {
-    let mut settings = settings(Algorithm::Hyperband);
-    settings.trials = trials;
-    settings.fidelity.max = Fidelity(max);
-    settings
-}
 
 #[test]
 fn executed_rungs_equal_the_table() {
@@ -292,7 +99,7 @@ fn raised_budget_goes_on_where_the_study_ended() {
 
 #[test]
 fn asha_decides_as_the_reference() {
-    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/asha.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../golden/asha.json")).unwrap();
     let mut settings = halving(Algorithm::Asha, 1000, 9);
     settings.objective.direction = automl_core::Direction::Minimize;
     let mut log = Log::new(settings);
@@ -337,15 +144,28 @@ fn halving_keeps_its_invariants_under_failures_and_any_timing() {
             assert!(targets.is_sorted(), "seed {seed}: fidelity fell: {targets:?}");
             assert!(targets.iter().all(|target| levels.contains(target)), "seed {seed}: {targets:?}");
         }
-        let all_failed = study.in_state(TrialState::Failed).count() as u64 == budget;
+        let left = study.in_state(TrialState::Paused).count() > 0;
         let finished = study.in_state(TrialState::Complete).count() > 0;
-        assert!(finished || all_failed, "seed {seed}: nothing got to the largest fidelity");
+        assert!(finished || !left, "seed {seed}: nothing got to the largest fidelity, and something could");
     }
 }
 
 #[test]
+fn pasha_trains_less_far_than_asha_where_rankings_stay() {
+    let epochs = |algorithm| -> u64 {
+        let of = |seed| {
+            let study = Simulation::new(halving(algorithm, 60, 81), seed, 0.0).run(4).study;
+            study.trials.values().map(|trial| trial.fidelity().map_or(0, |fidelity| fidelity.0)).sum::<u64>()
+        };
+        (0..8).map(of).sum()
+    };
+    let (pasha, asha) = (epochs(Algorithm::Pasha), epochs(Algorithm::Asha));
+    assert!(pasha < asha, "{pasha} {asha}");
+}
+
+#[test]
 fn stragglers_do_not_hold_up_the_others() {
-    for algorithm in [Algorithm::Asha, Algorithm::Race] {
+    for algorithm in [Algorithm::Asha, Algorithm::Pasha, Algorithm::Dehb, Algorithm::Race] {
         let settings = halving(algorithm, 60, 27);
         let simulation = Simulation::new(settings, 11, 0.0);
         let mut slots = Vec::new();
