@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::project::Project;
 use crate::render::size::size;
 use crate::render::{json, time, value};
+use automl::may_go_on;
 use automl::present::utc;
 use automl_core::{Algorithm, Attempt, AttemptEnd, Outcome, Study, Trial, TrialState, number_as_json};
 use serde_json::{Value, json};
@@ -32,6 +33,15 @@ fn as_json(study: &Study, trial: &Trial) -> Value {
         "reason": origin.reason,
         "observations": origin.observations,
         "acquisition": origin.acquisition.map(number_as_json),
+        "parent": origin.parent,
+    });
+    object["checkpoint"] = json!({
+        "path": trial.checkpoint,
+        "bytes": trial.checkpoint_bytes,
+        "dropped": trial.dropped.as_ref().map(|dropped| &dropped.reason),
+        "lost": trial.checkpoint_lost,
+        "inherited_from": trial.inherited.as_ref().map(|inherited| inherited.from),
+        "inherited_fidelity": trial.inherited.as_ref().map(|inherited| inherited.fidelity),
     });
     object["history"] = trial.attempts.iter().map(|attempt| attempt_json(study, attempt)).collect();
     object
@@ -67,15 +77,36 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
     if let Some(acquisition) = origin.acquisition {
         lines.push(format!("            value of its acquisition function: {}", value::number(acquisition)));
     }
-    if let (Some(bracket), true) = (trial.bracket, study.settings.algorithm != Algorithm::Race) {
-        lines.push(format!("bracket     {bracket}"));
+    match (trial.bracket, study.settings.algorithm) {
+        (None, _) | (_, Algorithm::Race) => {}
+        (Some(generation), Algorithm::Pbt) => lines.push(format!("generation  {generation}")),
+        (Some(bracket), _) => lines.push(format!("bracket     {bracket}")),
     }
     for attempt in &trial.attempts {
         lines.push(attempt_line(study, attempt));
         lines.extend(attempt.end.as_ref().and_then(cost_line));
     }
+    lines.extend(checkpoint_lines(study, trial).into_iter().map(|line| format!("checkpoint  {line}")));
     lines.push(format!("now         {}", standing(study, trial)));
     lines
+}
+
+/// What became of a trial's checkpoints, where that is out of the ordinary.
+fn checkpoint_lines(study: &Study, trial: &Trial) -> Vec<String> {
+    let unit = &study.settings.fidelity.unit;
+    let inherited = trial.inherited.as_ref().map(|inherited| {
+        let trained = value::count(inherited.fidelity.0, unit);
+        format!("began from a copy of that of trial {}, trained for {trained}", inherited.from)
+    });
+    let lost = trial.checkpoint_lost.as_ref();
+    let lost = lost.map(|reason| {
+        format!("was lost when it was needed, and the trial began anew: {}", first_line(reason))
+    });
+    let dropped = trial.dropped.as_ref().map(|dropped| match &dropped.keep {
+        None => format!("deleted: {}", dropped.reason),
+        Some(kept) => format!("all but {kept} deleted: {}", dropped.reason),
+    });
+    [inherited, lost, dropped].into_iter().flatten().collect()
 }
 
 fn attempt_line(study: &Study, attempt: &Attempt) -> String {
@@ -121,7 +152,11 @@ fn by_past(study: &Study, attempt: &Attempt) -> &'static str {
     let before = attempt.number.0.checked_sub(2);
     let before = before.and_then(|i| trial?.attempts.get(i as usize)?.end.as_ref());
     match before.map(|end| &end.outcome) {
+        None if trial.is_some_and(|t| t.inherited.is_some()) => "goes on with what another trial has trained",
         None => "first run",
+        Some(Outcome::Reached { .. }) if study.settings.algorithm == Algorithm::Pbt => {
+            "went on with its generation"
+        }
         Some(Outcome::Reached { .. }) if goes_all_the_way => "carried on: one of those that go all the way",
         Some(Outcome::Reached { .. }) => "promoted: among the best of its rung",
         Some(Outcome::Failed { .. }) => "tried again after a failure that may be transient",
@@ -137,6 +172,12 @@ fn standing(study: &Study, trial: &Trial) -> String {
             Some(reason) => format!("is being stopped: {}", first_line(reason)),
             None => "running".into(),
         },
+        TrialState::Paused if study.settings.algorithm == Algorithm::Pbt => {
+            "paused: its generation is not complete".into()
+        }
+        TrialState::Paused if !may_go_on(study, trial) => {
+            "paused on its rung, where it ends: others are made from it".into()
+        }
         TrialState::Paused => "paused on its rung: others of the rung are better, or not there yet".into(),
         TrialState::Complete if study.incumbent().is_some_and(|best| best.id == trial.id) => {
             "complete; the best trial of the study".into()
@@ -153,7 +194,36 @@ fn first_line(text: &str) -> &str {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::{GpuUse, TrialId};
+    use automl_core::{Dropped, Fidelity, GpuUse, Inherited, TrialId};
+
+    #[test]
+    fn checkpoints_that_were_dropped_or_lost_are_told() {
+        let mut study = fixture::study();
+        let trial = study.trials.get_mut(&TrialId(2)).unwrap();
+        trial.dropped =
+            Some(Dropped { keep: None, reason: "only the best trial keeps its checkpoints".into() });
+        trial.checkpoint_lost = Some("it is empty".into());
+        trial.inherited = Some(Inherited { from: TrialId(1), fidelity: Fidelity(2), source: None });
+        let told = lines(&study, &study.trials[&TrialId(2)]);
+        let checkpoint: Vec<&String> = told.iter().filter(|line| line.starts_with("checkpoint")).collect();
+        assert_eq!(
+            checkpoint,
+            [
+                "checkpoint  began from a copy of that of trial 1, trained for 2 epochs",
+                "checkpoint  was lost when it was needed, and the trial began anew: it is empty",
+                "checkpoint  deleted: only the best trial keeps its checkpoints",
+            ]
+        );
+        let json = as_json(&study, &study.trials[&TrialId(2)]);
+        assert_eq!(
+            (&json["checkpoint"]["lost"], &json["checkpoint"]["inherited_from"]),
+            (&json!("it is empty"), &json!(1))
+        );
+        assert!(
+            told.iter().any(|line| line.contains("goes on with what another trial has trained")),
+            "{told:?}"
+        );
+    }
 
     #[test]
     fn origin_and_fate_are_told() {
