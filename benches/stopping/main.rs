@@ -22,7 +22,9 @@ fn main() {
     let families = curve_definitions().into_iter().map(|definition| (definition.name, Some(definition)));
     for (name, definition) in std::iter::once(("exponential", None)).chain(families) {
         for rule in [EarlyStop::Asha, EarlyStop::Median, EarlyStop::Curve] {
-            let lab = |seed| definition.map_or(Lab::Exponential, |family| Lab::Family(family.instance(seed)));
+            let lab = |seed| {
+                definition.map_or(Lab::Exponential, |family| Lab::Family(Box::new(family.instance(seed))))
+            };
             let run = |seed| Training::run(lab(seed), rule, TRIALS, seed);
             let runs: Vec<Training> = (1..=SEEDS).map(run).collect();
             let mean = |of: &dyn Fn(&Training) -> f64| runs.iter().map(of).sum::<f64>() / SEEDS as f64;

@@ -18,7 +18,7 @@ pub(crate) enum Lab {
     /// Exponential curves.
     Exponential,
     /// A family of curves over configurations.
-    Family(Curves),
+    Family(Box<Curves>),
 }
 
 /// A search over learning curves; everything random comes from `seed`.

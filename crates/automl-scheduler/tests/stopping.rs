@@ -54,7 +54,8 @@ fn cautious_rules_survive_curves_that_mislead() {
     const SEEDS: u64 = 6;
     for definition in curve_definitions() {
         for rule in [EarlyStop::Median, EarlyStop::Curve] {
-            let run = |seed| Training::run(Lab::Family(definition.instance(seed)), rule, TRIALS, seed);
+            let run =
+                |seed| Training::run(Lab::Family(Box::new(definition.instance(seed))), rule, TRIALS, seed);
             let worse = (1..=SEEDS).map(|seed| run(seed).advantage()).sum::<f64>() / SEEDS as f64;
             assert!(worse < 0.1, "{}, {rule}: {worse}", definition.name);
         }
