@@ -29,7 +29,7 @@ mod wishes;
 pub use choice::Resolved;
 pub(crate) use choice::resolve;
 pub use event_log::LogError;
-pub(crate) use event_log::{EventLog, fold, records};
+pub(crate) use event_log::{EventLog, Folding, fold, fold_store, records, snapshot_format};
 pub(crate) use launch::realise;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
