@@ -129,7 +129,11 @@ fn rates(root: &Path) -> Outcome<()> {
         drop(store);
         let database = size(&root.join(format!("rate-{group}/store")))?;
         let times = format!("{:.2}", database as f64 / json as f64);
-        row(&format!("database of these {} MiB of events, in sizes of their JSON", json >> 20), &times, "≤ 2");
+        row(
+            &format!("database of these {} MiB of events, in sizes of their JSON", json >> 20),
+            &times,
+            "≤ 2",
+        );
     }
     Ok(())
 }
@@ -188,7 +192,11 @@ fn myself(task: &str, dir: &StudyDir) -> Outcome<Child> {
 }
 
 /// Commits at an even pace, with something to do before each; returns what commits took.
-fn commits(store: &mut SledStore, group: &[Vec<u8>], mut between: impl FnMut() -> Outcome<()>) -> Outcome<String> {
+fn commits(
+    store: &mut SledStore,
+    group: &[Vec<u8>],
+    mut between: impl FnMut() -> Outcome<()>,
+) -> Outcome<String> {
     let mut took = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < WRITER_SPAN {

@@ -197,9 +197,9 @@ impl From<Reading<'_>> for Record {
 fn whole_number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(digits);
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
+    let number = digits
+        .iter()
+        .try_fold(0_u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     let plain = digits.len() == 1 || digits.first().is_some_and(|first| *first != b'0');
     plain.then_some((number, rest))
 }
@@ -253,7 +253,18 @@ mod tests {
 
     #[test]
     fn readings_as_they_are_written_are_read_directly() {
-        let odd = [0.1 + 0.2, -0.0, 0.0, 1.0, -17.0, 1e-300, 1.5e300, f64::MAX, f64::MIN_POSITIVE / 4.0, 123456789.125];
+        let odd = [
+            0.1 + 0.2,
+            -0.0,
+            0.0,
+            1.0,
+            -17.0,
+            1e-300,
+            1.5e300,
+            f64::MAX,
+            f64::MIN_POSITIVE / 4.0,
+            123456789.125,
+        ];
         for value in odd {
             for step in [None, Some(0), Some(u64::MAX)] {
                 let event = measured(&[("acc", value), ("val loss/µ", -value)], step);
@@ -275,10 +286,27 @@ mod tests {
             )
         };
         let values = [
-            "{}", "{\"a\":1}", "{\"a\":\"NaN\"}", "{\"a\":\"-Infinity\"}", "{\"b\":1,\"a\":2}",
-            "{\"a\":1,\"a\":2}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}", "{\"a\":1e}",
-            "{\"a\":1e999}", "{\"a\":-}", "{\"a\": 1}", "{\"\\u0041\":1}", "{\"a\":1,}", "{,\"a\":1}",
-            "{\"a\":12345678901234567890123}", "{\"a\":1}x", "{\"a\":null}", "{\"a\":1",
+            "{}",
+            "{\"a\":1}",
+            "{\"a\":\"NaN\"}",
+            "{\"a\":\"-Infinity\"}",
+            "{\"b\":1,\"a\":2}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":1e}",
+            "{\"a\":1e999}",
+            "{\"a\":-}",
+            "{\"a\": 1}",
+            "{\"\\u0041\":1}",
+            "{\"a\":1,}",
+            "{,\"a\":1}",
+            "{\"a\":12345678901234567890123}",
+            "{\"a\":1}x",
+            "{\"a\":null}",
+            "{\"a\":1",
         ];
         values.iter().for_each(|values| drop(read_both_ways(&with(values))));
         let odd = [

@@ -54,7 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
             let end = AttemptEnd::unmeasured(outcome);
             Event::AttemptEnded { trial, attempt, end }
         }),
-        (trial(), attempt(), 0_u16..2, 1_u64..9, prop::option::of(0_u64..9), -1.0..1.0).prop_map(
+        (trial(), attempt(), 0_u16..2, 1_u64..9, prop::option::of(0_u64..9), -1.0..1.0_f64).prop_map(
             |(trial, attempt, source, line, step, value)| {
                 let values = [("acc".to_string(), value), ("loss".to_string(), -value)].into();
                 Event::Measured { trial, attempt, source, line, step, values }

@@ -60,10 +60,7 @@ pub(crate) fn plain(text: &[u8]) -> Vec<u8> {
 /// Makes a block that keeps its text compressed.
 fn packed(text: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(vec![LINES, PACKED], Compression::fast());
-    encoder
-        .write_all(text)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory does not fail")
+    encoder.write_all(text).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
 }
 
 /// Packs a text of whole lines, the first of which is record `first`, into blocks with their first records.
@@ -85,11 +82,8 @@ pub(crate) fn pack(first: u64, text: &[u8]) -> Vec<(u64, Vec<u8>)> {
 /// Makes the blocks of a batch, and tells whether they are packed.
 pub(crate) fn of_batch(lines: &Lines) -> (Vec<(u64, Vec<u8>)>, bool) {
     let large = lines.text().len() >= BLOCK_BYTES;
-    let blocks = if large {
-        pack(lines.first(), lines.text())
-    } else {
-        vec![(lines.first(), plain(lines.text()))]
-    };
+    let blocks =
+        if large { pack(lines.first(), lines.text()) } else { vec![(lines.first(), plain(lines.text()))] };
     (blocks, large)
 }
 
@@ -98,10 +92,7 @@ pub(crate) enum Content<'a> {
     /// One record of format 1.
     Record(Line<'a>),
     /// Lines.
-    Lines {
-        text: Cow<'a, [u8]>,
-        packed: bool,
-    },
+    Lines { text: Cow<'a, [u8]>, packed: bool },
 }
 
 /// Reads a block whose first record is `first`; `None` when it is not intact. The lines in it have their own

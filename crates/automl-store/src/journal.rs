@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use crate::error::StoreError;
 use crate::faults::{self, Operation};
 use crate::files::sync_dir;
-use crate::snapshot;
 use crate::format::{Entry, FORMAT, Header, Line, Lines, MAX_LINE_BYTES, StoreId, Writer};
+use crate::snapshot;
 
 /// Most bytes of other processes behind the end of a journal that are looked at to tell what they are.
 const STRANGE_BYTES_MAX: u64 = 64 << 20;
@@ -33,7 +33,7 @@ pub(crate) struct Scan {
     /// Bytes of that beginning.
     pub(crate) good_len: u64,
     /// Lines of that beginning.
-    good_lines: u64,
+    pub(crate) good_lines: u64,
     /// Bytes of the file.
     pub(crate) file_len: u64,
     /// Highest sequence number in any intact line, also behind a damaged one. The lines of an
@@ -99,11 +99,7 @@ pub(crate) fn scan(file: impl Read, visit: impl FnMut(Found<'_>)) -> io::Result<
 }
 
 /// Goes on where an earlier scan found the last whole batch to end: `file` is read from there.
-pub(crate) fn scan_on(
-    before: Scan,
-    file: impl Read,
-    mut visit: impl FnMut(Found<'_>),
-) -> io::Result<Scan> {
+pub(crate) fn scan_on(before: Scan, file: impl Read, mut visit: impl FnMut(Found<'_>)) -> io::Result<Scan> {
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut prefix = Prefix::behind(&before);
     let mut scan = Scan { file_len: before.good_len, stray: None, behind: 0, fenced: 0, ..before };

@@ -1,8 +1,8 @@
 //! A log that lives and dies with the process: for tests, simulations and `store: false`.
 
+use crate::Store;
 use crate::error::StoreError;
 use crate::format::check_payloads;
-use crate::Store;
 
 /// A [`Store`] without a disk.
 #[derive(Debug, Clone, Default)]

@@ -43,7 +43,12 @@ struct Head {
 }
 
 /// Writes the snapshot of a study, in place of an earlier one.
-pub(crate) fn write(study_dir: &Path, origin: Origin, format: &str, content: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(
+    study_dir: &Path,
+    origin: Origin,
+    format: &str,
+    content: &[u8],
+) -> Result<(), StoreError> {
     let path = study_dir.join(SNAPSHOT_FILE);
     let Some(build) = build(format) else { return Ok(()) };
     let head = Head { origin, build, content_crc: crc32fast::hash(content) };

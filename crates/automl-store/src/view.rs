@@ -12,8 +12,8 @@ use crate::StoredRecord;
 use crate::error::StoreError;
 use crate::files::JOURNAL_FILE;
 use crate::format::{FORMAT, Header, StoreId, Writer};
-use crate::snapshot;
 use crate::journal::{Found, Scan, Stray, place, scan, scan_on};
+use crate::snapshot;
 
 /// The log as the journal showed it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

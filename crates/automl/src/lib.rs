@@ -47,8 +47,8 @@ pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, Replay, UnexplainedStop, replay, resolve, suggest};
 pub use study::{
-    Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, Watch, create, create_with, exists, list,
-    open, settings, slots, view,
+    Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, Watch, create, create_with, exists,
+    list, open, settings, slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};

@@ -112,9 +112,7 @@ fn object(dir: &StudyDir, health: &Health, repaired: Option<&Repaired>) -> Value
             "what": defect.what,
         })
     };
-    let writer = |(writer, from): &(Writer, u64)| {
-        json!({"epoch": writer.epoch, "host": writer.host, "pid": writer.pid, "from_event": from})
-    };
+    let writer = |(writer, from): &(Writer, u64)| json!({"epoch": writer.epoch, "host": writer.host, "pid": writer.pid, "from_event": from});
     let impossible = health.impossible.as_ref().map(|(seq, why)| json!({"event": seq, "what": why}));
     let repair = repaired.map(|r| json!({"events": r.events, "dropped": r.dropped, "notes": r.notes}));
     json!({

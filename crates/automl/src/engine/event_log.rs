@@ -253,7 +253,8 @@ mod tests {
         for line in 1..=SNAPSHOT_EVENTS + 50 {
             let values = [("acc".to_string(), 1.0 / line as f64)].into();
             let (trial, attempt) = (automl_core::TrialId(1), automl_core::AttemptNumber(1));
-            log.record(9, Event::Measured { trial, attempt, source: 0, line, step: Some(line), values }).unwrap();
+            log.record(9, Event::Measured { trial, attempt, source: 0, line, step: Some(line), values })
+                .unwrap();
             if line % 500 == 0 {
                 log.commit().unwrap();
             }
