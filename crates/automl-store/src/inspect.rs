@@ -13,7 +13,7 @@ use crate::database::{Database, Opened};
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE};
 use crate::format::Writer;
-use crate::journal::{self, Found, scan};
+use crate::scan::{Found, Scan, scan};
 use crate::sled_store::lock_store;
 use crate::view::refuse_newer;
 
@@ -225,7 +225,7 @@ fn whole(copy: LogCopy, what: String) -> Defect {
 }
 
 /// Names what is wrong with a journal beyond an unfinished end.
-fn journal_defects(found: &journal::Scan) -> Vec<Defect> {
+fn journal_defects(found: &Scan) -> Vec<Defect> {
     let mut defects = Vec::new();
     if found.header.is_none() {
         defects.push(Defect {

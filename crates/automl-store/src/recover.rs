@@ -10,7 +10,8 @@ use crate::database::{Database, Opened};
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE, keep_copy, move_aside, short};
 use crate::format::{FORMAT, Lines, StoreId};
-use crate::journal::{self, Journal};
+use crate::journal::Journal;
+use crate::scan::Scan;
 use crate::view::refuse_newer;
 
 /// Records copied from one side to the other in one step.
@@ -68,7 +69,7 @@ pub(crate) fn open_copies(
 
 enum JournalSide {
     Missing,
-    Found(Journal, journal::Scan),
+    Found(Journal, Scan),
 }
 
 impl JournalSide {
@@ -81,7 +82,7 @@ impl JournalSide {
         Ok(Self::Found(journal, scan))
     }
 
-    fn scan(&self) -> Option<&journal::Scan> {
+    fn scan(&self) -> Option<&Scan> {
         match self {
             Self::Missing => None,
             Self::Found(_, scan) => Some(scan),
@@ -244,11 +245,7 @@ fn repair_journal(
     Ok(journal)
 }
 
-fn cut_torn_tail(
-    mut journal: Journal,
-    scan: &journal::Scan,
-    recovery: &mut Recovery,
-) -> Result<Journal, StoreError> {
+fn cut_torn_tail(mut journal: Journal, scan: &Scan, recovery: &mut Recovery) -> Result<Journal, StoreError> {
     journal.trim()?;
     recovery.torn_tail_bytes = scan.tail_bytes();
     if scan.tail_bytes() > 0 {

@@ -12,7 +12,8 @@ use crate::StoredRecord;
 use crate::error::StoreError;
 use crate::files::JOURNAL_FILE;
 use crate::format::{FORMAT, Header, StoreId, Writer};
-use crate::journal::{Found, Scan, Stray, place, scan, scan_on};
+use crate::journal::place;
+use crate::scan::{Found, Scan, Stray, scan, scan_on};
 use crate::snapshot;
 
 /// The log as the journal showed it at one moment.
