@@ -69,7 +69,7 @@ pub(crate) fn open_copies(
 
 enum JournalSide {
     Missing,
-    Found(Journal, Scan),
+    Found(Journal, Box<Scan>),
 }
 
 impl JournalSide {
@@ -79,7 +79,7 @@ impl JournalSide {
             return Ok(Self::Missing);
         };
         refuse_newer(&scan, &path)?;
-        Ok(Self::Found(journal, scan))
+        Ok(Self::Found(journal, Box::new(scan)))
     }
 
     fn scan(&self) -> Option<&Scan> {
