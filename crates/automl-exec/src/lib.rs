@@ -13,6 +13,7 @@
 //! This crate knows no parameters, metrics, schedules or retries: it is told what to run and says how
 //! it ended. The folder of an attempt is described in the source of `files`.
 
+mod cgroup;
 mod cut;
 mod executor;
 mod files;
@@ -31,6 +32,7 @@ pub mod devices;
 pub mod slots;
 pub mod supervisor;
 
+pub use cgroup::available as control_groups;
 pub use cut::Cut;
 pub use executor::{Adoption, AttemptEnded, CancelMode, Executor, Submit};
 pub use files::{RUNNER_LOG, STDERR_LOG, STDOUT_LOG, raise_fence, read_fence};
