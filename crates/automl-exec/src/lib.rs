@@ -27,6 +27,7 @@ mod runner;
 mod signals;
 mod simulated;
 mod verdict;
+mod xid;
 
 pub mod devices;
 pub mod slots;
@@ -44,3 +45,4 @@ pub use process::{MARKER, MARKER_DIR};
 pub use runner::{EXIT_REFUSED, runner_main};
 pub use simulated::{Script, SimulatedExecutor};
 pub use verdict::{Cause, Verdict};
+pub use xid::GpuError;

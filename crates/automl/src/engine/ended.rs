@@ -53,6 +53,7 @@ impl Engine {
         let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
         self.attempt_has_ended = true;
+        self.distrust_gpus();
         self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
         if let Some(reason) = given_up.filter(|_| open) {
