@@ -3,8 +3,8 @@
 
 use super::{Engine, Mode, Update};
 use automl_core::{Attempt, FailureKind, Trial, TrialId, TrialState};
+use automl_exec::GpuReport;
 use automl_exec::slots::{self, Slot};
-use automl_exec::{GpuReport, GpuWatch};
 use std::collections::BTreeMap;
 
 /// How long a driver may take to give memory back before that is worth telling.
@@ -24,6 +24,7 @@ impl Engine {
     pub(super) fn look_at_gpus(&mut self, observer: &mut dyn FnMut(Update<'_>)) {
         let Some(watch) = &self.gpus else { return };
         let (is_current, report) = (watch.is_current(), watch.report());
+        self.gpus_are_known = is_current;
         self.tell_of_errors(&report, observer);
         for (key, held) in &report.held_mib {
             let peak = self.gpu_peaks.entry(key.clone()).or_default();
@@ -70,14 +71,16 @@ impl Engine {
 
     /// Forgets what is known of free memory, as an attempt has ended: its slot is used again when a new look
     /// has found that the driver has given everything back.
-    pub(super) fn distrust_gpus(&self) {
-        self.gpus.iter().for_each(GpuWatch::look_now);
+    pub(super) fn distrust_gpus(&mut self) {
+        if let Some(watch) = &self.gpus {
+            watch.look_now();
+            self.gpus_are_known = false;
+        }
     }
 
     /// Whether a look at the GPUs will soon change what can be started.
     pub(super) fn awaits_gpus(&self) -> bool {
-        self.obstacles.values().any(|obstacle| !obstacle.told)
-            || self.gpus.as_ref().is_some_and(|watch| !watch.is_current())
+        !self.gpus_are_known || self.obstacles.values().any(|obstacle| !obstacle.told)
     }
 
     /// Returns the GPU time of all attempts, those that run now included.
@@ -110,7 +113,8 @@ impl Engine {
         let running = |t: &Trial| t.running_attempt().map(|a| a.slot);
         let busy: Vec<u32> = self.study().trials.values().filter_map(running).collect();
         let surplus = busy.iter().filter(|slot| !self.slots.iter().any(|s| s.id == **slot)).count();
-        if self.gpus.as_ref().is_some_and(|watch| !watch.is_current()) {
+        // Not asked of the watch again: what it has found since was not looked at.
+        if !self.gpus_are_known {
             return Vec::new();
         }
         let usable = |id: &u32| !busy.contains(id) && !self.obstacles.contains_key(id);
@@ -134,7 +138,7 @@ mod tests {
     use automl_core::Algorithm;
     use automl_exec::devices::{Gpu, GpuProbe, GpuProcess};
     use automl_exec::slots::{GpuRequest, SlotPlan};
-    use automl_exec::{Cause, GpuError, Script, SimulatedExecutor};
+    use automl_exec::{Cause, GpuError, GpuWatch, Script, SimulatedExecutor};
     use automl_scrape::Metrics;
     use automl_store::MemoryStore;
     use std::sync::{Arc, Mutex};

@@ -152,6 +152,8 @@ pub struct Engine {
     obstacles: BTreeMap<u32, Obstacle>,
     /// Most memory that running attempts were seen to hold on GPUs, in MiB.
     gpu_peaks: BTreeMap<AttemptKey, u64>,
+    /// Whether what is known of the GPUs is newer than the end of the last attempt.
+    gpus_are_known: bool,
     /// Errors of GPUs that were told of.
     gpu_errors: BTreeSet<GpuError>,
     live: BTreeMap<TrialId, LiveAttempt>,
@@ -219,6 +221,7 @@ impl Engine {
             gpus: parts.gpus,
             obstacles: BTreeMap::new(),
             gpu_peaks: BTreeMap::new(),
+            gpus_are_known: true,
             gpu_errors: BTreeSet::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
