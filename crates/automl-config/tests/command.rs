@@ -93,7 +93,7 @@ fn parameters_come_as_yaml_to_programs_that_want_it() {
     let files = realise(&recipe, &[("lr", ParamValue::Float(1e-5)), ("act", act)], None);
     assert_eq!(files.argv[1], "/r/s/trials/00003/params.yaml");
     // As PyYAML reads it: `1e-05` would be a text, and `on` a truth value.
-    let yaml = ("params.yaml".to_string(), "act: \"on\"\nlr: 1.0e-05\n".to_string());
+    let yaml = ("params.yaml".to_string(), "act: \"on\"\nlr: 0.00001\n".to_string());
     assert_eq!(files.params_files[1], yaml);
 }
 
