@@ -230,7 +230,7 @@ pack_fields! {
     Further { objectives, constraints }
     Origin { model, reason, observations, acquisition, theta }
     GpuUse { ms, peak_mib }
-    AttemptEnd { outcome, cpu_ms, max_rss_kib, gpu }
+    AttemptEnd { outcome, cpu_ms, max_rss_kib, memory_peak_kib, gpu }
     Arrival { step, order }
     Metric { name, source, readings }
     Series { metrics, last_line, arrivals }
