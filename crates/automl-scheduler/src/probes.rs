@@ -22,9 +22,8 @@ pub(crate) fn probes(study: &Study) -> Vec<&Trial> {
     if first.len() < count || !first.iter().all(|trial| is_compared(trial)) {
         return Vec::new();
     }
-    let result = |trial: &&'_ Trial| study.loss_at(trial, lowest);
-    let mut ranked: Vec<(Loss, &Trial)> =
-        first.iter().filter_map(|trial| Some((result(trial)?, *trial))).collect();
+    let compared = first.into_iter().filter_map(|trial| Some((study.loss_at(trial, lowest)?, trial)));
+    let mut ranked: Vec<(Loss, &Trial)> = compared.collect();
     // Oldest first among equals.
     ranked.sort_by_key(|(loss, trial)| (*loss, trial.id));
     let last = ranked.len().saturating_sub(1);
