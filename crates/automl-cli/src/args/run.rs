@@ -74,6 +74,9 @@ pub(crate) struct NetworkArgs {
     /// Range of a parameter: name=low..high[:log][:step=N], name=a|b|c (repeatable)
     #[arg(long, value_name = "BOUND", requires = "network")]
     pub(crate) bound: Vec<String>,
+    /// Spec in the program's own shape, whose values stand for the network's defaults
+    #[arg(long, value_name = "FILE", requires = "network", value_hint = ValueHint::FilePath)]
+    pub(crate) spec: Option<PathBuf>,
     /// Spec setting for all trials: key=value (repeatable)
     #[arg(long, value_name = "KEY=VALUE", requires = "network")]
     pub(crate) set: Vec<String>,
