@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn rung_known_to_be_useless_is_not_visited() {
-        let curves: Vec<[f64; 3]> = (0..16).map(|i| f64::from(i)).map(|x| [-x, x, x]).collect();
+        let curves: Vec<[f64; 3]> = (0..16).map(f64::from).map(|x| [-x, x, x]).collect();
         assert_eq!(visited_levels(&agreements(&study(&curves)), Fidelity(9)), [3, 9].map(Fidelity));
     }
 
