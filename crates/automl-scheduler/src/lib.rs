@@ -10,6 +10,7 @@ mod bracket;
 mod checkpoints;
 mod full;
 mod hyperband;
+mod probes;
 mod race;
 mod rehearsal;
 mod stop;
