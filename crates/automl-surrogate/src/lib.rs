@@ -30,6 +30,7 @@ mod preference;
 mod prior;
 mod process;
 mod reduced;
+mod row_blocks;
 mod subset;
 mod surface;
 mod training;

@@ -13,7 +13,7 @@ use nalgebra::DMatrix;
 
 use crate::kernel::Hyperparameters;
 use crate::linalg::{Cholesky, CholeskyError};
-use crate::loops::{LANES, dot};
+use crate::loops::{Inversion, dot};
 use crate::pairs::Pairs;
 use crate::training::TrainingSet;
 
@@ -42,8 +42,7 @@ pub struct Likelihood<'a> {
     pairs: Pairs,
     matrix: DMatrix<f64>,
     factor: Cholesky,
-    /// Workspace of the inversion.
-    inverse_factor: Vec<[f64; LANES]>,
+    inversion: Inversion,
 }
 
 impl<'a> Likelihood<'a> {
@@ -55,7 +54,7 @@ impl<'a> Likelihood<'a> {
             pairs: Pairs::new(data),
             factor: Cholesky::new(&identity).expect("the identity is positive definite"),
             matrix: identity,
-            inverse_factor: Vec::new(),
+            inversion: Inversion::default(),
         }
     }
 
@@ -77,7 +76,7 @@ impl<'a> Likelihood<'a> {
             - self.factor.half_log_determinant()
             - 0.5 * targets.len() as f64 * LN_TWO_PI
             + self.replicate_value(at.noise_variance);
-        self.factor.inverse_lower(&mut self.inverse_factor, &mut self.matrix);
+        self.factor.inverse_lower(&mut self.inversion, &mut self.matrix);
         Ok(self.gradient(at, &alpha, value))
     }
 

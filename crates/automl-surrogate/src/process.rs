@@ -9,6 +9,7 @@ use crate::kernel::{Hyperparameters, Kernel, matern52_lanes};
 use crate::linalg::{Cholesky, CholeskyError};
 use crate::loops::{LANES, dot, vectorised};
 use crate::pairs::Pairs;
+use crate::row_blocks::RowBlocks;
 use crate::training::TrainingSet;
 
 /// Smallest posterior variance, relative to the prior one: rounding could make it negative at a data point.
@@ -96,13 +97,14 @@ impl GaussianProcess {
 
     /// Predicts many rows.
     pub fn predict(&self, rows: &[Vec<f64>]) -> Vec<Prediction> {
-        let mut workspace = vec![[0.0; LANES]; self.data.len()];
+        let factor = self.factor.row_blocks();
+        let mut workspace = vec![[0.0; LANES]; factor.rows()];
         let mut predictions = Vec::with_capacity(rows.len());
         vectorised(
             #[inline(always)]
             || {
                 for chunk in rows.chunks(LANES) {
-                    self.predict_lanes(chunk, &mut workspace, &mut predictions);
+                    self.predict_lanes(&factor, chunk, &mut workspace, &mut predictions);
                 }
             },
         );
@@ -156,16 +158,24 @@ impl GaussianProcess {
 
     /// Predicts up to [`LANES`] rows at once, one a lane.
     #[inline(always)]
-    fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]], found: &mut Vec<Prediction>) {
+    fn predict_lanes(
+        &self,
+        factor: &RowBlocks,
+        rows: &[Vec<f64>],
+        cross: &mut [[f64; LANES]],
+        found: &mut Vec<Prediction>,
+    ) {
         let columns = self.transposed(rows);
         let mut means = [0.0; LANES];
-        for (j, covariances) in cross.iter_mut().enumerate() {
+        let (known, filler) = cross.split_at_mut(self.data.len());
+        for (j, covariances) in known.iter_mut().enumerate() {
             *covariances = self.covariances(&columns, j);
             for (mean, covariance) in means.iter_mut().zip(covariances) {
                 *mean += *covariance * self.alpha[j];
             }
         }
-        self.factor.solve_lower_lanes(cross);
+        filler.fill([0.0; LANES]);
+        factor.substitute(cross);
         let mut explained = [0.0; LANES];
         for row in cross.iter() {
             for (sum, v) in explained.iter_mut().zip(row) {
