@@ -205,7 +205,8 @@ impl Model {
         }
         let failed = |error| format!("the model failed: {error}");
         let data = TrainingSet::new(&columns, &training.rows, &training.targets);
-        let mut process = condition(data, from_theta(&turn.history.theta, columns.len())).map_err(failed)?;
+        let theta = from_theta(&turn.history.theta, columns.len());
+        let mut process = condition(data, theta, false).map_err(failed)?;
         let requirements = requirements(&columns, &training).map_err(failed)?;
         let mut incumbents = incumbents(turn, &process, &training, &results);
         for (trial, until) in &turn.contest.running {

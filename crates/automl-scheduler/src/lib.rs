@@ -108,6 +108,7 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::Race => Box::new(Race),
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
@@ -126,6 +127,7 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         }
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
