@@ -118,8 +118,9 @@ impl<'a> Model<'a> {
     ) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let warped = warped && data.len() >= WARPED_MIN;
+        let known = data.len() + training.left_out;
         let theta = from_theta(&history.theta, design.columns().len());
-        let mut process = condition(data, theta, warped)?;
+        let mut process = condition(data, known, theta, warped)?;
         let requirements = requirements(design.columns(), &training)?;
         let mut incumbent = incumbent(&process, &training);
         for params in in_trial_order(&history.pending) {
@@ -241,14 +242,16 @@ pub(crate) fn preference_strength(budget: Option<u64>, observations: usize) -> f
     (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64
 }
 
-/// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit.
+/// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit. `known` counts the rows
+/// that were left out, too.
 pub(crate) fn condition(
     data: TrainingSet,
+    known: usize,
     warm_start: Option<Hyperparameters>,
     warped: bool,
 ) -> Result<GaussianProcess, CholeskyError> {
     match warm_start {
-        Some(kept) if data.len() > FITTED_ALWAYS && !data.len().is_multiple_of(data.len() / FIT_SHARE) => {
+        Some(kept) if known > FITTED_ALWAYS && !known.is_multiple_of(known / FIT_SHARE) => {
             GaussianProcess::condition(data, kept)
         }
         warm_start => fit(data, &FitOptions { warm_start, deterministic: false, warped }),
