@@ -68,6 +68,27 @@ fn sleap_nn_is_searched_by_its_own_table() {
 }
 
 #[test]
+fn the_best_spec_begins_another_search() {
+    let env = env();
+    let first = ran(command(&env, &format!("{SLEAP_RUN} --trials 2 --set trainer_config.max_epochs=3")));
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    let best = env.objects("best s --json")[0]["params"]["trainer_config.optimizer.lr"].clone();
+    fs::write(env.path("best.yaml"), env.automl("best s --spec").stdout).unwrap();
+    let again = SLEAP_RUN.replace("--name s", "--spec best.yaml --name again --trials 1");
+    let run = ran(command(&env, &again));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let trial = &env.objects("trials again --json")[0];
+    assert_eq!(trial["params"]["trainer_config.optimizer.lr"], best, "it begins with the best of the first");
+    assert_eq!(trial["fidelity"], 3, "and is as long");
+    let config = ran(command(&env, &format!("{again} --print-config"))).stdout;
+    assert!(config.lines().any(|line| line.contains("best.yaml") && line.contains("--spec")), "{config}");
+    let action =
+        "action sleap_nn train --spec best.yaml --train-dataset data --eval-dataset data --results job";
+    let job = ran(command(&env, &format!("{action} --gpus none")));
+    assert_eq!(job.code, 0, "{}", job.stderr);
+}
+
+#[test]
 fn exit_code_zero_is_not_enough() {
     let env = env();
     let mut cut =

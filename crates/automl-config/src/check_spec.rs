@@ -24,6 +24,9 @@ pub(crate) fn check_spec_values(root: &Node, schema: &Schema, report: &mut Repor
 fn check_group(group: &Node, path: &str, schema: &Schema, report: &mut Report) {
     for entry in group.entries().unwrap_or_default() {
         let path = join(path, &entry.key);
+        if schema.passes_on(&path) {
+            continue;
+        }
         if schema.leaf(&path).is_some_and(|leaf| leaf.kind != Kind::Branch) {
             check_leaf(entry, &path, schema, report);
         } else if !schema.knows(&path) {

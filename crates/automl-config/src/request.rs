@@ -22,6 +22,8 @@ pub struct NetworkRequest {
     pub params: Option<Vec<String>>,
     /// Ranges in short form, for example `train.lr=1e-7..1e-5:log`.
     pub bounds: Vec<String>,
+    /// A spec in the program's own shape, whose values stand for the network's defaults.
+    pub spec: Option<PathBuf>,
     /// Spec settings `key=value`, the value in YAML. Later ones win.
     pub set: Vec<String>,
     /// How many of the first settings come from the project's settings file.
@@ -59,6 +61,7 @@ impl NetworkRequest {
             action: "train".into(),
             params: None,
             bounds: Vec::new(),
+            spec: None,
             set: Vec::new(),
             set_by_project: 0,
             datasets: Datasets::default(),

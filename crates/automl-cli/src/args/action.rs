@@ -36,6 +36,9 @@ pub(crate) struct ActionArgs {
     /// Folder of the results [default: results/NETWORK-ACTION-N]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) results: Option<PathBuf>,
+    /// Spec in the program's own shape, whose values stand for the network's defaults
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) spec: Option<PathBuf>,
     /// Spec setting: key=value (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -98,6 +98,7 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
         action: args.action.clone().unwrap_or(plain.action),
         params: args.params.clone(),
         bounds: args.bound.clone(),
+        spec: args.spec.clone(),
         set: args.set.clone(),
         datasets: datasets::given(&args.data),
         metric,
@@ -115,6 +116,7 @@ fn note_network(request: &NetworkRequest, file: &NetworkSettings, choices: &mut 
     let (data, text) = (&request.datasets, String::clone);
     choices.optional("network-config", request.network_config.clone(), file.config.clone(), path);
     choices.optional("schema", request.schema.clone(), file.schema.clone(), path);
+    choices.optional("spec", request.spec.clone(), None, path);
     choices.optional("params", request.params.clone(), file.params.clone(), |names| names.join(","));
     choices.optional("train-dataset", some(&data.train), some(&file.train_dataset), list);
     choices.optional("eval-dataset", data.eval.clone(), file.eval_dataset.clone(), path);

@@ -3,14 +3,17 @@
 
 use super::data;
 use crate::catalog::{Catalog, ModelInfo};
+use crate::check::check_file_against;
 use crate::files;
 use crate::nearest::did_you_mean;
 use crate::network::{DynamicConfig, Expression, Launch, Metrics, NetworkConfig};
-use crate::problem::{Code, Problem, Problems, Report};
+use crate::problem::{Code, Problem, Problems, Report, Severity};
 use crate::recipe::{PackageRule, UploadRules};
 use crate::request::NetworkRequest;
 use crate::schema::Schema;
+use crate::spec::read_spec;
 use serde_json::Value;
+use std::path::Path;
 
 /// Everything read.
 pub(super) struct Inputs {
@@ -22,6 +25,8 @@ pub(super) struct Inputs {
     pub(super) template: Value,
     /// Where the default spec is from.
     pub(super) template_origin: &'static str,
+    /// The user's own spec.
+    pub(super) own_spec: Option<Value>,
     pub(super) warnings: Vec<Problem>,
     pub(super) notes: Vec<String>,
     /// File name and text of the script that the launch names.
@@ -46,7 +51,7 @@ impl Inputs {
         if (network, action) != (&request.network, &request.action) {
             notes.push(format!("{}: carried out by network {network}, action {action}", request.action));
         }
-        let (schema, more) = match &request.schema {
+        let (mut schema, more) = match &request.schema {
             None => {
                 catalog.schema(network, action).map_err(|problems| named(problems, request, &carried_out))?
             }
@@ -66,6 +71,9 @@ impl Inputs {
         };
         let template_origin = if template.is_some() { "template" } else { "schema default" };
         let template = template.unwrap_or_else(|| schema.default.clone());
+        let own_spec =
+            request.spec.as_ref().map(|path| own_spec(path, &schema, &mut warnings)).transpose()?;
+        own_spec.iter().for_each(|spec| schema.adopt(spec));
         let model = catalog.model_info(network);
         let action = request.action.clone();
         let adapter = None;
@@ -76,6 +84,7 @@ impl Inputs {
             model,
             template,
             template_origin,
+            own_spec,
             warnings,
             notes,
             adapter,
@@ -191,6 +200,15 @@ impl Inputs {
         let other = self.carried_out.config.as_ref();
         other.and_then(|config| config.api_params.image(&self.carried_out.action)).or(own)
     }
+}
+
+/// Reads the user's own spec, which has to be one that the program takes.
+fn own_spec(path: &Path, schema: &Schema, warnings: &mut Vec<Problem>) -> Result<Value, Problems> {
+    let spec = read_spec(path)?;
+    let found = check_file_against(path, Some(schema));
+    let (more, errors): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.severity == Severity::Warning);
+    warnings.extend(more);
+    if errors.is_empty() { Ok(spec) } else { Err(Problems(errors)) }
 }
 
 /// Reads the config of a request's network.

@@ -85,6 +85,10 @@ pub fn resolve_job(catalog: &Catalog, request: &NetworkRequest) -> Result<JobRec
 pub fn archives(catalog: &Catalog, request: &NetworkRequest) -> Result<Vec<PathBuf>, Problems> {
     let inputs = Inputs::load(catalog, request)?;
     let mut base = inputs.template.clone();
+    if let Some(own) = &inputs.own_spec {
+        let filled = data::filled_keys(inputs.data(request, &[]));
+        settings::lay_over(own, &filled, &inputs.schema, &mut base);
+    }
     settings::apply(&request.set, &inputs.schema, &mut base, &mut Vec::new());
     let known = |archive: &PathBuf| request.datasets.unpacked.contains_key(archive);
     let archives = data::fill(inputs.data(request, &[]), &mut base).archives;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The settings of a request, applied.
+#[derive(Default)]
 pub(super) struct Applied {
     /// Keys that were set, in the order given.
     pub(super) keys: Vec<String>,
@@ -20,6 +21,16 @@ pub(super) struct Applied {
 }
 
 impl Applied {
+    /// Returns settings that are nothing but secrets.
+    fn of_secrets(secrets: Vec<(String, Value)>) -> Self {
+        let mut applied = Applied::default();
+        for (key, value) in secrets {
+            applied.secrets.insert(&key, value);
+            applied.secret_keys.push(key);
+        }
+        applied
+    }
+
     /// Tells whether the user set a key or an object around it.
     pub(super) fn covers(&self, key: &str) -> bool {
         self.keys
@@ -35,12 +46,7 @@ pub(super) fn apply(
     spec: &mut Value,
     problems: &mut Vec<Problem>,
 ) -> Applied {
-    let mut applied = Applied {
-        keys: Vec::new(),
-        secret_keys: Vec::new(),
-        secrets: Secrets::default(),
-        branches: BTreeMap::new(),
-    };
+    let mut applied = Applied::default();
     for setting in settings {
         let mut report = Report::new(format!("--set '{}'", shown(setting)));
         let mut leaves = Vec::new();
@@ -55,6 +61,15 @@ pub(super) fn apply(
         problems.extend(report.into_problems());
     }
     applied
+}
+
+/// Lays the user's own spec over a spec, but for the keys that datasets fill; secrets are kept out of it.
+pub(super) fn lay_over(own: &Value, filled: &[String], schema: &Schema, spec: &mut Value) -> Applied {
+    let paths: Vec<SpecPath> = filled.iter().filter_map(|key| key.parse().ok()).collect();
+    let before: Vec<Option<Value>> = paths.iter().map(|path| path.get(spec).cloned()).collect();
+    let secrets = schema.lay_over(spec, own);
+    paths.iter().zip(before).for_each(|(path, value)| path.set(spec, value.unwrap_or_default()));
+    Applied::of_secrets(secrets)
 }
 
 impl Applied {
@@ -118,11 +133,20 @@ fn read(setting: &str, report: &mut Report) -> Option<(String, usize, Value)> {
     }
 }
 
-/// An object for a group of keys is a setting for each of them.
+/// An object for a group of keys is a setting for each of them. In a group of branches, null is for those that
+/// are not taken, and the only one that is there is taken.
 fn flatten(key: String, value: Value, schema: &Schema, leaves: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(map) if is_group(&key, schema) && !map.is_empty() => {
-            for (inner, value) in map {
+            let branches = schema.leaf(&key).filter(|leaf| leaf.kind == Kind::Branch);
+            let there: Vec<&String> =
+                map.iter().filter(|(_, v)| !v.is_null()).map(|(name, _)| name).collect();
+            match (branches, there.as_slice()) {
+                (Some(_), [taken]) => leaves.push((key.clone(), Value::from(taken.as_str()))),
+                (Some(_), []) => leaves.push((key.clone(), Value::Null)),
+                _ => {}
+            }
+            for (inner, value) in map.into_iter().filter(|(_, v)| branches.is_none() || !v.is_null()) {
                 flatten(join(&key, &inner), value, schema, leaves);
             }
         }
@@ -215,6 +239,27 @@ mod tests {
                 "--set 'train=1':7: error: train: `train` is a group of keys and needs an object (set one of its keys: train.NAME=VALUE)",
             ]
         );
+    }
+
+    #[test]
+    fn the_branch_that_is_there_is_taken() {
+        let schema = schema_of(
+            r#"{"properties": {"net": {"one_of": ["a", "b", "none"], "default": "a", "properties": {
+                "a": {"properties": {"x": {"type": "int", "default": 1}}},
+                "b": {"properties": {"y": {"type": "int", "default": 2}}}}}}}"#,
+        );
+        for (setting, taken, y) in [
+            ("net={a: null, b: {y: 5}}", Some("b"), 5),
+            ("net={a: null, b: null}", Some("none"), 2),
+            ("net={a: {x: 3}, b: {y: 5}}", None, 5),
+        ] {
+            let (mut spec, mut problems) = (schema.default.clone(), Vec::new());
+            let applied = apply(&[setting.into()], &schema, &mut spec, &mut problems);
+            assert_eq!(problems.len(), 0, "{problems:?}");
+            assert_eq!(applied.branches.get("net").map(String::as_str), taken, "{setting}");
+            assert_eq!(spec["net"]["b"]["y"], y, "{setting}");
+            assert!(spec["net"]["a"].is_object(), "branches stay until one is chosen: {setting}");
+        }
     }
 
     #[test]

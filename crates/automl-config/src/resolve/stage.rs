@@ -368,12 +368,21 @@ fn apply_settings(
     problems: &mut Vec<Problem>,
 ) -> settings::Applied {
     let (project, own) = request.set.split_at(request.set_by_project.min(request.set.len()));
-    let mut apply = |settings: &[String], origin: &str| {
+    let mut apply = |settings: &[String], origin: &str, draft: &mut Draft| {
         let applied = settings::apply(settings, &inputs.schema, &mut draft.spec, problems);
         draft.claim(&applied.keys, origin);
         applied
     };
-    apply(project, "automl.toml").and(apply(own, "--set"))
+    let mut applied = apply(project, "automl.toml", draft);
+    if let Some(spec) = &inputs.own_spec {
+        let filled = data::filled_keys(inputs.data(request, &[]));
+        let lay_over = |draft: &mut Value| settings::lay_over(spec, &filled, &inputs.schema, draft);
+        applied = applied.and(draft.change("--spec", lay_over));
+        let says = |key: &&str| key.parse::<SpecPath>().is_ok_and(|path| path.get(spec).is_some());
+        let stated = inputs.schema.names().filter(says).map(String::from).filter(|key| !filled.contains(key));
+        draft.claim(&stated.collect::<Vec<String>>(), "--spec");
+    }
+    applied.and(apply(own, "--set", draft))
 }
 
 /// Takes over from the parent's spec what the launch says the two must share.

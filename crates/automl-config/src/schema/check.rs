@@ -15,9 +15,7 @@ pub(crate) fn check_value(leaf: &Leaf, value: &Value, at: At<'_>, report: &mut R
         return;
     }
     let plain = ParamValue::from_json(value);
-    if let Some(plain) =
-        plain.filter(|v| !leaf.options.is_empty() && !leaf.options.iter().any(|o| o.same_as(v)))
-    {
+    if let Some(plain) = plain.filter(|value| !leaf.admits_option(value)) {
         let known: Vec<String> = leaf.options.iter().map(ToString::to_string).collect();
         let hint = did_you_mean(&plain.to_string(), known.iter().map(String::as_str));
         report.error(at.position, at.path, Code::BadValue, format!("`{plain}` is not an option")).hint(hint);
@@ -90,6 +88,17 @@ mod tests {
         {
             assert!(check(&format!(r#"{{"type": "{kind}"}}"#), value).is_empty(), "{kind}");
         }
+    }
+
+    #[test]
+    fn open_options_admit_others_of_their_type() {
+        let sizes = r#"{"type": "ordered_int", "enum": [8, 16], "open": true}"#;
+        assert_eq!(check(sizes, json!(12)), [""; 0]);
+        assert_eq!(check(sizes, json!("x")), ["f: error: p: `x` is not an option (did you mean `8`?)"]);
+        assert_eq!(check(sizes, json!(1.5)).len(), 1);
+        let names = r#"{"type": "categorical", "enum": ["a"], "open": true}"#;
+        assert_eq!(check(names, json!("b")), [""; 0]);
+        assert_eq!(check(names, json!(1)).len(), 1);
     }
 
     #[test]

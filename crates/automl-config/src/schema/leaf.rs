@@ -31,6 +31,8 @@ pub(crate) struct Leaf {
     pub(crate) maximum: Option<f64>,
     /// Allowed values; empty where any value of the type is allowed.
     pub(crate) options: Vec<ParamValue>,
+    /// Whether the options are those that a search tries, and others of their type are allowed, too.
+    pub(crate) open: bool,
     /// Prior weights of the options.
     pub(crate) weights: Option<Vec<f64>>,
     /// Whether AutoML may search it; `None` where the schema does not say.
@@ -105,6 +107,7 @@ impl Leaf {
             minimum: bound(&mut fields, "minimum", report),
             maximum: bound(&mut fields, "maximum", report),
             options: options(&mut fields, report),
+            open: fields.bool("open", report).unwrap_or_default(),
             weights: weights(&mut fields, report),
             automl: fields.bool("automl_enabled", report),
             popular: fields.node("popular").is_some_and(|n| !matches!(n.data, Data::Bool(false))),
@@ -137,6 +140,16 @@ impl Leaf {
             (Kind::Int, Some(whole)) => Value::from(whole as i64),
             _ => value,
         }
+    }
+
+    /// Tells whether a value is one of the options, or may stand beside them.
+    pub(crate) fn admits_option(&self, value: &ParamValue) -> bool {
+        use ParamValue::{Float, Int, Text};
+        let alike = |option: &ParamValue| {
+            matches!((option, value), (Int(_), Int(_)) | (Float(_), Int(_) | Float(_)) | (Text(_), Text(_)))
+        };
+        let fits = |option: &ParamValue| option.same_as(value) || (self.open && alike(option));
+        self.options.is_empty() || self.options.iter().any(fits)
     }
 
     fn check(&mut self, report: &mut Report) {

@@ -11,6 +11,7 @@ mod condition;
 mod leaf;
 mod list;
 mod overrides;
+mod own;
 mod range;
 mod restrict;
 
@@ -24,7 +25,7 @@ pub(crate) use range::{restricted, search_range};
 
 use crate::fields::{Fields, join, strings, wrong_type};
 use crate::nearest::did_you_mean;
-use crate::node::{Entry, Node};
+use crate::node::{Data, Entry, Node};
 use crate::problem::{Code, Position, Report};
 use crate::rule::{Rule, Test, read_tests};
 use crate::spec::SpecPath;
@@ -35,6 +36,8 @@ use serde_json::Value;
 pub(crate) struct Schema {
     /// Leaves in file order.
     pub(crate) leaves: Vec<Leaf>,
+    /// Groups whose keys are not all listed; others are passed on to the program.
+    pub(crate) open_groups: Vec<String>,
     /// Parameters that are searched where the user names none.
     pub(crate) default_parameters: Vec<String>,
     /// The default spec.
@@ -49,9 +52,10 @@ impl Schema {
     /// Reads a schema; problems go to the report, and what can be read is read.
     pub(crate) fn read(root: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(root, "", report)?;
-        let mut leaves = Vec::new();
+        let (mut leaves, mut open_groups) = (Vec::new(), Vec::new());
         if let Some(properties) = fields.required("properties", report) {
             collect(properties, "", &[], &mut leaves, report);
+            find_open(properties, "", &mut open_groups);
         }
         let default_parameters = fields.strings("automl_default_parameters", report);
         check_names(&mut fields, &leaves, "automl_default_parameters", report);
@@ -67,7 +71,7 @@ impl Schema {
         };
         fields.keep(&KEPT);
         fields.close_leniently(report);
-        Some(Schema { leaves, default_parameters, default, rules, renamed })
+        Some(Schema { leaves, open_groups, default_parameters, default, rules, renamed })
     }
 
     /// Returns what to do about a key that the schema does not know: its new name where versions differ,
@@ -122,10 +126,33 @@ impl Schema {
 
     /// Tells whether a path is a leaf, lies within one (a list's item), or contains leaves.
     pub(crate) fn knows(&self, path: &str) -> bool {
-        let within = |outer: &str, inner: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.names().any(|name| within(name, path) || within(path, name))
+        self.lists(path) || self.open_groups.iter().any(|group| is_within(path, group))
+    }
+
+    /// Tells whether a path is that of a key which the schema does not list and which is passed on as it is.
+    pub(crate) fn passes_on(&self, path: &str) -> bool {
+        !self.lists(path) && self.knows(path)
+    }
+
+    fn lists(&self, path: &str) -> bool {
+        self.names().any(|name| is_within(path, name) || is_within(name, path))
+    }
+}
+
+/// Tells whether a path is another one or lies within it.
+fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Collects the groups that are marked as open.
+fn find_open(properties: &Node, path: &str, open: &mut Vec<String>) {
+    for entry in properties.entries().unwrap_or_default() {
+        let Some(inner) = entry.value.get("properties") else { continue };
+        let name = join(path, &entry.key);
+        find_open(inner, &name, open);
+        if entry.value.get("open").is_some_and(|mark| matches!(mark.data, Data::Bool(true))) {
+            open.push(name);
+        }
     }
 }
 
@@ -328,6 +355,24 @@ mod tests {
             [("train", true), ("train.lr", true), ("train.lr[0]", true), ("tra", false), ("train.l", false)]
         {
             assert_eq!(schema.knows(path), known, "{path}");
+        }
+    }
+
+    #[test]
+    fn open_groups_pass_on_what_they_do_not_list() {
+        let schema = schema_of(
+            r#"{"properties": {"data": {"properties": {"blur": {"open": true, "properties": {
+                "p": {"type": "float", "default": 0.1}}}, "n": {"type": "int"}}}}}"#,
+        );
+        for (path, known, passed_on) in [
+            ("data.blur.p", true, false),
+            ("data.blur", true, false),
+            ("data.blur.limit", true, true),
+            ("data.blur.limit.low", true, true),
+            ("data.m", false, false),
+            ("data.blurred", false, false),
+        ] {
+            assert_eq!((schema.knows(path), schema.passes_on(path)), (known, passed_on), "{path}");
         }
     }
 

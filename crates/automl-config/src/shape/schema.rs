@@ -5,13 +5,18 @@ use super::{Field, Others, Shape, TEXTS, Table, optional, required};
 const BOUND: Shape = Shape::Either(&[Shape::Number, Shape::Text, Shape::List(&Shape::Number)]);
 const DEFAULTS: Shape = Shape::Map(&Shape::Any);
 
-const LEAF: [Field; 25] = [
+const LEAF: [Field; 26] = [
     optional("type", Shape::Text, "float, int, bool, string, categorical, ordered_int, list_2, dict, …"),
     optional("anyOf", Shape::List(&DEFAULTS), "in place of `type`; the first branch counts"),
     optional("default", Shape::Any, "value of the default spec; `???` where one has to be set"),
     optional("minimum", BOUND, "lower bound; may be -Infinity, or a list for a list's items"),
     optional("maximum", BOUND, "upper bound; may be Infinity, or a list for a list's items"),
     optional("enum", Shape::List(&Shape::Any), "the options"),
+    optional(
+        "open",
+        Shape::Truth,
+        "of options: others of their type are allowed; of a group: keys that it does not list are passed on",
+    ),
     optional("option_weights", Shape::List(&Shape::Number), "prior weights, one for each option"),
     optional("automl_enabled", Shape::Truth, "whether it is meant to be searched"),
     optional("popular", Shape::Any, "among the parameters that users change most"),

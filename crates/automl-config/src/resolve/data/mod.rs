@@ -82,6 +82,16 @@ pub(super) fn fill(context: Context<'_>, spec: &mut Value) -> Filled {
     filling.finish()
 }
 
+/// Returns the keys that the given datasets fill.
+pub(super) fn filled_keys(context: Context<'_>) -> Vec<String> {
+    let is_given = |origin: &Origin| match origin {
+        Origin::Datasets(rules) => !given(rules.source, context.datasets).is_empty(),
+        Origin::ParentSpecHas(_) => false,
+    };
+    let sources = context.config.data_sources(context.action).iter();
+    sources.filter(|source| is_given(&source.origin)).map(|source| source.key.clone()).collect()
+}
+
 /// Checks datasets against the network's rules, whatever the action makes of them.
 pub(super) fn check(context: Context<'_>) -> Filled {
     Filling::open(context).finish()
