@@ -4,9 +4,10 @@ use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
 use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
 
 /// Our samplers by name. A new one is one line.
-pub(crate) const OWN: [(&str, SamplerKind); 6] = [
+pub(crate) const OWN: [(&str, SamplerKind); 7] = [
     ("auto", SamplerKind::Auto),
     ("gp", SamplerKind::Bayesian),
+    ("gp-warped", SamplerKind::Warped),
     ("tpe", SamplerKind::Tpe),
     ("cma-es", SamplerKind::CmaEs),
     ("sobol", SamplerKind::Sobol),

@@ -208,7 +208,8 @@ impl Model {
         }
         let failed = |error| format!("the model failed: {error}");
         let data = TrainingSet::new(&columns, &training.rows, &training.targets);
-        let mut process = condition(data, from_theta(&turn.history.theta, columns.len())).map_err(failed)?;
+        let (known, theta) = (data.len(), from_theta(&turn.history.theta, columns.len()));
+        let mut process = condition(data, known, theta, false).map_err(failed)?;
         let requirements = requirements(&columns, &training).map_err(failed)?;
         let mut incumbents = incumbents(turn, &process, &training, &results);
         for (trial, until) in &turn.contest.running {
@@ -410,6 +411,7 @@ fn training(turn: &Turn, results: &[&Observation]) -> Training {
     let labels = (!failed.is_empty()).then(|| (0..rows.len()).map(label).collect());
     Training {
         fidelity: turn.contest.levels.last().copied().unwrap_or(lowest),
+        left_out: 0,
         observations: results.len(),
         objectives: 1 + results.iter().map(|o| o.others.len()).min().unwrap_or(0),
         rows,

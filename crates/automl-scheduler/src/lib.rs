@@ -109,6 +109,7 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::Race => Box::new(Race),
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
@@ -127,6 +128,7 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         }
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
