@@ -552,6 +552,7 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         Algorithm::Auto => SamplerKind::Auto,
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
+        Algorithm::BayesianWarped => SamplerKind::Warped,
         // Which models the highest rung with enough results.
         Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
         Algorithm::CmaEs => SamplerKind::CmaEs,
