@@ -13,8 +13,8 @@
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
-    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters,
-    InputWarp, LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
+    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters, InputWarp,
+    LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
 };
 
 use crate::design::Design;

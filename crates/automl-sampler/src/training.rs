@@ -76,7 +76,17 @@ impl Training {
         let objectives = 1 + all.iter().map(|o| o.others.len()).min().unwrap_or(0);
         let observations = all.len();
         let left_out = observations - kept.len();
-        Some(Self { fidelity, observations, left_out, objectives, rows, targets, labels, constraints, feasible })
+        Some(Self {
+            fidelity,
+            observations,
+            left_out,
+            objectives,
+            rows,
+            targets,
+            labels,
+            constraints,
+            feasible,
+        })
     }
 
     /// Whether there is nothing to learn from.

@@ -144,7 +144,13 @@ fn fallback(columns: usize) -> Hyperparameters {
 impl Hyperparameters {
     /// Completes fitted parameters by the variance of the mean that [`fit`] assumes.
     pub fn with_unknown_mean(lengthscales: Vec<f64>, signal_variance: f64, noise_variance: f64) -> Self {
-        Self { lengthscales, signal_variance, noise_variance, mean_variance: MEAN_VARIANCE, warps: Vec::new() }
+        Self {
+            lengthscales,
+            signal_variance,
+            noise_variance,
+            mean_variance: MEAN_VARIANCE,
+            warps: Vec::new(),
+        }
     }
 }
 

@@ -146,12 +146,7 @@ pub(crate) struct Inversion {
 }
 
 /// Writes the lower triangle of `L⁻ᵀ L⁻¹` to `inverse`; what is above it is unspecified.
-pub(crate) fn invert_from_factor(
-    lower: &[f64],
-    size: usize,
-    workspace: &mut Inversion,
-    inverse: &mut [f64],
-) {
+pub(crate) fn invert_from_factor(lower: &[f64], size: usize, workspace: &mut Inversion, inverse: &mut [f64]) {
     let Inversion { factor, columns } = workspace;
     factor.replace(lower, size);
     let rows = factor.rows();

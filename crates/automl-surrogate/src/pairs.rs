@@ -191,7 +191,8 @@ impl Coordinates {
     /// Moves the values to where a warp puts `plain` ones, which are only asked for once.
     fn bend(&mut self, warp: InputWarp, plain: impl FnOnce() -> Vec<f64>) {
         let blocks = self.blocks.len();
-        let none = || Bent { plain: plain(), slopes: [vec![[0.0; LANES]; blocks], vec![[0.0; LANES]; blocks]] };
+        let none =
+            || Bent { plain: plain(), slopes: [vec![[0.0; LANES]; blocks], vec![[0.0; LANES]; blocks]] };
         let bent = self.bent.get_or_insert_with(none);
         for (row, &value) in bent.plain.iter().enumerate() {
             let (block, lane) = (row / LANES, row % LANES);

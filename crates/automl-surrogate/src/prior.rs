@@ -32,7 +32,8 @@ pub struct LogPrior {
 
 /// Evaluates the prior at `hyperparameters`.
 pub fn log_prior(hyperparameters: &Hyperparameters) -> LogPrior {
-    let Hyperparameters { lengthscales, signal_variance, noise_variance, mean_variance: _, warps } = hyperparameters;
+    let Hyperparameters { lengthscales, signal_variance, noise_variance, mean_variance: _, warps } =
+        hyperparameters;
     let mut value =
         gamma(*signal_variance, SIGNAL_SHAPE, SIGNAL_RATE) + gamma(*noise_variance, NOISE_SHAPE, NOISE_RATE);
     let mut slopes = Vec::with_capacity(lengthscales.len());

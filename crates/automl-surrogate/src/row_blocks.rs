@@ -120,7 +120,8 @@ mod tests {
             assert!(factor_in_place(&mut lower, size));
             let blocks = RowBlocks::new(&lower, size);
             assert_eq!(blocks.rows(), size.next_multiple_of(ROWS));
-            let value = |i: usize, lane: usize| if i < size { draws.uniform(i as u64, lane as u64) } else { 0.0 };
+            let value =
+                |i: usize, lane: usize| if i < size { draws.uniform(i as u64, lane as u64) } else { 0.0 };
             let mut lanes: Vec<[f64; LANES]> =
                 (zeros..blocks.rows()).map(|i| std::array::from_fn(|lane| value(i, lane))).collect();
             let mut single = vec![0.0; zeros];

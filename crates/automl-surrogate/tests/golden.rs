@@ -1,8 +1,9 @@
 //! Values against tables computed by independent implementations, kept in `tests/golden`.
 
 use automl_surrogate::{
-    Acquisition, Cholesky, Column, GaussianProcess, Hyperparameters, InputWarp, Likelihood, Prediction, TrainingSet,
-    derive, half_rank, impute_infeasible, log_h, log_h_derivative, log_prior, log_stretch, unit_interval,
+    Acquisition, Cholesky, Column, GaussianProcess, Hyperparameters, InputWarp, Likelihood, Prediction,
+    TrainingSet, derive, half_rank, impute_infeasible, log_h, log_h_derivative, log_prior, log_stretch,
+    unit_interval,
 };
 use serde_json::Value;
 

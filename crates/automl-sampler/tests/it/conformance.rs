@@ -126,7 +126,13 @@ fn one_parameter_is_enough() {
     let parameters = [
         float("x", 0.0, 1.0, Scale::Linear),
         int("k", 0, 1_000_000),
-        choice("c", &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"]),
+        choice(
+            "c",
+            &[
+                "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r",
+                "s", "t",
+            ],
+        ),
     ];
     for parameter in parameters {
         let space = SearchSpace::new(vec![parameter]).unwrap();
