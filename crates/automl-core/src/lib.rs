@@ -44,6 +44,6 @@ pub use space::{
     Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
-pub use study::Study;
+pub use study::{Rebound, Study};
 pub use trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};
