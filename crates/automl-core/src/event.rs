@@ -324,6 +324,9 @@ pub struct AttemptEnd {
     /// Largest resident memory of a process in KiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_kib: Option<u64>,
+    /// Most memory that all its processes held together in KiB, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_kib: Option<u64>,
     /// What it used of GPUs, where it had any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuUse>,
@@ -333,7 +336,7 @@ impl AttemptEnd {
     /// Returns an end of which nobody measured what it cost.
     #[must_use]
     pub fn unmeasured(outcome: Outcome) -> Self {
-        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, gpu: None }
+        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, memory_peak_kib: None, gpu: None }
     }
 }
 

@@ -150,7 +150,7 @@ impl Stream {
         let style = match meaning {
             LineMeaning::Nothing => return self.write(line, output),
             LineMeaning::Measured(_) => Style::Good,
-            LineMeaning::Failure => Style::Bad,
+            LineMeaning::Failure { .. } => Style::Bad,
         };
         let text = String::from_utf8_lossy(line);
         let (content, end) = text.split_at(text.trim_end_matches(['\n', '\r']).len());
@@ -172,7 +172,7 @@ impl Stream {
             "text": text,
             "step": step,
             "values": (!values.is_empty()).then_some(values),
-            "failure": *meaning == LineMeaning::Failure,
+            "failure": matches!(meaning, LineMeaning::Failure { .. }),
         })
     }
 

@@ -29,6 +29,7 @@ pub(crate) enum Segment {
 pub(crate) enum Placeholder {
     Spec,
     Config,
+    ConfigYaml,
     ResultsDir,
     TrialDir,
     Study,
@@ -44,9 +45,10 @@ pub(crate) enum Placeholder {
 }
 
 impl Placeholder {
-    pub(crate) const NAMES: [(&'static str, Placeholder); 14] = [
+    pub(crate) const NAMES: [(&'static str, Placeholder); 15] = [
         ("spec", Placeholder::Spec),
         ("config", Placeholder::Config),
+        ("config_yaml", Placeholder::ConfigYaml),
         ("results_dir", Placeholder::ResultsDir),
         ("trial_dir", Placeholder::TrialDir),
         ("study", Placeholder::Study),

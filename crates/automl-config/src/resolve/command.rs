@@ -295,7 +295,8 @@ fn note_two_numbers(parameters: &[Parameter], notes: &mut Vec<String>) {
 
 /// Programs may read their parameters elsewhere, so this is no error.
 fn note_unused(argv: &[Template], parameters: &[Parameter], notes: &mut Vec<String>) {
-    if argv.iter().any(|template| template.uses(Placeholder::Config)) {
+    let files = [Placeholder::Config, Placeholder::ConfigYaml];
+    if argv.iter().any(|template| files.iter().any(|file| template.uses(*file))) {
         return;
     }
     for parameter in parameters {

@@ -84,6 +84,11 @@ impl EventLog {
         Ok(())
     }
 
+    /// Whether anything was recorded that is not committed.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Forgets what was recorded and not committed, and takes the state from the store.
     pub(crate) fn roll_back(&mut self) -> Result<(), LogError> {
         self.pending.clear();

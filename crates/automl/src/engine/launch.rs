@@ -186,14 +186,10 @@ impl Place<'_> {
         let shown: Vec<String> = spec.argv.iter().map(|part| self.recipe.hide_secrets(part)).collect();
         let command = serde_json::json!({ "argv": shown, "workdir": spec.workdir });
         let command = serde_json::to_string_pretty(&command).expect("plain values always serialise");
-        let (params_name, params) = &realised.params_file;
         let fence = spec.key.attempt.to_string();
-        let plain = [
-            (self.folder.join(FENCE), &fence),
-            (self.folder.join(COMMAND_FILE), &command),
-            (self.folder.join(params_name), params),
-        ];
-        for (path, text) in plain {
+        let plain = [(self.folder.join(FENCE), &fence), (self.folder.join(COMMAND_FILE), &command)];
+        let params = realised.params_files.iter().map(|(name, text)| (self.folder.join(name), text));
+        for (path, text) in plain.into_iter().chain(params) {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
         if let Some((name, text)) = &realised.adapter {

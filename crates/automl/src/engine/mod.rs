@@ -45,11 +45,14 @@ use automl_core::{
     Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
+use automl_exec::{
+    Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuError, GpuWatch, LaunchError, Submit,
+};
 use automl_sampler::{Sampler, SamplerKind};
 use automl_scheduler::{Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use failures::Failures;
+use gpus::Obstacle;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +60,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
+use turns::{POLL, POLL_QUIET, QUICKLY_LOOKED_AT};
 
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
@@ -146,17 +150,21 @@ pub struct Engine {
     slots: Vec<Slot>,
     /// Absent without GPUs, or where nobody can be asked about them.
     gpus: Option<GpuWatch>,
-    /// What stands in the way of using a slot, as it was last told.
-    obstacles: BTreeMap<u32, String>,
+    /// Free slots that cannot be used now.
+    obstacles: BTreeMap<u32, Obstacle>,
     /// Most memory that running attempts were seen to hold on GPUs, in MiB.
     gpu_peaks: BTreeMap<AttemptKey, u64>,
+    /// Whether what is known of the GPUs is newer than the end of the last attempt.
+    gpus_are_known: bool,
+    /// Errors of GPUs that were told of.
+    gpu_errors: BTreeSet<GpuError>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     clock: Clock,
     /// Trials whose start is recorded and that are still to be launched, in order.
     unlaunched: VecDeque<TrialId>,
-    /// Whether the last look at the logs found readings.
-    has_news: bool,
+    /// When all logs are looked at next, in milliseconds since 1970.
+    look_at_all: u64,
     /// Whether the disk was full when the engine last tried to write.
     stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
@@ -217,11 +225,13 @@ impl Engine {
             gpus: parts.gpus,
             obstacles: BTreeMap::new(),
             gpu_peaks: BTreeMap::new(),
+            gpus_are_known: true,
+            gpu_errors: BTreeSet::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
             clock: parts.clock,
             unlaunched: VecDeque::new(),
-            has_news: false,
+            look_at_all: 0,
             stalled: false,
             incumbent: None,
             unpublished: true,
@@ -280,8 +290,10 @@ impl Engine {
 
     fn hear_wishes(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let (notes, controls) = self.grant_wishes()?;
-        self.commit(observer)?;
-        self.forget_granted()?;
+        if !self.granted.is_empty() {
+            self.commit(observer)?;
+            self.forget_granted()?;
+        }
         notes.iter().for_each(|note| observer(Update::Note(note)));
         controls.into_iter().for_each(|control| self.on_control(control));
         Ok(())
@@ -491,16 +503,23 @@ impl Engine {
         }
     }
 
+    /// Looks at the logs of attempts that nothing was heard of yet, and of all where that is due.
     fn poll_logs(&mut self) -> Result<(), EngineError> {
+        let now = (self.clock)();
+        let pause = |quick: bool| if quick { POLL_QUIET } else { POLL }.as_millis() as u64;
+        // A time further ahead than any pause was told by another clock.
+        let all = !(now + 1..=now + pause(false)).contains(&self.look_at_all);
         let mut events = Vec::new();
-        for (trial, live) in &mut self.live {
+        for (trial, live) in self.live.iter_mut().filter(|(_, live)| all || !live.is_heard()) {
             let news = live.poll()?;
             if !news.is_empty() {
                 self.reported.insert(*trial);
             }
             events.extend(news);
         }
-        self.has_news = !events.is_empty();
+        if all {
+            self.look_at_all = now + pause(events.is_empty() && self.live.len() <= QUICKLY_LOOKED_AT);
+        }
         for event in events {
             self.record(event)?;
         }
