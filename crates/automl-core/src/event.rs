@@ -33,52 +33,6 @@ pub struct Record {
     pub event: Event,
 }
 
-impl Record {
-    /// Reads a record from its stored form.
-    ///
-    /// Readings are most of every long log. They are read directly; the general form has to keep all fields
-    /// until it knows the kind of event, which takes several times as long.
-    ///
-    /// # Errors
-    /// What the parser finds.
-    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        if is_reading(json)
-            && let Ok(reading) = serde_json::from_slice::<Reading>(json)
-        {
-            return Ok(reading.into());
-        }
-        serde_json::from_slice(json)
-    }
-}
-
-/// Tells whether a stored record begins as those of [`Event::Measured`] are written.
-fn is_reading(json: &[u8]) -> bool {
-    let Some(rest) = json.strip_prefix(b"{\"at\":") else { return false };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    rest[digits..].starts_with(b",\"event\":\"measured\",")
-}
-
-/// The stored form of a record with [`Event::Measured`], field by field.
-#[derive(Deserialize)]
-struct Reading {
-    at: u64,
-    trial: TrialId,
-    attempt: AttemptNumber,
-    source: u16,
-    line: u64,
-    #[serde(default)]
-    step: Option<u64>,
-    #[serde(with = "number::map")]
-    values: BTreeMap<String, f64>,
-}
-
-impl From<Reading> for Record {
-    fn from(reading: Reading) -> Self {
-        let Reading { at, trial, attempt, source, line, step, values } = reading;
-        Record { at, event: Event::Measured { trial, attempt, source, line, step, values } }
-    }
-}
-
 /// serde asks with a reference.
 fn is_zero(value: &u32) -> bool {
     *value == 0
@@ -533,22 +487,6 @@ mod tests {
         let Event::Measured { values, .. } = back.event else { panic!("other kind") };
         assert!(values["loss"].is_nan());
         assert_eq!(values["acc"], 0.1 + 0.2);
-    }
-
-    #[test]
-    fn readings_are_read_alike_both_ways() {
-        let odd = [
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"values":{}}"#,
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"step":null,"values":{"a":1},"new":[]}"#,
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"values":{"a":1}}"#,
-            r#"{"at":1,"event":"measured","event":"study_ended","reason":"budget"}"#,
-            r#"{"event":"measured","at":1,"trial":3,"attempt":1,"source":2,"line":7,"values":{"a":"-Infinity"}}"#,
-        ];
-        for text in odd {
-            let general = serde_json::from_str::<Record>(text).map_err(|error| error.to_string());
-            let direct = Record::from_json(text.as_bytes()).map_err(|error| error.to_string());
-            assert_eq!(direct, general, "{text}");
-        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::Index;
 use crate::settings::StudySettings;
 use crate::space::SearchSpace;
+use crate::stored::Reading;
 use crate::trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -71,7 +72,7 @@ pub struct Study {
     /// Time of the last event that an engine's work left. What users say, which may be between two
     /// engines, is not counted as work.
     pub worked_until: u64,
-    index: Index,
+    pub(crate) index: Index,
 }
 
 impl Study {
@@ -166,15 +167,10 @@ impl Study {
                 self.start_attempt(*trial, attempt)?;
             }
             Event::Measured { trial, attempt, source, line, step, values } => {
-                let arrived = step.filter(|_| values.contains_key(&self.settings.objective.metric));
-                let order = self.reports + 1;
-                let running = self.running(*trial, *attempt, "a measurement")?;
-                let series = &mut running.last_attempt().series;
-                series.push(*source, *line, *step, values);
-                if let Some(step) = arrived {
-                    series.arrive(step, order);
-                    self.reports = order;
-                }
+                let values = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+                let (at, step) = (record.at, *step);
+                let (trial, attempt, source, line) = (*trial, *attempt, *source, *line);
+                return self.measure(&Reading { at, trial, attempt, source, line, step, values });
             }
             Event::StopDecided { trial, attempt, reason } => {
                 self.running(*trial, *attempt, "a stop")?.stopping = Some(reason.clone());
@@ -201,6 +197,23 @@ impl Study {
             self.worked_until = at;
         }
         self.updated_at = at;
+        Ok(())
+    }
+
+    /// Applies readings, which are most of every long log, without copying their names.
+    pub(crate) fn measure(&mut self, reading: &Reading<'_>) -> Result<(), FoldError> {
+        let metric = self.settings.objective.metric.as_str();
+        let arrived = reading.step.filter(|_| reading.values.iter().any(|(name, _)| *name == metric));
+        let order = self.reports + 1;
+        let running = self.running(reading.trial, reading.attempt, "a measurement")?;
+        let series = &mut running.last_attempt().series;
+        series.push(reading.source, reading.line, reading.step, reading.values.iter().copied());
+        if let Some(step) = arrived {
+            series.arrive(step, order);
+            self.reports = order;
+        }
+        self.worked_until = reading.at;
+        self.updated_at = reading.at;
         Ok(())
     }
 
@@ -377,6 +390,8 @@ impl Study {
             return Err(FoldError::Impossible { trial: id, attempt, what: "a start", state });
         }
         self.index.forget(trial, &self.settings);
+        // Most trials have one attempt, and a list that grows by itself has room for four.
+        trial.attempts.reserve_exact(1);
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
         trial.reason = None;
@@ -519,6 +534,7 @@ impl Trial {
         let attempt = self.last_attempt();
         attempt.ended_at = Some(at);
         attempt.end = Some(end.clone());
+        attempt.series.shrink();
     }
 
     /// Moves the trial on after an attempt: the one place where an outcome becomes a state.

@@ -54,6 +54,12 @@ fn event() -> impl Strategy<Value = Event> {
             let end = AttemptEnd::unmeasured(outcome);
             Event::AttemptEnded { trial, attempt, end }
         }),
+        (trial(), attempt(), 0_u16..2, 1_u64..9, prop::option::of(0_u64..9), -1.0..1.0_f64).prop_map(
+            |(trial, attempt, source, line, step, value)| {
+                let values = [("acc".to_string(), value), ("loss".to_string(), -value)].into();
+                Event::Measured { trial, attempt, source, line, step, values }
+            }
+        ),
         trial().prop_map(|trial| Event::TrialStopped { trial, reason: "r".into() }),
         (1_u64..30).prop_map(|trials| Event::BudgetChanged {
             trials: Some(trials),
@@ -108,7 +114,16 @@ proptest! {
             }
             check(&study);
         }
-        prop_assert_eq!(Study::replay(&applied).unwrap(), study);
+        prop_assert_eq!(&Study::replay(&applied).unwrap(), &study);
+        let mut folded = None;
+        for record in &applied {
+            Study::apply_stored(&mut folded, &serde_json::to_vec(record).unwrap()).unwrap();
+        }
+        prop_assert_eq!(folded.as_ref(), Some(&study));
+        let snapshot = study.to_snapshot();
+        let back = Study::from_snapshot(&snapshot);
+        prop_assert_eq!(back.as_ref(), Some(&study));
+        prop_assert_eq!(Study::from_snapshot(&snapshot[..snapshot.len() - 1]), None);
         let stored: Vec<Record> = applied
             .iter()
             .map(|record| serde_json::from_str(&serde_json::to_string(record).unwrap()).unwrap())

@@ -35,7 +35,7 @@ use automl_core::{Origin, Params, SearchSpace, TrialId};
 use thiserror::Error;
 
 pub use auto::Auto;
-pub use bayes::Bayesian;
+pub use bayes::{Bayesian, Warped};
 pub use cma::Cma;
 pub use history::{History, Observation};
 pub use importance::{Importance, importance};
@@ -75,6 +75,8 @@ pub enum SamplerKind {
     Sobol,
     /// Gaussian process with log expected improvement.
     Bayesian,
+    /// The same, with a model that may bend numeric parameters.
+    Warped,
     /// Tree-structured Parzen estimator.
     Tpe,
     /// Covariance matrix adaptation.
@@ -85,10 +87,11 @@ pub enum SamplerKind {
 
 impl SamplerKind {
     /// All kinds.
-    pub const ALL: [SamplerKind; 6] = [
+    pub const ALL: [SamplerKind; 7] = [
         SamplerKind::Random,
         SamplerKind::Sobol,
         SamplerKind::Bayesian,
+        SamplerKind::Warped,
         SamplerKind::Tpe,
         SamplerKind::CmaEs,
         SamplerKind::Auto,
@@ -100,6 +103,7 @@ impl SamplerKind {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
+            SamplerKind::Warped => Box::new(Warped),
             SamplerKind::Tpe => Box::new(Tpe),
             SamplerKind::CmaEs => Box::new(Cma::default()),
             SamplerKind::Auto => Box::new(Auto),

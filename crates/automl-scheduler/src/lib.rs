@@ -10,6 +10,7 @@ mod bracket;
 mod checkpoints;
 mod full;
 mod hyperband;
+mod probes;
 mod race;
 mod rehearsal;
 mod stop;
@@ -108,6 +109,7 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::Race => Box::new(Race),
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
@@ -126,6 +128,7 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         }
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random

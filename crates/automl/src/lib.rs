@@ -49,8 +49,8 @@ pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, OtherAlgorithms, Replay, Unexplained, replay, resolve, suggest};
 pub use study::{
-    Changes, DEFAULT_TRIALS, NewBounds, OpenStudy, StudyError, StudyOptions, View, create, create_with,
-    exists, list, new_bounds, open, open_to_end, settings, slots, view,
+    Changes, DEFAULT_TRIALS, NewBounds, OpenStudy, StudyError, StudyOptions, View, Watch, create,
+    create_with, exists, list, new_bounds, open, open_to_end, settings, slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};

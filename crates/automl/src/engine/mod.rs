@@ -29,7 +29,7 @@ mod wishes;
 pub use choice::Resolved;
 pub(crate) use choice::resolve;
 pub use event_log::LogError;
-pub(crate) use event_log::{EventLog, fold, records};
+pub(crate) use event_log::{EventLog, Folding, fold, fold_store, records, snapshot_format};
 pub(crate) use launch::realise;
 pub(crate) use limits::setup_is_wrong;
 pub use live::LogFileError;
@@ -575,6 +575,7 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         Algorithm::Auto => SamplerKind::Auto,
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
+        Algorithm::BayesianWarped => SamplerKind::Warped,
         // Which models the highest rung with enough results.
         Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
         Algorithm::CmaEs => SamplerKind::CmaEs,

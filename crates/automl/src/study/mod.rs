@@ -17,4 +17,4 @@ pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use options::{check_name, new_tag};
 pub(crate) use raise::raise;
 pub(crate) use view::whole_journal;
-pub use view::{View, exists, list, view};
+pub use view::{View, Watch, exists, list, view};
