@@ -89,7 +89,7 @@ fn damaged_studies_are_not_exported() {
 }
 
 /// The number of trials in every kept log of an earlier format.
-const FORMATS: [(&str, usize); 2] = [("format-1.jsonl", 3), ("format-2.jsonl", 5)];
+const FORMATS: [(&str, usize); 3] = [("format-1.jsonl", 3), ("format-2.jsonl", 5), ("format-3.jsonl", 5)];
 
 #[test]
 fn logs_of_every_format_are_opened() {

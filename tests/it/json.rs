@@ -47,6 +47,7 @@ fn best_and_status_agree() {
             "slots",
             "eta_s",
             "budget",
+            "outside_bounds",
             "metric",
             "direction",
             "worked_s",

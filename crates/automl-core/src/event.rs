@@ -8,6 +8,7 @@ use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::number;
 use crate::settings::StudySettings;
+use crate::space::SearchSpace;
 use crate::value::Params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,11 +16,12 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
+/// 4 added bounds that are changed while a search runs, and which version of the algorithms decides;
 /// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
 /// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
 /// of further objectives and constraints.
-pub const EVENT_FORMAT: u32 = 3;
+pub const EVENT_FORMAT: u32 = 4;
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,11 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// serde asks with a reference.
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What can happen to a study.
@@ -50,6 +57,9 @@ pub enum Event {
         epoch: u64,
         /// Version of the program.
         version: String,
+        /// Version of the algorithms that it decides by; 0 where nobody noted it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        algorithms: u32,
         /// Host it runs on.
         host: String,
         /// Its process id.
@@ -71,6 +81,13 @@ pub enum Event {
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
+    },
+    /// What parameters may vary over was changed. Trials outside of it stay, but do not go on.
+    BoundsChanged {
+        /// The whole space from now on: the same parameters in the same order.
+        space: Box<SearchSpace>,
+        /// What the user asked for, one `name=values` each.
+        asked: Vec<String>,
     },
     /// A configuration of the user's own, to be tried before anything that a sampler proposes.
     Enqueued {
@@ -323,6 +340,18 @@ pub enum Outcome {
         /// True where the user asked for it; false where the machine lost it.
         by_request: bool,
     },
+}
+
+impl Outcome {
+    /// Returns why there is no result, for whoever has to take something out of it.
+    pub fn reason_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Outcome::Reached { .. } => None,
+            Outcome::Infeasible { reason }
+            | Outcome::Failed { reason, .. }
+            | Outcome::Interrupted { reason, .. } => Some(reason),
+        }
+    }
 }
 
 /// Kinds of failure.

@@ -47,6 +47,6 @@ pub use space::{
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
 pub use stored::StoredError;
-pub use study::Study;
+pub use study::{Rebound, Study};
 pub use trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};

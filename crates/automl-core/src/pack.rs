@@ -12,7 +12,8 @@ use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::Index;
 use crate::progress::Arrival;
 use crate::settings::StudySettings;
-use crate::study::Study;
+use crate::space::SearchSpace;
+use crate::study::{Rebound, Study};
 use crate::trial::{Attempt, Dropped, Foreign, Metric, Series, Trial, TrialState};
 use crate::value::{ParamValue, Params};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -135,6 +136,16 @@ impl<T: Pack> Pack for Option<T> {
     }
 }
 
+impl<T: Pack> Pack for Box<T> {
+    fn pack(&self, out: &mut Vec<u8>) {
+        T::pack(self, out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        T::unpack(from).map(Box::new)
+    }
+}
+
 impl<A: Pack, B: Pack> Pack for (A, B) {
     fn pack(&self, out: &mut Vec<u8>) {
         self.0.pack(out);
@@ -238,6 +249,7 @@ pack_fields! {
         number, until, resume_from, slot, log_offsets, worker, why, started_at, ended_at, series, end
     }
     Dropped { keep }
+    Rebound { first_space, since }
     Foreign { source, comparable }
     Trial {
         id, params, bracket, origin, state, attempts, reached, further, foreign, checkpoint, checkpoint_bytes,
@@ -260,7 +272,7 @@ macro_rules! pack_as_json {
     )*};
 }
 
-pack_as_json!(StudySettings, EndReason, FailureKind);
+pack_as_json!(StudySettings, SearchSpace, EndReason, FailureKind);
 
 impl Pack for TrialState {
     fn pack(&self, out: &mut Vec<u8>) {
@@ -350,6 +362,9 @@ impl Pack for Study {
         // The index follows from the trials.
         let Study {
             settings,
+            algorithms,
+            rebound,
+            outside,
             trials,
             queue,
             wishes,
@@ -368,6 +383,9 @@ impl Pack for Study {
             index: _,
         } = self;
         settings.pack(out);
+        algorithms.pack(out);
+        rebound.pack(out);
+        outside.pack(out);
         pack_items(trials.values(), out);
         queue.pack(out);
         wishes.pack(out);
@@ -388,6 +406,7 @@ impl Pack for Study {
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         let settings = StudySettings::unpack(from)?;
+        let (algorithms, rebound, outside) = (Pack::unpack(from)?, Pack::unpack(from)?, Pack::unpack(from)?);
         let trials: Vec<Trial> = Pack::unpack(from)?;
         let (queue, wishes, ended) = (Pack::unpack(from)?, Pack::unpack(from)?, Pack::unpack(from)?);
         let (slots, consecutive_failures, setup_failures) =
@@ -396,6 +415,9 @@ impl Pack for Study {
         trials.iter().for_each(|trial| index.learn(trial, &settings));
         Some(Study {
             settings,
+            algorithms,
+            rebound,
+            outside,
             trials: trials.into_iter().map(|trial| (trial.id, trial)).collect(),
             queue,
             wishes,

@@ -9,6 +9,7 @@ use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::Index;
 use crate::settings::StudySettings;
+use crate::space::SearchSpace;
 use crate::stored::Reading;
 use crate::trial::{Attempt, Dropped, Foreign, Series, Trial, TrialState};
 use crate::value::Params;
@@ -17,11 +18,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// A trial lost by the machine (not by its program) more often than this has failed.
 const LOSSES_MAX: u32 = 3;
 
+/// Why a trial ends where it would otherwise wait to be promoted.
+const OUTSIDE: &str = "lies outside the bounds since they were changed";
+
+/// What changed bounds leave behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rebound {
+    /// What the study began with.
+    pub first_space: SearchSpace,
+    /// The first trial that was proposed, or will be, under the bounds that hold now.
+    pub since: TrialId,
+}
+
 /// State of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Study {
-    /// What was asked for, with later budget changes worked in.
+    /// What was asked for, with later changes of budget and bounds worked in.
     pub settings: StudySettings,
+    /// Version of the algorithms that the latest engine decides by; 0 where nobody noted it.
+    pub algorithms: u32,
+    /// Set once bounds have been changed.
+    pub rebound: Option<Box<Rebound>>,
+    /// Trials whose values do not belong to the space: from elsewhere, or from before bounds were changed.
+    pub outside: BTreeSet<TrialId>,
     /// All trials by number.
     pub trials: BTreeMap<TrialId, Trial>,
     /// Configurations of the user's own that have no trial yet, the next one first.
@@ -83,6 +102,9 @@ impl Study {
         }
         Ok(Study {
             settings: (**settings).clone(),
+            algorithms: 0,
+            rebound: None,
+            outside: BTreeSet::new(),
             trials: BTreeMap::new(),
             queue: VecDeque::new(),
             wishes: BTreeSet::new(),
@@ -110,11 +132,15 @@ impl Study {
         let at = record.at;
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
-            Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
+            Event::EngineStarted { epoch, slots, algorithms, .. } => {
+                self.start_engine(*epoch, *slots, at)?;
+                self.algorithms = *algorithms;
+            }
             Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel } => {
                 self.settings.gpu_time_ms = gpu_time_ms.or(self.settings.gpu_time_ms);
                 self.change_budget(*trials, *timeout_ms, *parallel);
             }
+            Event::BoundsChanged { space, .. } => self.change_bounds(space)?,
             Event::Enqueued { params, wish } => self.enqueue(params, wish.as_ref()),
             Event::TrialAdded { trial, params, source, comparable, outcome } => {
                 let foreign = Foreign { source: source.clone(), comparable: *comparable };
@@ -161,6 +187,7 @@ impl Study {
         let said_by_users = matches!(
             record.event,
             Event::BudgetChanged { .. }
+                | Event::BoundsChanged { .. }
                 | Event::Enqueued { .. }
                 | Event::TrialAdded { .. }
                 | Event::TrialStopped { .. }
@@ -250,6 +277,35 @@ impl Study {
         self.setup_failures = 0;
     }
 
+    /// Paused trials that lie outside now would never be chosen by a model that knows only what is inside:
+    /// they end where they are. A space that was used up may have room again.
+    fn change_bounds(&mut self, space: &SearchSpace) -> Result<(), FoldError> {
+        let names = |space: &SearchSpace| -> Vec<String> {
+            space.parameters().iter().map(|parameter| parameter.name.clone()).collect()
+        };
+        if names(space) != names(&self.settings.space) {
+            return Err(FoldError::OtherParameters);
+        }
+        let since = self.next_trial();
+        let before = std::mem::replace(&mut self.settings.space, space.clone());
+        let first_space = self.rebound.take().map_or(before, |rebound| rebound.first_space);
+        self.rebound = Some(Box::new(Rebound { first_space, since }));
+        let belongs = |trial: &Trial| space.check(&trial.params).is_ok();
+        self.outside = self.trials.values().filter(|trial| !belongs(trial)).map(|trial| trial.id).collect();
+        for id in &self.outside {
+            let trial = self.trials.get_mut(id).expect("it was found among the trials");
+            if trial.state == TrialState::Paused {
+                self.index.forget(trial, &self.settings);
+                trial.give_up_outside();
+                self.index.learn(trial, &self.settings);
+            }
+        }
+        if self.ended == Some(EndReason::Exhausted) {
+            self.ended = None;
+        }
+        Ok(())
+    }
+
     /// A request that was read twice, because a crash came before it could be removed, counts once.
     fn enqueue(&mut self, params: &Params, wish: Option<&String>) {
         if wish.is_none_or(|wish| self.wishes.insert(wish.clone())) {
@@ -301,6 +357,12 @@ impl Study {
         let expected = self.next_trial();
         if trial.id != expected {
             return Err(FoldError::TrialOrder { found: trial.id, expected });
+        }
+        // Under the bounds that a study began with, all of its own trials are inside.
+        if (trial.foreign.is_some() || self.rebound.is_some())
+            && self.settings.space.check(&trial.params).is_err()
+        {
+            self.outside.insert(trial.id);
         }
         self.index.learn(&trial, &self.settings);
         self.trials.insert(trial.id, trial);
@@ -367,6 +429,9 @@ impl Study {
             if trial.state == TrialState::Complete {
                 self.index.forget(trial, &self.settings);
                 trial.state = TrialState::Paused;
+                if self.outside.contains(&trial.id) {
+                    trial.give_up_outside();
+                }
                 self.index.learn(trial, &self.settings);
             }
         }
@@ -402,13 +467,16 @@ impl Study {
         self.index.forget(trial, settings);
         trial.finish_attempt(end, at);
         trial.settle(&end.outcome, settings.fidelity.max, settings.retries);
+        if trial.state == TrialState::Paused && self.outside.contains(&id) {
+            trial.give_up_outside();
+        }
         self.index.learn(trial, settings);
         match trial.state {
             TrialState::Failed => {
                 self.consecutive_failures += 1;
                 self.setup_failures += u32::from(trial.failure() == Some(FailureKind::Setup));
             }
-            TrialState::Complete | TrialState::Paused => {
+            TrialState::Complete | TrialState::Paused | TrialState::Stopped => {
                 self.consecutive_failures = 0;
                 self.setup_failures = 0;
             }
@@ -448,6 +516,12 @@ impl Trial {
             suggested_at: at,
             ended_at: None,
         }
+    }
+
+    /// Ends a paused trial that lies outside the bounds.
+    fn give_up_outside(&mut self) {
+        self.state = TrialState::Stopped;
+        self.reason = Some(OUTSIDE.into());
     }
 
     fn last_attempt(&mut self) -> &mut Attempt {

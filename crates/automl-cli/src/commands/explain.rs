@@ -62,6 +62,10 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
         format!("values      {}", value::params(&trial.params)),
         format!("proposed by {}: {}", origin.model, origin.reason),
     ];
+    if let Err(problems) = study.settings.space.check(&trial.params) {
+        let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.push(format!("bounds      outside of those that hold now: {}", why.join("; ")));
+    }
     if origin.observations > 0 {
         lines.push(format!("            it had seen {}", value::count(origin.observations, "result")));
     }

@@ -4,7 +4,7 @@ use super::container::ContainerCall;
 use super::origin::Origins;
 use super::template::{Placeholder, Segment};
 use super::{Parts, TrialRecipe, env_name};
-use crate::spec::SpecFormat;
+use crate::spec::{SpecFormat, variable};
 use automl_core::Params;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -224,10 +224,11 @@ struct Values<'a> {
     context: &'a AttemptContext<'a>,
     parts: Parts,
     paths: BTreeMap<Placeholder, String>,
+    secrets: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Values<'a> {
-    fn new(recipe: &TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
+    fn new(recipe: &'a TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
         let spec_file = recipe.spec.as_ref().map_or(PARAMS_FILE, |spec| spec.format.file_name());
         let adapter = recipe.adapter.as_ref().map_or("", |(name, _)| name);
         let paths = [
@@ -240,7 +241,16 @@ impl<'a> Values<'a> {
             (Placeholder::Resume, context.resume_from.unwrap_or(Path::new("")).into()),
         ];
         let texts = paths.into_iter().map(|(placeholder, path)| Ok((placeholder, path_text(&path)?)));
-        Ok(Values { context, parts: recipe.fidelity_parts, paths: texts.collect::<Result<_, _>>()? })
+        let secret = |name: &'a str| {
+            let missing = || RecipeError::SecretMissing { key: name.into(), variable: variable(name) };
+            Ok((name, recipe.secrets.text(name).ok_or_else(missing)?))
+        };
+        Ok(Values {
+            context,
+            parts: recipe.fidelity_parts,
+            paths: texts.collect::<Result<_, _>>()?,
+            secrets: recipe.secret_arguments().map(secret).collect::<Result<_, _>>()?,
+        })
     }
 
     fn fill(&self, template: &super::Template) -> String {
@@ -250,6 +260,7 @@ impl<'a> Values<'a> {
             Segment::Param(name) => {
                 self.context.params.get(name).map(ToString::to_string).unwrap_or_default()
             }
+            Segment::Secret(name) => self.secrets.get(name.as_str()).cloned().unwrap_or_default(),
         })
     }
 

@@ -31,9 +31,11 @@ pub(crate) use choice::resolve;
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, Folding, fold, fold_store, records, snapshot_format};
 pub(crate) use launch::realise;
+pub(crate) use limits::setup_is_wrong;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
+use crate::algorithms::ALGORITHMS;
 use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
@@ -179,6 +181,8 @@ pub struct Engine {
     attempt_has_ended: bool,
     /// Trials whose checkpoints go when that is durable.
     to_delete: Vec<TrialId>,
+    /// The one trial that this engine is there to end, if it is.
+    to_end: Option<TrialId>,
 }
 
 /// What the engine is willing to do.
@@ -237,6 +241,7 @@ impl Engine {
             to_stop: Vec::new(),
             attempt_has_ended: true,
             to_delete: Vec::new(),
+            to_end: None,
         }
     }
 
@@ -294,6 +299,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Has the engine start nothing: it only follows what runs to its end. With a trial its work is done when
+    /// that one is over, and the others run on.
+    pub fn only_end(&mut self, trial: Option<TrialId>) {
+        self.mode = Mode::Drain(None);
+        self.to_end = trial;
+    }
+
     /// Lets go of running trials without ending them.
     pub fn detach(&mut self) {
         self.executor.detach();
@@ -304,7 +316,8 @@ impl Engine {
         let epoch = self.study().engine_epoch + 1;
         let (version, host) = (env!("CARGO_PKG_VERSION").to_string(), crate::clock::host_name());
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
+        let (algorithms, pid) = (ALGORITHMS, std::process::id());
+        self.record(Event::EngineStarted { epoch, version, algorithms, host, pid, slots })?;
         self.commit(observer)?;
         let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
@@ -343,15 +356,19 @@ impl Engine {
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
-            if self.log.study().in_state(TrialState::Running).next().is_none()
-                && self.mode == Mode::Drain(None)
-            {
+            if self.mode == Mode::Drain(None) && self.is_done_ending() {
                 return Ok(Some(RunEnd::Stopped));
             }
             if !started {
                 return Ok(None);
             }
         }
+    }
+
+    /// Tells whether nothing that this engine should see to its end runs any more.
+    fn is_done_ending(&self) -> bool {
+        let ended = |trial: TrialId| self.study().trials.get(&trial).is_none_or(|t| t.state.is_final());
+        self.study().in_state(TrialState::Running).next().is_none() || self.to_end.is_some_and(ended)
     }
 
     /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
@@ -509,7 +526,13 @@ impl Engine {
         Ok(())
     }
 
-    fn record(&mut self, event: Event) -> Result<(), EngineError> {
+    /// Records an event. What programs print may hold secrets that they were given: these stay out of the log.
+    fn record(&mut self, mut event: Event) -> Result<(), EngineError> {
+        if let Event::AttemptEnded { end, .. } = &mut event
+            && let Some(reason) = end.outcome.reason_mut()
+        {
+            *reason = self.recipe.hide_secrets(reason);
+        }
         Ok(self.log.record((self.clock)(), event)?)
     }
 

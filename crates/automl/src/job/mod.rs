@@ -188,6 +188,7 @@ impl Job {
         let key = self.key();
         let place = Place {
             key: key.clone(),
+            recipe: &self.recipe.trial,
             folder: &folder,
             results: &folder,
             attempt: &attempt_dir,

@@ -1,13 +1,15 @@
 //! The life of a study: asked for, created, opened again, looked at.
 
+mod bounds;
 mod error;
 mod open;
 mod options;
 mod raise;
 mod view;
 
+pub use bounds::{NewBounds, new_bounds};
 pub use error::StudyError;
-pub use open::{OpenStudy, create, create_with, open, slots};
+pub use open::{OpenStudy, create, create_with, open, open_to_end, slots};
 pub(crate) use open::{
     begin, created, fetch_downloads, has_begun, metric_rules, reopen, take_unborn, write_settings,
 };
