@@ -1,7 +1,8 @@
 //! Processor time of one suggestion: `cargo bench -p automl --bench ask`.
 //!
 //! A ten-dimensional space, n observations of a quadratic with a little structure, one thread. What other programs do
-//! meanwhile does not count, though it makes the caches colder.
+//! meanwhile does not count, though it makes the caches colder. The last line is the largest memory that the process
+//! has had, measurements included.
 
 use automl_core::{
     Direction, Distribution, Fidelity, Objective, Parameter, Params, Scale, SearchSpace, TrialId, rng,
@@ -34,6 +35,7 @@ fn observation(space: &SearchSpace, trial: u64) -> Observation {
 
 fn ask(c: &mut Criterion) {
     few_and_many(c, "gp", SamplerKind::Bayesian, &[20, 50, 100, 200, 500, 1000, 10_000]);
+    few_and_many(c, "gp-warped", SamplerKind::Warped, &[100, 1000]);
     few_and_many(c, "tpe", SamplerKind::Tpe, &[100, 1000, 10_000]);
     few_and_many(c, "cma-es", SamplerKind::CmaEs, &[100, 1000, 10_000]);
 }
@@ -72,5 +74,11 @@ fn thread_time() -> Duration {
     Duration::from_micros(spent.num_microseconds().try_into().expect("time only grows"))
 }
 
-criterion_group!(benches, ask);
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn memory(_: &mut Criterion) {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the kernel knows its processes");
+    println!("peak memory of the process: {} MiB", usage.max_rss() / 1024);
+}
+
+criterion_group!(benches, ask, memory);
 criterion_main!(benches);

@@ -6,21 +6,25 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use automl::{AskTell, StudyDir, view};
-use automl_core::{Algorithm, AttemptNumber, Event, TrialId};
+use automl::{AskTell, StudyDir, Watch, view};
+use automl_core::{Algorithm, AttemptNumber, Event, Record, TrialId};
 use automl_store::{SledStore, Store};
 use automl_testkit::{Log, settings};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// First argument of a process that only folds a study and says what memory that took.
 const MEMORY: &str = "--memory";
+/// First argument of a process that watches a study until it is killed, as `automl status --watch` does.
+const WATCH: &str = "--watch";
+/// First argument of a process that looks at a study once and ends, as `automl status` does.
+const LOOK: &str = "--look";
 /// Events of one append while studies are prepared.
 const BATCH: usize = 10_000;
 /// How long rates are measured.
@@ -30,17 +34,20 @@ const GROUP: usize = 16;
 /// Readers beside a writer, and how often each looks.
 const READERS: usize = 100;
 const READER_PAUSE: Duration = Duration::from_secs(1);
+/// How long a writer is measured beside readers, and how often it commits a group of events.
+const WRITER_SPAN: Duration = Duration::from_secs(10);
+const WRITER_PAUSE: Duration = Duration::from_millis(20);
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, study] = arguments.as_slice()
-        && word == MEMORY
-    {
-        let before = resident_bytes()?;
-        let found = view(&StudyDir::at(PathBuf::from(study)))?;
-        println!("{}", resident_bytes()?.saturating_sub(before));
-        drop(found);
-        return Ok(());
+    if let [word, study] = arguments.as_slice() {
+        let dir = StudyDir::at(PathBuf::from(study));
+        match word.as_str() {
+            MEMORY => return print_memory(&dir),
+            WATCH => return watch(&dir),
+            LOOK => return Ok(view(&dir).map(drop)?),
+            _ => {}
+        }
     }
     let root = arguments.first().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let work = tempfile::tempdir_in(root)?;
@@ -65,21 +72,26 @@ fn row(what: &str, figure: &str, target: &str) {
 fn opening(root: &Path, what: &str, trials: u64, reports: u64, target: &str) -> Outcome<()> {
     let dir = StudyDir::new(root, &format!("open-{trials}"));
     let json = prepare(&dir, trials, reports)?;
-    let (read, seen) = fastest(|| Ok(view(&dir)?.study.trials.len()))?;
-    let (opened, _) = fastest(|| Ok(AskTell::open(&dir)?.study().trials.len()))?;
-    if seen as u64 != trials {
-        return Err(format!("{seen} trials of {trials}").into());
+    let look = || Ok(view(&dir)?.study.trials.len() as u64);
+    let (folded, seen) = fastest(look)?;
+    let start = Instant::now();
+    drop(AskTell::open(&dir)?);
+    let opened = start.elapsed();
+    // The first opening has left a snapshot.
+    let (remembered, seen_again) = fastest(look)?;
+    let (opened_again, _) = fastest(|| Ok(AskTell::open(&dir)?.study().trials.len() as u64))?;
+    if (seen, seen_again) != (trials, trials) {
+        return Err(format!("{seen} and {seen_again} trials of {trials}").into());
     }
-    row(&format!("{what}: read and folded"), &seconds(read), &format!("≤ {target}"));
-    row(
-        &format!("{what}: both copies read, compared and folded"),
-        &seconds(opened),
-        "≤ 1 s of 10,000 trials",
-    );
+    row(&format!("{what}: read and folded"), &seconds(folded), &format!("≤ {target}"));
+    row(&format!("{what}: read, from a snapshot"), &seconds(remembered), "");
+    let recovery = "≤ 1 s of 10,000 trials";
+    row(&format!("{what}: opened for work (both copies compared), folded"), &seconds(opened), recovery);
+    row(&format!("{what}: opened for work, from a snapshot"), &seconds(opened_again), recovery);
     let (journal, database) = (size(&dir.path().join("events.jsonl"))?, size(&dir.path().join("store"))?);
     let times = |bytes: u64| format!("{:.2}", bytes as f64 / json as f64);
-    row(&format!("{what}: database, in sizes of its JSON"), &times(database), "≤ 2");
-    row(&format!("{what}: journal, in sizes of its JSON"), &times(journal), "");
+    row(&format!("{what}: database, in sizes of its events' JSON"), &times(database), "≤ 2");
+    row(&format!("{what}: journal, in sizes of its events' JSON"), &times(journal), "");
     Ok(())
 }
 
@@ -113,47 +125,107 @@ fn rates(root: &Path) -> Outcome<()> {
             &format!("{:.0}/s", commits * group as f64),
             target,
         );
+        let json = store.last_seq() * event.len() as u64;
+        drop(store);
+        let database = size(&root.join(format!("rate-{group}/store")))?;
+        let times = format!("{:.2}", database as f64 / json as f64);
+        row(
+            &format!("database of these {} MiB of events, in sizes of their JSON", json >> 20),
+            &times,
+            "≤ 2",
+        );
     }
     Ok(())
 }
 
-/// Rate of commits alone and beside readers.
+/// What a commit takes alone, beside processes that watch, and beside processes that come, look and go.
 fn readers(root: &Path) -> Outcome<()> {
     let dir = StudyDir::new(root, "readers");
     prepare(&dir, 500, 20)?;
     let (mut store, _) = SledStore::open(dir.path())?;
-    let event = serde_json::to_vec(&Event::BudgetChanged {
-        trials: None,
-        timeout_ms: None,
-        gpu_time_ms: None,
-        parallel: None,
-    })?;
-    let mut append = || -> Outcome<()> {
-        // A small record of the log's own kind.
-        let record = [b"{\"at\":1,".as_slice(), &event[1..]].concat();
-        Ok(store.append(&[record]).map(drop)?)
-    };
-    let alone = rate(&mut append)?;
-    let done = AtomicBool::new(false);
-    let together = std::thread::scope(|scope| {
-        for _ in 0..READERS {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    view(&dir).map(drop).unwrap_or_default();
-                    std::thread::sleep(READER_PAUSE);
-                }
-            });
+    // Records of the log's own kind that can be said again and again.
+    let event = Event::BudgetChanged { trials: None, timeout_ms: None, gpu_time_ms: None, parallel: None };
+    let record = serde_json::to_vec(&Record { at: 1, event })?;
+    let group = vec![record; GROUP];
+    let pace = format!("commits of {GROUP} events, {} a second", 1000 / WRITER_PAUSE.as_millis());
+    let alone = commits(&mut store, &group, || Ok(()))?;
+    row(&format!("{pace}, beside nobody"), &alone, "");
+
+    let mut watching = Readers::default();
+    for _ in 0..READERS {
+        watching.0.push(myself(WATCH, &dir)?);
+        sleep(READER_PAUSE / READERS as u32);
+    }
+    let beside = commits(&mut store, &group, || Ok(()))?;
+    drop(watching);
+    row(&format!("{pace}, beside {READERS} processes that watch, each looking once a second"), &beside, "");
+
+    let (mut looking, mut next) = (Readers::default(), Instant::now());
+    let beside = commits(&mut store, &group, || {
+        while next <= Instant::now() {
+            looking.0.push(myself(LOOK, &dir)?);
+            next += READER_PAUSE / READERS as u32;
         }
-        let together = rate(&mut append);
-        done.store(true, Ordering::Relaxed);
-        together
+        looking.0.retain_mut(|reader| matches!(reader.try_wait(), Ok(None)));
+        Ok(())
     })?;
-    row("commits beside nobody", &format!("{alone:.0}/s"), "");
-    row(
-        &format!("commits beside {READERS} readers, each looking once a second"),
-        &format!("{together:.0}/s"),
-        "",
-    );
+    row(&format!("{pace}, beside {READERS} processes a second that look and end"), &beside, "");
+    Ok(())
+}
+
+/// Processes that are ended when nobody needs them any more.
+#[derive(Default)]
+struct Readers(Vec<Child>);
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        for reader in &mut self.0 {
+            // One that has ended by itself is as good.
+            let _ = reader.kill().and_then(|()| reader.wait());
+        }
+    }
+}
+
+/// Starts this program again with another task.
+fn myself(task: &str, dir: &StudyDir) -> Outcome<Child> {
+    Ok(Command::new(std::env::current_exe()?).arg(task).arg(dir.path()).spawn()?)
+}
+
+/// Commits at an even pace, with something to do before each; returns what commits took.
+fn commits(
+    store: &mut SledStore,
+    group: &[Vec<u8>],
+    mut between: impl FnMut() -> Outcome<()>,
+) -> Outcome<String> {
+    let mut took = Vec::new();
+    let begin = Instant::now();
+    while begin.elapsed() < WRITER_SPAN {
+        between()?;
+        let start = Instant::now();
+        store.append(group)?;
+        took.push(start.elapsed());
+        sleep(WRITER_PAUSE.saturating_sub(start.elapsed()));
+    }
+    took.sort();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    Ok(format!("{:.2} ms, 99 of 100 within {:.2} ms", at(0.5), at(0.99)))
+}
+
+/// Watches a study for ever.
+fn watch(dir: &StudyDir) -> Outcome<()> {
+    let mut watch = Watch::new(dir);
+    loop {
+        watch.look()?;
+        sleep(READER_PAUSE);
+    }
+}
+
+/// Folds a study and says what memory that took.
+fn print_memory(dir: &StudyDir) -> Outcome<()> {
+    let before = resident_bytes()?;
+    let found = view(dir)?;
+    println!("{}", resident_bytes()?.saturating_sub(before));
+    drop(found);
     Ok(())
 }
 

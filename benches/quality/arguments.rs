@@ -1,6 +1,6 @@
 //! The comparison's own arguments.
 
-use crate::asker::{OWN, PEERS};
+use crate::asker::{CURVE_PEERS, OWN, PEERS, PeerKind};
 use crate::race::Durations;
 use crate::subject::Subject;
 use crate::training::ALGORITHMS;
@@ -22,6 +22,7 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --workers LIST      simulated workers                               [default: 1]
   --durations KIND    constant or random                              [default: constant]
   --baseline NAME     sampler that the others are paired with         [default: the first]
+  --reach NAME        also print what the others need to reach this sampler's last regret
   --curves            search learning curves instead: samplers are algorithms, families those of curves, and
                       --evaluations counts full trainings, to be spent in whatever pieces
   --by-problem        also print a table of single problems
@@ -46,6 +47,7 @@ pub(crate) struct Arguments {
     pub(crate) workers: Vec<usize>,
     pub(crate) durations: Durations,
     pub(crate) baseline: Option<String>,
+    pub(crate) reach: Option<String>,
     pub(crate) by_problem: bool,
     pub(crate) curves: bool,
     /// Whether peers' runs are taken from memory alone.
@@ -76,6 +78,7 @@ impl Default for Arguments {
             workers: vec![1],
             durations: Durations::Constant,
             baseline: None,
+            reach: None,
             by_problem: false,
             curves: false,
             remembered: false,
@@ -118,9 +121,9 @@ impl Arguments {
             }
         }
         arguments.samplers = if arguments.curves {
-            resolve(&arguments.samplers, &algorithms(), &[])?
+            resolve(&arguments.samplers, &algorithms(), &names(&CURVE_PEERS))?
         } else {
-            resolve(&arguments.samplers, &own(), &peers())?
+            resolve(&arguments.samplers, &own(), &names(&PEERS))?
         };
         if arguments.subjects().is_empty() {
             return Err("no problem has such a name in these families; see --list".into());
@@ -143,6 +146,7 @@ impl Arguments {
             }
             "--durations" => self.durations = durations(value)?,
             "--baseline" => self.baseline = Some(value.into()),
+            "--reach" => self.reach = Some(value.into()),
             "--output" => self.output = Some(from_users_folder(value)),
             "--compare" => self.compare.push(from_users_folder(value)),
             "--threads" => self.threads = count(flag, value)? as usize,
@@ -180,8 +184,8 @@ fn own() -> Vec<String> {
     OWN.iter().map(|(name, _)| (*name).into()).collect()
 }
 
-fn peers() -> Vec<String> {
-    PEERS.iter().map(|peer| peer.name.into()).collect()
+fn names(peers: &[PeerKind]) -> Vec<String> {
+    peers.iter().map(|peer| peer.name.into()).collect()
 }
 
 fn algorithms() -> Vec<String> {

@@ -4,9 +4,10 @@ use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
 use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
 
 /// Our samplers by name. A new one is one line.
-pub(crate) const OWN: [(&str, SamplerKind); 6] = [
+pub(crate) const OWN: [(&str, SamplerKind); 7] = [
     ("auto", SamplerKind::Auto),
     ("gp", SamplerKind::Bayesian),
+    ("gp-warped", SamplerKind::Warped),
     ("tpe", SamplerKind::Tpe),
     ("cma-es", SamplerKind::CmaEs),
     ("sobol", SamplerKind::Sobol),
@@ -16,14 +17,18 @@ pub(crate) const OWN: [(&str, SamplerKind); 6] = [
 /// A sampler of another project.
 #[derive(Debug)]
 pub(crate) struct PeerKind {
-    /// Name here and in `peers.py`.
+    /// Name here.
     pub(crate) name: &'static str,
+    /// Name in `peers.py`.
+    pub(crate) driver: &'static str,
     /// Virtual environment that it lives in: `requirements/ENVIRONMENT.txt`.
     pub(crate) environment: Environment,
     /// Package whose pinned version its remembered results belong to.
     pub(crate) package: &'static str,
     /// Raised when `peers.py` drives the peer in another way, so that remembered results are discarded.
     pub(crate) revision: u32,
+    /// Whether programs are thought to carry on by themselves where a configuration is to be trained further.
+    pub(crate) resumes: bool,
 }
 
 /// The peers.
@@ -38,8 +43,16 @@ pub(crate) const PEERS: [PeerKind; 7] = [
 ];
 
 const fn peer(name: &'static str, environment: Environment, package: &'static str) -> PeerKind {
-    PeerKind { name, environment, package, revision: 1 }
+    PeerKind { name, driver: name, environment, package, revision: 1, resumes: false }
 }
+
+/// The peers that search learning curves. SMAC3 trains a promoted configuration from its beginning; the second of it shows
+/// what that costs.
+pub(crate) const CURVE_PEERS: [PeerKind; 3] = [
+    peer("optuna-hyperband", Environment::Main, "optuna"),
+    peer("smac-hyperband", Environment::Main, "smac"),
+    PeerKind { name: "smac-resumed", resumes: true, ..peer("smac-hyperband", Environment::Main, "smac") },
+];
 
 /// A Python virtual environment of peers that can live together.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! From words to tables.
 
 use crate::arguments::{Arguments, HELP, Request};
-use crate::asker::{OWN, PEERS};
+use crate::asker::{CURVE_PEERS, OWN, PEERS};
 use crate::results::Run;
 use crate::subject::Subject;
 use crate::training::ALGORITHMS;
@@ -34,6 +34,7 @@ fn list() -> String {
     let algorithms = ALGORITHMS.map(|algorithm| algorithm.to_string());
     let mut text = format!("own         {}\npeers       {}\n", own.join(", "), peers.join(", "));
     text += &format!("on curves   {}\n", algorithms.join(", "));
+    text += &format!("            {} (peers)\n", CURVE_PEERS.map(|peer| peer.name).join(", "));
     let problems = definitions().into_iter().map(Subject::Problem);
     let curves = curve_definitions().into_iter().map(Subject::Curves);
     for (title, subjects) in [("problems", problems.collect::<Vec<_>>()), ("curves", curves.collect())] {
@@ -51,7 +52,9 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
     for path in &arguments.compare {
         earlier.extend(results::read(path, arguments.evaluations)?);
     }
-    let baseline = baseline(arguments, &earlier)?;
+    let baseline = chosen("--baseline", arguments.baseline.as_ref(), arguments, &earlier)?;
+    let reach = arguments.reach.as_ref();
+    let reach = reach.map(|_| chosen("--reach", reach, arguments, &earlier)).transpose()?;
     if let Some(path) = &arguments.output {
         // Found out now rather than after hours of runs.
         let writable = File::options().append(true).create(true).open(path);
@@ -71,14 +74,20 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
         evaluations: arguments.evaluations,
         unit,
         baseline,
+        reach,
         by_problem: arguments.by_problem,
     };
     show(&report::render(&runs, &request)?)
 }
 
-/// The sampler to pair with, known before hours are spent on runs.
-fn baseline(arguments: &Arguments, earlier: &[Run]) -> Result<String, String> {
-    let wanted = arguments.baseline.as_ref().or(arguments.samplers.first()).cloned().unwrap_or_default();
+/// The sampler that an option names, or the first, known before hours are spent on runs.
+fn chosen(
+    option: &str,
+    wanted: Option<&String>,
+    arguments: &Arguments,
+    earlier: &[Run],
+) -> Result<String, String> {
+    let wanted = wanted.or(arguments.samplers.first()).cloned().unwrap_or_default();
     let known = arguments.samplers.contains(&wanted) || earlier.iter().any(|run| run.sampler == wanted);
-    if known { Ok(wanted) } else { Err(format!("--baseline {wanted} is none of the samplers compared")) }
+    if known { Ok(wanted) } else { Err(format!("{option} {wanted} is none of the samplers compared")) }
 }

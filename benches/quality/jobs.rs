@@ -1,13 +1,13 @@
 //! All runs of a comparison, spread over threads.
 
 use crate::arguments::Arguments;
-use crate::asker::{OWN, Own, PEERS};
+use crate::asker::{CURVE_PEERS, OWN, Own, PEERS, PeerKind};
 use crate::peer::{Peers, remembered};
 use crate::race::{Outcome, Setup, race};
 use crate::results::Run;
-use crate::subject::Subject;
+use crate::subject::{Instance, Subject};
 use crate::training::train;
-use automl_testkit::problems::{CurveDefinition, Definition};
+use automl_testkit::problems::CurveDefinition;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -72,12 +72,12 @@ fn jobs(arguments: &Arguments) -> Vec<Job> {
 fn keep_remembered(jobs: &mut Vec<Job>, arguments: &Arguments) -> Result<(), String> {
     let case = |job: &Job| (job.subject.name(), job.seed, job.workers);
     let mut lacking = BTreeSet::new();
-    for kind in PEERS.iter().filter(|kind| arguments.samplers.iter().any(|name| name == kind.name)) {
+    let peers = peers(arguments.curves).iter();
+    for kind in peers.filter(|kind| arguments.samplers.iter().any(|name| name == kind.name)) {
         let (mut met, mut all) = (0, 0);
         for job in jobs.iter().filter(|job| job.sampler == kind.name) {
-            let Subject::Problem(definition) = job.subject else { continue };
             all += 1;
-            if remembered(kind, &definition.instance(job.seed), setup(job, arguments))?.is_some() {
+            if remembered(kind, &job.subject.instance(job.seed), setup(job, arguments))?.is_some() {
                 met += 1;
             } else {
                 lacking.insert(case(job));
@@ -94,9 +94,15 @@ fn keep_remembered(jobs: &mut Vec<Job>, arguments: &Arguments) -> Result<(), Str
     Ok(())
 }
 
+/// Those who can search such subjects.
+fn peers(curves: bool) -> &'static [PeerKind] {
+    if curves { &CURVE_PEERS } else { &PEERS }
+}
+
 fn setup(job: &Job, arguments: &Arguments) -> Setup {
+    let unit = if arguments.curves { CurveDefinition::EPOCHS } else { 1 };
     Setup {
-        evaluations: arguments.evaluations,
+        evaluations: arguments.evaluations * unit,
         workers: job.workers,
         durations: arguments.durations,
         seed: job.seed,
@@ -104,11 +110,7 @@ fn setup(job: &Job, arguments: &Arguments) -> Setup {
 }
 
 fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, String> {
-    let setup = setup(job, arguments);
-    let outcome = match job.subject {
-        Subject::Problem(definition) => search(&job.sampler, definition, setup, peers),
-        Subject::Curves(definition) => search_curves(&job.sampler, definition, setup),
-    };
+    let outcome = search(&job.sampler, &job.subject.instance(job.seed), setup(job, arguments), peers);
     let name = job.subject.name();
     let outcome =
         outcome.map_err(|why| format!("{} on {name} (instance {}): {why}", job.sampler, job.seed))?;
@@ -122,19 +124,19 @@ fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, Strin
     })
 }
 
-fn search(name: &str, definition: Definition, setup: Setup, peers: &mut Peers) -> Result<Outcome, String> {
-    let problem = definition.instance(setup.seed);
-    if let Some((_, kind)) = OWN.iter().find(|(own, _)| *own == name) {
-        let mut asker = Own::new(*kind, &problem.space, setup.evaluations, setup.seed);
-        return race(&problem, &mut asker, setup);
+fn search(name: &str, instance: &Instance, setup: Setup, known: &mut Peers) -> Result<Outcome, String> {
+    let curves = matches!(instance, Instance::Curves(..));
+    if let Some(kind) = peers(curves).iter().find(|peer| peer.name == name) {
+        return known.outcome(kind, instance, setup);
     }
-    let kind = PEERS.iter().find(|peer| peer.name == name).ok_or("no such sampler")?;
-    peers.outcome(kind, &problem, setup)
-}
-
-fn search_curves(name: &str, definition: CurveDefinition, setup: Setup) -> Result<Outcome, String> {
-    let epochs = setup.evaluations * CurveDefinition::EPOCHS;
-    train(&definition.instance(setup.seed), name.parse()?, Setup { evaluations: epochs, ..setup })
+    match instance {
+        Instance::Problem(problem) => {
+            let (_, kind) = OWN.iter().find(|(own, _)| *own == name).ok_or("no such sampler")?;
+            let mut asker = Own::new(*kind, &problem.space, setup.evaluations, setup.seed);
+            race(problem, &mut asker, setup)
+        }
+        Instance::Curves(_, curves) => train(curves, name.parse()?, setup),
+    }
 }
 
 /// A line for every twentieth of the work.

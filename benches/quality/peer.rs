@@ -1,16 +1,18 @@
 //! Samplers of other projects, asked through a Python process, and their remembered results.
 //!
-//! One process for each thread and peer, spoken to by one JSON object a line: `create`, then `ask` and `tell`
-//! (see `peers.py`). Functions stay here; the process sees the space and the values told.
+//! One process for each thread and peer, spoken to by one JSON object a line: `create`, then `ask` and `tell`, and
+//! `report` where learning curves are searched (see `peers.py`). Functions stay here; the process sees the space and the values told.
 //!
 //! A peer's run takes seconds to minutes and never changes, so it is remembered in a folder that git ignores,
 //! under everything it depends on: the instance's fingerprint, the setup, the package's pinned version, and
 //! the revision of the code that drives it.
 
 use crate::asker::{Asker, PeerKind};
+use crate::peer_training::{Tuner, Wanted, train_with};
 use crate::race::{Durations, Outcome, Setup, race};
+use crate::subject::Instance;
 use automl_core::{ParamValue, Params, SearchSpace, TrialId};
-use automl_testkit::problems::Problem;
+use automl_testkit::problems::CurveDefinition;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,20 +39,24 @@ impl Peers {
     pub(crate) fn outcome(
         &mut self,
         kind: &'static PeerKind,
-        problem: &Problem,
+        instance: &Instance,
         setup: Setup,
     ) -> Result<Outcome, String> {
-        if let Some(outcome) = remembered(kind, problem, setup)? {
+        if let Some(outcome) = remembered(kind, instance, setup)? {
             return Ok(outcome);
         }
-        let path = remembered_at(kind, problem, setup)?;
+        let path = remembered_at(kind, instance, setup)?;
         if !self.processes.contains_key(kind.name) {
             let (environment, _) = kind.environment.parts();
             let python = self.environments.join(environment).join("bin/python");
             self.processes.insert(kind.name, Process::start(&python, kind)?);
         }
         let process = self.processes.get_mut(kind.name).expect("started above");
-        let outcome = race(problem, &mut Session::new(process, &problem.space, setup)?, setup)?;
+        let mut session = Session::new(process, instance, setup)?;
+        let outcome = match instance {
+            Instance::Problem(problem) => race(problem, &mut session, setup)?,
+            Instance::Curves(_, curves) => train_with(curves, &mut session, kind.resumes, setup)?,
+        };
         remember(&path, &outcome)?;
         Ok(outcome)
     }
@@ -63,15 +69,15 @@ fn folder() -> &'static Path {
 /// Returns the outcome of a run that was made before; `None` where it was not, or its file is damaged.
 pub(crate) fn remembered(
     kind: &PeerKind,
-    problem: &Problem,
+    instance: &Instance,
     setup: Setup,
 ) -> Result<Option<Outcome>, String> {
-    let text = fs::read_to_string(remembered_at(kind, problem, setup)?);
+    let text = fs::read_to_string(remembered_at(kind, instance, setup)?);
     let json = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
     Ok(json.as_ref().and_then(Outcome::from_json))
 }
 
-fn remembered_at(kind: &PeerKind, problem: &Problem, setup: Setup) -> Result<PathBuf, String> {
+fn remembered_at(kind: &PeerKind, instance: &Instance, setup: Setup) -> Result<PathBuf, String> {
     let version = pinned_version(kind)?;
     let durations = match setup.durations {
         Durations::Constant => "",
@@ -79,11 +85,11 @@ fn remembered_at(kind: &PeerKind, problem: &Problem, setup: Setup) -> Result<Pat
     };
     let file = format!(
         "{}-{}-{}x{}{durations}-{:016x}.json",
-        problem.name,
+        instance.name(),
         setup.seed,
         setup.evaluations,
         setup.workers,
-        problem.fingerprint()
+        instance.fingerprint()
     );
     Ok(folder().join(".cache").join(format!("{}-{version}-r{}", kind.name, kind.revision)).join(file))
 }
@@ -119,7 +125,7 @@ impl Process {
             return Err(format!("{} is missing; `make bench-peers` sets it up", python.display()));
         }
         let mut command = Command::new(python);
-        command.arg(folder().join("peers.py")).arg(kind.name).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(folder().join("peers.py")).arg(kind.driver).stdin(Stdio::piped()).stdout(Stdio::piped());
         // One thread each: processor time is compared, and several processes run at a time.
         for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
             command.env(variable, "1");
@@ -163,10 +169,14 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(process: &'a mut Process, space: &'a SearchSpace, setup: Setup) -> Result<Self, String> {
-        let create = json!({
+    fn new(process: &'a mut Process, instance: &'a Instance, setup: Setup) -> Result<Self, String> {
+        let space = instance.space();
+        let mut create = json!({
             "create": space, "seed": setup.seed, "evaluations": setup.evaluations, "workers": setup.workers,
         });
+        if let Instance::Curves(..) = instance {
+            create["epochs"] = CurveDefinition::EPOCHS.into();
+        }
         process.call(&create)?;
         Ok(Session { process, space, seconds: 0.0 })
     }
@@ -188,9 +198,9 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Asker for Session<'_> {
-    fn ask(&mut self, trial: TrialId) -> Result<Option<Params>, String> {
-        let answer = self.call(&json!({"ask": trial}))?;
+impl Session<'_> {
+    /// The configuration in an answer, `None` where there is none.
+    fn params(&self, answer: &Value) -> Result<Option<Params>, String> {
         let Some(values) = answer["params"].as_object() else { return Ok(None) };
         let read = |(name, json): (&String, &Value)| {
             let value = self.value(name, json);
@@ -199,6 +209,13 @@ impl Asker for Session<'_> {
                 .ok_or_else(|| format!("{name} = {json} is not of the space"))
         };
         values.iter().map(read).collect::<Result<Params, String>>().map(Some)
+    }
+}
+
+impl Asker for Session<'_> {
+    fn ask(&mut self, trial: TrialId) -> Result<Option<Params>, String> {
+        let answer = self.call(&json!({"ask": trial}))?;
+        self.params(&answer)
     }
 
     fn tell(&mut self, trial: TrialId, value: Option<f64>) -> Result<(), String> {
@@ -210,15 +227,36 @@ impl Asker for Session<'_> {
     }
 }
 
+impl Tuner for Session<'_> {
+    fn ask(&mut self, trial: TrialId) -> Result<Option<Wanted>, String> {
+        let answer = self.call(&json!({"ask": trial}))?;
+        let until = answer["until"].as_u64();
+        Ok(self.params(&answer)?.map(|params| Wanted { params, until }))
+    }
+
+    fn report(&mut self, trial: TrialId, epoch: u64, value: f64) -> Result<bool, String> {
+        let answer = self.call(&json!({"report": trial, "epoch": epoch, "value": value}))?;
+        answer["stop"].as_bool().ok_or_else(|| format!("no word about stopping in {answer}"))
+    }
+
+    fn tell(&mut self, trial: TrialId, value: f64) -> Result<(), String> {
+        Asker::tell(self, trial, Some(value))
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asker::PEERS;
+    use crate::asker::{CURVE_PEERS, PEERS};
     use automl_testkit::problems::definitions;
 
     #[test]
     fn every_peer_has_a_pinned_version() {
-        for peer in &PEERS {
+        for peer in PEERS.iter().chain(&CURVE_PEERS) {
             pinned_version(peer).unwrap();
         }
     }
@@ -226,8 +264,8 @@ mod tests {
     #[test]
     fn remembered_results_belong_to_instance_setup_and_version() {
         let setup = Setup { evaluations: 50, workers: 1, durations: Durations::Constant, seed: 1 };
-        let bowl = |seed| definitions()[0].instance(seed);
-        let at = |problem: &Problem, setup| remembered_at(&PEERS[0], problem, setup).unwrap();
+        let bowl = |seed| Instance::Problem(definitions()[0].instance(seed));
+        let at = |instance: &Instance, setup| remembered_at(&PEERS[0], instance, setup).unwrap();
         let first = at(&bowl(1), setup);
         assert_eq!(first, at(&bowl(1), setup));
         for other in [
@@ -245,7 +283,8 @@ mod tests {
     fn missing_interpreter_is_told_with_the_remedy() {
         let mut peers = Peers::new(Some("/nowhere".into()));
         let setup = Setup { evaluations: 3, workers: 1, durations: Durations::Constant, seed: 999 };
-        let message = peers.outcome(&PEERS[0], &definitions()[0].instance(999), setup).unwrap_err();
+        let bowl = Instance::Problem(definitions()[0].instance(999));
+        let message = peers.outcome(&PEERS[0], &bowl, setup).unwrap_err();
         assert!(
             message.contains("/nowhere/main/bin/python") && message.contains("make bench-peers"),
             "{message}"

@@ -4,6 +4,11 @@
     {"ask": TRIAL}                                               ->  {"params": {...}, "seconds": CPU}
     {"tell": TRIAL, "value": NUMBER or null}                     ->  {"seconds": CPU}
 
+Where learning curves are searched, `create` has "epochs", those of a full training; an answer to `ask` has "until", the epoch
+whose value is to be told, unless every epoch's is to be reported:
+
+    {"report": TRIAL, "epoch": E, "value": NUMBER}               ->  {"stop": BOOLEAN, "seconds": CPU}
+
 SPACE is the list of parameters as automl writes it. A value of null is a failed trial. Seconds are processor
 time of the sampler alone. Each sampler is driven as its documentation recommends for such a space: native
 conditions where it has them, native integers, ordinals as integers, its own handling of failed and running trials.
@@ -81,6 +86,29 @@ class Optuna:
             self.study.tell(trial, state=self.failed)
         else:
             self.study.tell(trial, value)
+
+
+class OptunaHyperband(Optuna):
+    """TPE with the pruner of Hyperband's brackets: trials are stopped, never paused."""
+
+    def __init__(self, space, seed, evaluations, workers, epochs):
+        super().__init__(space, seed, evaluations, workers, optuna_tpe)
+        import optuna
+
+        pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+        # Which bracket a trial belongs to depends on the study's name.
+        self.study = optuna.create_study(
+            sampler=self.study.sampler, pruner=pruner, study_name=f"quality-{seed}"
+        )
+        self.pruned = optuna.trial.TrialState.PRUNED
+
+    def report(self, number, epoch, value):
+        trial = self.trials[number]
+        trial.report(value, epoch)
+        stop = trial.should_prune()
+        if stop:
+            self.study.tell(self.trials.pop(number), state=self.pruned)
+        return stop
 
 
 def optuna_tpe(samplers, seed):
@@ -206,6 +234,42 @@ class Smac:
         for failed, cost in self.worst.costs(number, value):
             status = StatusType.CRASHED if failed != number or value is None else StatusType.SUCCESS
             self.facade.tell(self.trials.pop(failed), TrialValue(cost=cost, status=status))
+
+
+class SmacHyperband(Smac):
+    """The facade for several fidelities: Hyperband's brackets, a random forest, log expected improvement.
+
+    A trial is a configuration and the epochs it is to be trained for, which begin anew.
+    """
+
+    def __init__(self, space, seed, evaluations, workers, epochs):
+        import shutil
+        import tempfile
+
+        from smac import MultiFidelityFacade as Facade
+        from smac import Scenario
+
+        self.space = {parameter["name"]: parameter for parameter in space}
+        self.folder = tempfile.mkdtemp(prefix="quality-smac-")
+        self.remove = lambda: shutil.rmtree(self.folder, ignore_errors=True)
+        scenario = Scenario(
+            self.configuration_space(space, seed),
+            deterministic=True,
+            # Brackets from 1 to 27 epochs train some six epochs for each of their trials. The first design depends on it.
+            n_trials=evaluations // 6,
+            min_budget=1,
+            max_budget=epochs,
+            seed=seed,
+            output_directory=self.folder,
+        )
+        self.facade = Facade(
+            scenario, lambda configuration, seed=0, budget=0: 0.0, logging_level=40, overwrite=True
+        )
+        self.trials = {}
+        self.worst = Worst()
+
+    def until(self, number):
+        return round(self.trials[number].budget)
 
 
 class Hebo:
@@ -338,6 +402,8 @@ MAKERS = {
     "smac": Smac,
     "hebo": Hebo,
     "hyperopt": Hyperopt,
+    "optuna-hyperband": OptunaHyperband,
+    "smac-hyperband": SmacHyperband,
 }
 
 
@@ -346,11 +412,15 @@ def answer(request, make, sampler):
     if "create" in request:
         if hasattr(sampler, "remove"):
             sampler.remove()
-        keys = ("create", "seed", "evaluations", "workers")
-        return make(*(request[key] for key in keys)), {}
+        keys = ("create", "seed", "evaluations", "workers", "epochs")
+        return make(*(request[key] for key in keys if key in request)), {}
     before = time.process_time()
     if "ask" in request:
         said = {"params": sampler.ask(request["ask"])}
+        if hasattr(sampler, "until"):
+            said["until"] = sampler.until(request["ask"])
+    elif "report" in request:
+        said = {"stop": sampler.report(request["report"], request["epoch"], request["value"])}
     else:
         sampler.tell(request["tell"], request["value"])
         said = {}

@@ -3,6 +3,7 @@
 //! Only cases that every sampler has met are counted, so that all numbers of a table speak of the same
 //! problems and seeds.
 
+use crate::reach::reached;
 use crate::results::Run;
 use crate::statistics::{Estimate, estimate, log_regret, mean, median, ranks};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) unit: Unit,
     /// The sampler that the others are paired with.
     pub(crate) baseline: String,
+    /// The sampler whose last regret the others are to reach.
+    pub(crate) reach: Option<String>,
     pub(crate) by_problem: bool,
 }
 
@@ -170,6 +173,9 @@ fn section(
     if table.samplers.len() > 1 && table.samplers.contains(&request.baseline.as_str()) {
         pairs(text, table, request);
     }
+    if let Some(goal) = &request.reach {
+        reach(text, table, goal, request);
+    }
     Ok(())
 }
 
@@ -231,6 +237,47 @@ fn pairs(text: &mut String, table: &Table, request: &Request) {
     }
 }
 
+/// What each sampler needs to be as good as `goal` at its end.
+fn reach(text: &mut String, table: &Table, goal: &str, request: &Request) {
+    let budget = request.evaluations * request.unit.factor();
+    let goals = table.regrets(goal, request.evaluations);
+    let needs = |sampler: &str| -> Vec<Option<u64>> {
+        table.runs(sampler).zip(&goals).map(|(run, goal)| reached(&run.outcome, budget, *goal)).collect()
+    };
+    let own = needs(goal);
+    line(
+        text,
+        &format!(
+            "\n| regret of {goal} at its end | reached by | share of its budget | of what it took itself |"
+        ),
+    );
+    line(text, "|---|---|---|---|");
+    for sampler in table.samplers.iter().filter(|sampler| **sampler != goal) {
+        let needs = needs(sampler);
+        let share = |of: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let share = |(case, need): (usize, &Option<u64>)| {
+                need.map_or(f64::INFINITY, |need| need.max(1) as f64 / of(case))
+            };
+            needs.iter().enumerate().map(share).collect()
+        };
+        let of_budget = share(&|_| budget as f64);
+        let of_own = share(&|case| own[case].map_or(budget, |need| need.max(1)) as f64);
+        let met: Vec<f64> = needs.iter().map(|need| f64::from(u8::from(need.is_some()))).collect();
+        let met = table.estimate(&met, mean);
+        line(
+            text,
+            &format!(
+                "| {sampler} | {:.0} % [{:.0}, {:.0}] | {} | {} |",
+                100.0 * met.value,
+                100.0 * met.low,
+                100.0 * met.high,
+                cell(table.estimate(&of_budget, median)),
+                cell(table.estimate(&of_own, median)),
+            ),
+        );
+    }
+}
+
 fn by_problem(text: &mut String, table: &Table, workers: usize, request: &Request) {
     let evaluations = request.evaluations;
     let word = request.unit.word();
@@ -267,7 +314,9 @@ fn cell(estimate: Estimate) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value == 0.0 {
+    if value.is_infinite() {
+        "never".into()
+    } else if value == 0.0 {
         "0".into()
     } else if value >= 0.0995 {
         format!("{value:.2}")
@@ -290,7 +339,13 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request { evaluations: 20, unit: Unit::Trials, baseline: "good".into(), by_problem: true }
+        Request {
+            evaluations: 20,
+            unit: Unit::Trials,
+            baseline: "good".into(),
+            reach: None,
+            by_problem: true,
+        }
     }
 
     #[test]
@@ -312,6 +367,19 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_it_takes_to_reach_another_is_shown() {
+        let runs: Vec<Run> =
+            (1..6).flat_map(|seed| [run("good", "p", seed, 0.01), run("bad", "p", seed, 0.1)]).collect();
+        let text = render(&runs, &Request { reach: Some("bad".into()), ..request() }).unwrap();
+        assert!(
+            text.contains("| good | 100 % [100, 100] | 0.25 [0.25, 0.25] | 1.00 [1.00, 1.00] |"),
+            "{text}"
+        );
+        let text = render(&runs, &Request { reach: Some("good".into()), ..request() }).unwrap();
+        assert!(text.contains("| bad | 0 % [0, 0] | never [never, never] |"), "{text}");
     }
 
     #[test]

@@ -128,14 +128,103 @@ def network(number):
             activation=point["activation"],
             random_state=number,
         )
-        # One pass over the data a call: 27 calls are 27 epochs.
-        curve = []
-        for _ in range(27):
-            model.partial_fit(x, y, classes=range(10))
-            curve.append(1 - model.score(vx, vy))
-        return curve
+        return epochs(model, x, y, vx, vy)
 
     return parameters, error
+
+
+def boosting(number):
+    """The progress of diabetes, predicted by more and more boosted trees: four a step."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    parameters = [
+        ordinal("lr", decades(3e-3, 1.0, 7)),
+        ordinal("depth", [1, 2, 3, 5, 8]),
+        ordinal("leaf", [1, 5, 20]),
+        ordinal("subsample", [0.3, 0.6, 1.0]),
+        categorical("loss", ["squared_error", "huber"]),
+    ]
+    x, vx, y, vy = split(datasets.load_diabetes(return_X_y=True), number, classes=False)
+    variance = np.var(vy)
+
+    def error(point):
+        model = GradientBoostingRegressor(
+            n_estimators=108,
+            learning_rate=point["lr"],
+            max_depth=point["depth"],
+            min_samples_leaf=point["leaf"],
+            subsample=point["subsample"],
+            loss=point["loss"],
+            random_state=number,
+        ).fit(x, y)
+        staged = list(model.staged_predict(vx))[3::4]
+        return [min(np.mean((prediction - vy) ** 2) / variance, 2.0) for prediction in staged]
+
+    return parameters, error
+
+
+def linear(number):
+    """Linear classifiers of handwritten digits by stochastic gradient descent; rates that fall or do not."""
+    from sklearn.linear_model import SGDClassifier
+
+    parameters = [
+        categorical("loss", ["hinge", "log_loss", "modified_huber", "perceptron"]),
+        ordinal("lr", decades(1e-4, 1e1, 6)),
+        categorical("schedule", ["constant", "invscaling"]),
+        ordinal("decay", decades(1e-6, 1.0, 4)),
+    ]
+    x, vx, y, vy = split(datasets.load_digits(return_X_y=True), number)
+    scale = preprocessing.StandardScaler().fit(x)
+    x, vx, y = scale.transform(x)[:400], scale.transform(vx), y[:400]
+
+    def error(point):
+        model = SGDClassifier(
+            loss=point["loss"],
+            alpha=point["decay"],
+            learning_rate=point["schedule"],
+            eta0=point["lr"],
+            random_state=number,
+        )
+        return epochs(model, x, y, vx, vy)
+
+    return parameters, error
+
+
+def momentum(number):
+    """Networks on the diagnosis of tumours, by gradient descent with momentum."""
+    from sklearn.neural_network import MLPClassifier
+
+    parameters = [
+        ordinal("lr", decades(1e-4, 1.0, 7)),
+        ordinal("momentum", [0.0, 0.5, 0.9, 0.98]),
+        ordinal("width", [2, 8, 32]),
+        ordinal("batch", [8, 32, 128]),
+    ]
+    x, vx, y, vy = split(datasets.load_breast_cancer(return_X_y=True), number)
+    scale = preprocessing.StandardScaler().fit(x)
+    x, vx = scale.transform(x), scale.transform(vx)
+
+    def error(point):
+        model = MLPClassifier(
+            (point["width"],),
+            solver="sgd",
+            learning_rate_init=point["lr"],
+            momentum=point["momentum"],
+            batch_size=point["batch"],
+            random_state=number,
+        )
+        return epochs(model, x, y, vx, vy)
+
+    return parameters, error
+
+
+def epochs(model, x, y, vx, vy):
+    """Returns the errors after each of 27 passes over the data."""
+    curve = []
+    for _ in range(27):
+        model.partial_fit(x, y, classes=np.unique(y))
+        curve.append(1 - model.score(vx, vy))
+    return curve
 
 
 def table(make, splits):
@@ -153,7 +242,14 @@ def rounded(error):
     return [rounded(e) for e in error] if isinstance(error, list) else float(f"{error:.4g}")
 
 
-MAKERS = {"svm": (svm, SPLITS), "tree": (tree, SPLITS), "network": (network, 2)}
+MAKERS = {
+    "svm": (svm, SPLITS),
+    "tree": (tree, SPLITS),
+    "network": (network, 2),
+    "boosting": (boosting, 2),
+    "linear": (linear, 2),
+    "momentum": (momentum, 2),
+}
 
 
 def main():

@@ -25,6 +25,19 @@ class Echo:
         self.told.append((number, value))
 
 
+class Curves(Echo):
+    """Wants the third epoch, and stops what is reported to be worse than 1."""
+
+    def __init__(self, space, seed, evaluations, workers, epochs):
+        self.epochs = epochs
+
+    def until(self, number):
+        return 3
+
+    def report(self, number, epoch, value):
+        return value > 1
+
+
 class Conditions(unittest.TestCase):
     def test_parents_come_before_their_children(self):
         space = [choice("c", [1], b=["y"]), choice("b", ["y"], a=["x"]), choice("a", ["x"])]
@@ -64,6 +77,15 @@ class Answers(unittest.TestCase):
         sampler, said = peers.answer({"tell": 7, "value": None}, None, sampler)
         self.assertEqual(list(said), ["seconds"])
         self.assertEqual(sampler.told, [(7, None)])
+
+    def test_curves_have_ends_and_reports(self):
+        create = {"create": [], "seed": 1, "evaluations": 2, "workers": 1, "epochs": 27}
+        sampler, _ = peers.answer(create, Curves, None)
+        self.assertEqual(sampler.epochs, 27)
+        self.assertEqual(peers.answer({"ask": 7}, None, sampler)[1]["until"], 3)
+        for value, stop in [(0.5, False), (2.0, True)]:
+            report = {"report": 7, "epoch": 2, "value": value}
+            self.assertEqual(peers.answer(report, None, sampler)[1]["stop"], stop)
 
 
 if __name__ == "__main__":

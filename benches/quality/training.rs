@@ -34,7 +34,7 @@ pub(crate) const ALGORITHMS: [Algorithm; 9] = [
 const REDUCTION_FACTOR: u64 = 3;
 
 /// Regret before any model was trained: twice that of a mediocre configuration.
-const UNTRAINED: f64 = 2.0;
+pub(crate) const UNTRAINED: f64 = 2.0;
 
 /// Searches until `setup.evaluations` epochs have been trained; those that run beyond are not counted.
 pub(crate) fn train(curves: &Curves, algorithm: Algorithm, setup: Setup) -> Result<Outcome, String> {

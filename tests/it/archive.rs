@@ -58,7 +58,7 @@ fn damaged_archives_are_refused_by_line_and_leave_nothing() {
     let joined = |lines: &[&str]| lines.join("\n") + "\n";
     let cases = [
         ("flipped", text.replacen("\"trial\":2", "\"trial\":9", 1), ".jsonl:"),
-        ("missing", joined(&[&lines[..4], &lines[5..]].concat()), ".jsonl:5: holds event 5"),
+        ("missing", joined(&[&lines[..5], &lines[6..]].concat()), ".jsonl:6: holds event 5"),
         ("cut", text[..text.len() - 9].to_string(), &format!(".jsonl:{}: breaks off", lines.len())),
         ("headless", joined(&lines[1..]), ".jsonl:1: is not the first line"),
         ("table", "trial,state\n1,complete\n".into(), ".jsonl:1: is not the first line"),
@@ -89,7 +89,7 @@ fn damaged_studies_are_not_exported() {
 }
 
 /// The number of trials in every kept log of an earlier format.
-const FORMATS: [(&str, usize); 2] = [("format-1.jsonl", 3), ("format-2.jsonl", 5)];
+const FORMATS: [(&str, usize); 3] = [("format-1.jsonl", 3), ("format-2.jsonl", 5), ("format-3.jsonl", 5)];
 
 #[test]
 fn logs_of_every_format_are_opened() {

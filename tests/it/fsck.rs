@@ -1,6 +1,6 @@
 //! Damaged logs: what is told of them, what a repair keeps, and which commands point the way.
 
-use crate::support::{TestEnv, assert_fields, crc32};
+use crate::support::{TestEnv, assert_fields, crc32, event_lines};
 use std::fs;
 use std::path::PathBuf;
 
@@ -35,10 +35,11 @@ fn sound_study_is_called_sound() {
         "impossible",
         "remarks",
         "contradictory",
+        "writers",
         "repair",
     ];
     assert_fields(object, &fields);
-    let events = fs::read_to_string(journal(&env, "s")).unwrap().lines().count() - 1;
+    let events = event_lines(&fs::read_to_string(journal(&env, "s")).unwrap()).len();
     assert_eq!((&object["sound"], &object["usable"]), (&true.into(), &events.into()));
 }
 
@@ -64,7 +65,8 @@ fn damaged_journal_is_named_and_repaired_from_the_database() {
     assert_eq!(repaired.code, 0, "{}{}", repaired.stdout, repaired.stderr);
     assert!(repaired.stdout.contains("events.jsonl.damaged-1"), "{}", repaired.stdout);
     let events = |text: &str| {
-        text.lines().skip(1).map(|l| l[l.find("\"event\":").unwrap()..].to_string()).collect::<Vec<_>>()
+        let event = |line: &str| line[line.find("\"event\":").unwrap()..].to_string();
+        event_lines(text).into_iter().map(event).collect::<Vec<_>>()
     };
     assert_eq!(events(&fs::read_to_string(journal(&env, "s")).unwrap()), events(&whole));
     assert_eq!(env.automl("fsck s").code, 0);
@@ -75,7 +77,8 @@ fn damaged_journal_is_named_and_repaired_from_the_database() {
 fn events_in_neither_copy_are_given_up_on_request_only() {
     let env = TestEnv::new();
     env.search("--trials 4 --name s --parallel 1");
-    let lines = fs::read_to_string(journal(&env, "s")).unwrap().lines().count();
+    let text = fs::read_to_string(journal(&env, "s")).unwrap();
+    let (lines, events) = (text.lines().count(), event_lines(&text).len());
     damage(&env, "s", lines - 5);
     fs::remove_dir_all(env.root().join("s/store")).unwrap();
     let refused = env.automl("resume s --trials 6");
@@ -85,8 +88,8 @@ fn events_in_neither_copy_are_given_up_on_request_only() {
     let repaired = &env.objects("fsck s --repair --json")[0];
     let (usable, dropped) = (repaired["usable"].as_u64().unwrap(), repaired["repair"]["dropped"].as_u64());
     // Nothing before the damaged line is given up but the rest of its own batch.
-    assert!(usable as usize >= lines - 6 - 7 && dropped >= Some(6), "{repaired}");
-    assert_eq!(usable + dropped.unwrap(), lines as u64 - 1);
+    assert!(usable as usize >= events - 6 - 7 && dropped >= Some(6), "{repaired}");
+    assert_eq!(usable + dropped.unwrap(), events as u64);
     assert!(env.root().join("s/events.jsonl.damaged-1").exists());
     assert_eq!(env.automl("fsck s").code, 0);
     assert_eq!(env.automl("resume s --trials 6").code, 0);
@@ -100,13 +103,13 @@ fn impossible_event_is_named_and_cut_off() {
     // A log whose checksums are right and whose story is not.
     let text = fs::read_to_string(journal(&env, "t")).unwrap();
     let last = text.lines().last().unwrap().to_string();
-    let count = text.lines().count() as u64;
+    let seq = event_lines(&text).len() as u64 + 1;
     let event = last[last.find("\"event\":").unwrap() + 8..last.len() - 1]
         .replace("study_ended", "study_created_by_nobody");
-    let seq = count;
     let mut crc = crc32(&seq.to_be_bytes(), 0);
+    crc = crc32(&1u64.to_be_bytes(), crc);
     crc = crc32(event.as_bytes(), crc);
-    let forged = format!("{text}{{\"seq\":{seq},\"crc\":\"{crc:08x}\",\"event\":{event}}}\n");
+    let forged = format!("{text}{{\"seq\":{seq},\"epoch\":1,\"crc\":\"{crc:08x}\",\"event\":{event}}}\n");
     fs::write(journal(&env, "t"), forged).unwrap();
     fs::remove_dir_all(env.root().join("t/store")).unwrap();
 

@@ -47,6 +47,7 @@ fn best_and_status_agree() {
             "slots",
             "eta_s",
             "budget",
+            "outside_bounds",
             "metric",
             "direction",
             "worked_s",
@@ -123,7 +124,7 @@ fn doctor_reports_each_check() {
     let env = TestEnv::new();
     let findings = env.objects("doctor --json");
     let status = |check: &str| findings.iter().find(|f| f["check"] == check).unwrap()["status"].clone();
-    for check in ["version", "root", "store", "executor"] {
+    for check in ["version", "root", "store", "executor", "memory"] {
         assert_eq!(status(check), "ok", "{findings:#?}");
     }
     assert_fields(&findings[0], &["check", "status", "message", "fix"]);

@@ -176,3 +176,28 @@ fn existing_logs_are_shown_as_an_engine_reads_them() {
         assert!(wrong.code == 2 && wrong.stderr.contains(words), "{flags}: {}", wrong.stderr);
     }
 }
+
+#[test]
+fn existing_logs_of_any_shape_are_shown() {
+    let env = TestEnv::new();
+    let utf16: Vec<u8> =
+        "\u{feff}start\nval_loss: 0.5\nend\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(env.path("utf16.log"), utf16).unwrap();
+    let found = env.automl("check --log utf16.log --metric val_loss");
+    assert_eq!(
+        (found.code, found.stdout.as_str()),
+        (0, "2: val_loss=0.5  | val_loss: 0.5\n"),
+        "{}",
+        found.stderr
+    );
+    // One line of several megabytes, a bar that is redrawn, and a last line without an end.
+    let long = format!(
+        "{}\n10%|# | val_loss=0.5\r20%|##| val_loss=0.25\nMemoryError: 3\nval_loss=1",
+        "x".repeat(5 << 20)
+    );
+    fs::write(env.path("long.log"), long).unwrap();
+    let found = env.automl("check --log long.log --metric val_loss");
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    let lines: Vec<&str> = found.stdout.lines().map(|line| line.split("  |").next().unwrap()).collect();
+    assert_eq!(lines, ["2: val_loss=0.5", "3: val_loss=0.25", "4: failure", "5: val_loss=1"]);
+}

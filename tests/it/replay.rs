@@ -26,7 +26,11 @@ fn interrupted_and_extended_searches_replay_too() {
     assert_eq!(env.automl("resume s --trials 12").code, 0);
     let replayed = env.automl("replay s");
     assert_eq!(replayed.code, 0, "{}", replayed.stdout);
-    assert!(replayed.stdout.contains("12 suggestions derived again, all the same"), "{}", replayed.stdout);
+    assert!(
+        replayed.stdout.contains("12 suggestions and 12 starts derived again, all the same"),
+        "{}",
+        replayed.stdout
+    );
 }
 
 #[test]

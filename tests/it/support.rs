@@ -215,6 +215,11 @@ fn ran(output: &Output) -> Ran {
     }
 }
 
+/// Returns the lines of a log that hold events; others name the log and those who wrote it.
+pub(crate) fn event_lines(log: &str) -> Vec<&str> {
+    log.lines().filter(|line| line.starts_with("{\"seq\":")).collect()
+}
+
 /// Continues a CRC-32, bit by bit: slow, and independent of the code that is tested.
 pub(crate) fn crc32(bytes: &[u8], crc: u32) -> u32 {
     let step = |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());

@@ -97,8 +97,14 @@ pub(crate) fn records() -> Vec<Record> {
     };
     let created =
         Event::StudyCreated { format: EVENT_FORMAT, version: "0.1.0".into(), settings: Box::new(settings()) };
-    let engine =
-        Event::EngineStarted { epoch: 1, version: "0.1.0".into(), host: "h".into(), pid: 1, slots: 2 };
+    let engine = Event::EngineStarted {
+        epoch: 1,
+        version: "0.1.0".into(),
+        algorithms: 0,
+        host: "h".into(),
+        pid: 1,
+        slots: 2,
+    };
     let events = vec![
         created,
         engine,

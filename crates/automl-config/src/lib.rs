@@ -55,8 +55,8 @@ pub use recipe::{
 };
 pub use request::{CommandRequest, ContainerRequest, Datasets, FidelityName, NetworkRequest};
 pub use resolve::{
-    DatasetCheck, JobRecipe, LogRules, StudyRecipe, archives, check_dataset, further_objective, is_dataset,
-    resolve_command, resolve_job, resolve_network, space_of_schema,
+    DatasetCheck, JobRecipe, LogRules, Rebound, StudyRecipe, archives, check_dataset, further_objective,
+    is_dataset, rebound, resolve_command, resolve_job, resolve_network, space_of_schema,
 };
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};

@@ -86,6 +86,18 @@ fn placeholders_fill_single_arguments() {
 }
 
 #[test]
+fn parameters_come_as_yaml_to_programs_that_want_it() {
+    let recipe = resolve(&request(&["lr=1e-5..1e-1:log", "act=on|off"], &["./train.sh", "{config_yaml}"]));
+    assert_eq!(recipe.notes, [""; 0]);
+    let act = ParamValue::Text("on".into());
+    let files = realise(&recipe, &[("lr", ParamValue::Float(1e-5)), ("act", act)], None);
+    assert_eq!(files.argv[1], "/r/s/trials/00003/params.yaml");
+    // As PyYAML reads it: `1e-05` would be a text, and `on` a truth value.
+    let yaml = ("params.yaml".to_string(), "act: \"on\"\nlr: 0.00001\n".to_string());
+    assert_eq!(files.params_files[1], yaml);
+}
+
+#[test]
 fn parameters_also_come_as_variables_and_json() {
     let recipe = resolve(&request(&["opt.lr=1e-5..1e-1:log", "layers=1..8"], &["./train.sh"]));
     let files = realise(&recipe, &[("opt.lr", ParamValue::Float(0.5)), ("layers", ParamValue::Int(3))], None);
@@ -100,10 +112,8 @@ fn parameters_also_come_as_variables_and_json() {
     ] {
         assert_eq!(files.env.get(name).map(String::as_str), Some(value), "{name}");
     }
-    assert_eq!(
-        files.params_file,
-        ("params.json".into(), "{\n  \"layers\": 3,\n  \"opt.lr\": 0.5\n}\n".into())
-    );
+    let json = "{\n  \"layers\": 3,\n  \"opt.lr\": 0.5\n}\n";
+    assert_eq!(files.params_files, [("params.json".into(), json.into())]);
     assert_eq!(
         recipe.notes,
         [

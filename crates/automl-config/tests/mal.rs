@@ -99,7 +99,7 @@ fn attempt_files_are_complete() {
     insta::assert_snapshot!("mal_spec", data.masked(&spec));
     assert_eq!(files.argv, ["automl-torch", "mal", "train", "-e", "/studies/s1/trials/00007/spec.yaml"]);
     insta::assert_json_snapshot!("mal_env", files.env);
-    assert_eq!(files.params_file.1, "{\n  \"train.lr\": 2.5e-7,\n  \"train.wd\": 0.001\n}\n");
+    assert_eq!(files.params_files[0].1, "{\n  \"train.lr\": 2.5e-7,\n  \"train.wd\": 0.001\n}\n");
 }
 
 #[test]

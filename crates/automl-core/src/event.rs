@@ -8,6 +8,7 @@ use crate::further::Further;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::number;
 use crate::settings::StudySettings;
+use crate::space::SearchSpace;
 use crate::value::Params;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use std::fmt;
 
 /// Version of the event format that this crate writes; it reads this and all older ones.
 ///
-/// 4 added trials that carry on from another one's checkpoint;
+/// 4 added bounds that are changed while a search runs, and which version of the algorithms decides,
+/// and trials that carry on from another one's checkpoint;
 /// 3 added the decision to stop a running trial, what becomes of checkpoints, a raised largest fidelity, kinds
 /// of failures, and the end of a search whose trials cannot work;
 /// 2 added enqueued configurations, trials from elsewhere, stopped trials, infeasible outcomes, and results
@@ -32,50 +34,9 @@ pub struct Record {
     pub event: Event,
 }
 
-impl Record {
-    /// Reads a record from its stored form.
-    ///
-    /// Readings are most of every long log. They are read directly; the general form has to keep all fields
-    /// until it knows the kind of event, which takes several times as long.
-    ///
-    /// # Errors
-    /// What the parser finds.
-    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
-        if is_reading(json)
-            && let Ok(reading) = serde_json::from_slice::<Reading>(json)
-        {
-            return Ok(reading.into());
-        }
-        serde_json::from_slice(json)
-    }
-}
-
-/// Tells whether a stored record begins as those of [`Event::Measured`] are written.
-fn is_reading(json: &[u8]) -> bool {
-    let Some(rest) = json.strip_prefix(b"{\"at\":") else { return false };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    rest[digits..].starts_with(b",\"event\":\"measured\",")
-}
-
-/// The stored form of a record with [`Event::Measured`], field by field.
-#[derive(Deserialize)]
-struct Reading {
-    at: u64,
-    trial: TrialId,
-    attempt: AttemptNumber,
-    source: u16,
-    line: u64,
-    #[serde(default)]
-    step: Option<u64>,
-    #[serde(with = "number::map")]
-    values: BTreeMap<String, f64>,
-}
-
-impl From<Reading> for Record {
-    fn from(reading: Reading) -> Self {
-        let Reading { at, trial, attempt, source, line, step, values } = reading;
-        Record { at, event: Event::Measured { trial, attempt, source, line, step, values } }
-    }
+/// serde asks with a reference.
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What can happen to a study.
@@ -97,6 +58,9 @@ pub enum Event {
         epoch: u64,
         /// Version of the program.
         version: String,
+        /// Version of the algorithms that it decides by; 0 where nobody noted it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        algorithms: u32,
         /// Host it runs on.
         host: String,
         /// Its process id.
@@ -118,6 +82,13 @@ pub enum Event {
         /// Number of trials that run at a time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parallel: Option<u32>,
+    },
+    /// What parameters may vary over was changed. Trials outside of it stay, but do not go on.
+    BoundsChanged {
+        /// The whole space from now on: the same parameters in the same order.
+        space: Box<SearchSpace>,
+        /// What the user asked for, one `name=values` each.
+        asked: Vec<String>,
     },
     /// A configuration of the user's own, to be tried before anything that a sampler proposes.
     Enqueued {
@@ -326,6 +297,9 @@ pub struct AttemptEnd {
     /// Largest resident memory of a process in KiB, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rss_kib: Option<u64>,
+    /// Most memory that all its processes held together in KiB, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_kib: Option<u64>,
     /// What it used of GPUs, where it had any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuUse>,
@@ -335,7 +309,7 @@ impl AttemptEnd {
     /// Returns an end of which nobody measured what it cost.
     #[must_use]
     pub fn unmeasured(outcome: Outcome) -> Self {
-        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, gpu: None }
+        AttemptEnd { outcome, cpu_ms: None, max_rss_kib: None, memory_peak_kib: None, gpu: None }
     }
 }
 
@@ -385,6 +359,18 @@ pub enum Outcome {
         /// True where the user asked for it; false where the machine lost it.
         by_request: bool,
     },
+}
+
+impl Outcome {
+    /// Returns why there is no result, for whoever has to take something out of it.
+    pub fn reason_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Outcome::Reached { .. } => None,
+            Outcome::Infeasible { reason }
+            | Outcome::Failed { reason, .. }
+            | Outcome::Interrupted { reason, .. } => Some(reason),
+        }
+    }
 }
 
 /// Kinds of failure.
@@ -520,22 +506,6 @@ mod tests {
         let Event::Measured { values, .. } = back.event else { panic!("other kind") };
         assert!(values["loss"].is_nan());
         assert_eq!(values["acc"], 0.1 + 0.2);
-    }
-
-    #[test]
-    fn readings_are_read_alike_both_ways() {
-        let odd = [
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"values":{}}"#,
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"line":7,"step":null,"values":{"a":1},"new":[]}"#,
-            r#"{"at":1,"event":"measured","trial":3,"attempt":1,"source":0,"values":{"a":1}}"#,
-            r#"{"at":1,"event":"measured","event":"study_ended","reason":"budget"}"#,
-            r#"{"event":"measured","at":1,"trial":3,"attempt":1,"source":2,"line":7,"values":{"a":"-Infinity"}}"#,
-        ];
-        for text in odd {
-            let general = serde_json::from_str::<Record>(text).map_err(|error| error.to_string());
-            let direct = Record::from_json(text.as_bytes()).map_err(|error| error.to_string());
-            assert_eq!(direct, general, "{text}");
-        }
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub enum FoldError {
         /// Last number in the log.
         last: u64,
     },
+    /// New bounds of other parameters than the study's.
+    #[error("bounds were changed for other parameters than those of the study")]
+    OtherParameters,
     /// A trial number that is not the next one.
     #[error("trial {found} was suggested where {expected} comes next")]
     TrialOrder {

@@ -19,9 +19,11 @@ mod ids;
 mod index;
 mod number;
 mod objective;
+mod pack;
 mod progress;
 mod settings;
 mod space;
+mod stored;
 mod study;
 mod trial;
 mod value;
@@ -44,6 +46,7 @@ pub use space::{
     Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,
     INACTIVE_NUMERIC, ParamProblem, Parameter, Relation, Scale, SearchSpace, SpaceProblem, log_scale_by_rule,
 };
-pub use study::Study;
+pub use stored::StoredError;
+pub use study::{Rebound, Study};
 pub use trial::{Attempt, Dropped, Foreign, Inherited, Series, Trial, TrialState};
 pub use value::{ParamValue, Params};

@@ -158,6 +158,8 @@ pub enum Algorithm {
     Sobol,
     /// Gaussian process and log expected improvement at full fidelity.
     Bayesian,
+    /// The same with a model that may bend numeric parameters.
+    BayesianWarped,
     /// Tree-structured Parzen estimator at full fidelity.
     Tpe,
     /// Covariance matrix adaptation with margin at full fidelity.
@@ -183,11 +185,12 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All algorithms with their accepted names, the first being the canonical one.
-    pub const NAMES: [(Algorithm, &'static [&'static str]); 14] = [
+    pub const NAMES: [(Algorithm, &'static [&'static str]); 15] = [
         (Algorithm::Auto, &["auto"]),
         (Algorithm::Random, &["random"]),
         (Algorithm::Sobol, &["sobol"]),
         (Algorithm::Bayesian, &["bayesian", "b", "gp"]),
+        (Algorithm::BayesianWarped, &["bayesian-warped", "gp-warped"]),
         (Algorithm::Tpe, &["tpe", "hyperopt"]),
         (Algorithm::CmaEs, &["cma-es", "cmaes", "cma"]),
         (Algorithm::Hyperband, &["hyperband", "h"]),
@@ -216,6 +219,7 @@ impl Algorithm {
             | Algorithm::Random
             | Algorithm::Sobol
             | Algorithm::Bayesian
+            | Algorithm::BayesianWarped
             | Algorithm::Tpe
             | Algorithm::CmaEs => false,
         }

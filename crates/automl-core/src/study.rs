@@ -9,6 +9,8 @@ use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::index::{Index, Rank, rank};
 use crate::settings::StudySettings;
+use crate::space::SearchSpace;
+use crate::stored::Reading;
 use crate::trial::{Attempt, Dropped, Foreign, Inherited, Series, Trial, TrialState};
 use crate::value::Params;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,11 +18,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// A trial lost by the machine (not by its program) more often than this has failed.
 const LOSSES_MAX: u32 = 3;
 
+/// Why a trial ends where it would otherwise wait to be promoted.
+const OUTSIDE: &str = "lies outside the bounds since they were changed";
+
+/// What changed bounds leave behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rebound {
+    /// What the study began with.
+    pub first_space: SearchSpace,
+    /// The first trial that was proposed, or will be, under the bounds that hold now.
+    pub since: TrialId,
+}
+
 /// State of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Study {
-    /// What was asked for, with later budget changes worked in.
+    /// What was asked for, with later changes of budget and bounds worked in.
     pub settings: StudySettings,
+    /// Version of the algorithms that the latest engine decides by; 0 where nobody noted it.
+    pub algorithms: u32,
+    /// Set once bounds have been changed.
+    pub rebound: Option<Box<Rebound>>,
+    /// Trials whose values do not belong to the space: from elsewhere, or from before bounds were changed.
+    pub outside: BTreeSet<TrialId>,
     /// All trials by number.
     pub trials: BTreeMap<TrialId, Trial>,
     /// Configurations of the user's own that have no trial yet, the next one first.
@@ -52,7 +72,7 @@ pub struct Study {
     /// Time of the last event that an engine's work left. What users say, which may be between two
     /// engines, is not counted as work.
     pub worked_until: u64,
-    index: Index,
+    pub(crate) index: Index,
 }
 
 impl Study {
@@ -82,6 +102,9 @@ impl Study {
         }
         Ok(Study {
             settings: (**settings).clone(),
+            algorithms: 0,
+            rebound: None,
+            outside: BTreeSet::new(),
             trials: BTreeMap::new(),
             queue: VecDeque::new(),
             wishes: BTreeSet::new(),
@@ -109,11 +132,15 @@ impl Study {
         let at = record.at;
         match &record.event {
             Event::StudyCreated { .. } => return Err(FoldError::CreatedTwice),
-            Event::EngineStarted { epoch, slots, .. } => self.start_engine(*epoch, *slots, at)?,
+            Event::EngineStarted { epoch, slots, algorithms, .. } => {
+                self.start_engine(*epoch, *slots, at)?;
+                self.algorithms = *algorithms;
+            }
             Event::BudgetChanged { trials, timeout_ms, gpu_time_ms, parallel } => {
                 self.settings.gpu_time_ms = gpu_time_ms.or(self.settings.gpu_time_ms);
                 self.change_budget(*trials, *timeout_ms, *parallel);
             }
+            Event::BoundsChanged { space, .. } => self.change_bounds(space)?,
             Event::Enqueued { params, wish } => self.enqueue(params, wish.as_ref()),
             Event::TrialAdded { trial, params, source, comparable, outcome } => {
                 let foreign = Foreign { source: source.clone(), comparable: *comparable };
@@ -140,15 +167,10 @@ impl Study {
                 self.start_attempt(*trial, attempt)?;
             }
             Event::Measured { trial, attempt, source, line, step, values } => {
-                let arrived = step.filter(|_| values.contains_key(&self.settings.objective.metric));
-                let order = self.reports + 1;
-                let running = self.running(*trial, *attempt, "a measurement")?;
-                let series = &mut running.last_attempt().series;
-                series.push(*source, *line, *step, values);
-                if let Some(step) = arrived {
-                    series.arrive(step, order);
-                    self.reports = order;
-                }
+                let values = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+                let (at, step) = (record.at, *step);
+                let (trial, attempt, source, line) = (*trial, *attempt, *source, *line);
+                return self.measure(&Reading { at, trial, attempt, source, line, step, values });
             }
             Event::StopDecided { trial, attempt, reason } => {
                 self.running(*trial, *attempt, "a stop")?.stopping = Some(reason.clone());
@@ -176,6 +198,7 @@ impl Study {
         let said_by_users = matches!(
             record.event,
             Event::BudgetChanged { .. }
+                | Event::BoundsChanged { .. }
                 | Event::Enqueued { .. }
                 | Event::TrialAdded { .. }
                 | Event::TrialStopped { .. }
@@ -185,6 +208,23 @@ impl Study {
             self.worked_until = at;
         }
         self.updated_at = at;
+        Ok(())
+    }
+
+    /// Applies readings, which are most of every long log, without copying their names.
+    pub(crate) fn measure(&mut self, reading: &Reading<'_>) -> Result<(), FoldError> {
+        let metric = self.settings.objective.metric.as_str();
+        let arrived = reading.step.filter(|_| reading.values.iter().any(|(name, _)| *name == metric));
+        let order = self.reports + 1;
+        let running = self.running(reading.trial, reading.attempt, "a measurement")?;
+        let series = &mut running.last_attempt().series;
+        series.push(reading.source, reading.line, reading.step, reading.values.iter().copied());
+        if let Some(step) = arrived {
+            series.arrive(step, order);
+            self.reports = order;
+        }
+        self.worked_until = reading.at;
+        self.updated_at = reading.at;
         Ok(())
     }
 
@@ -255,6 +295,35 @@ impl Study {
         self.index.wake_all();
     }
 
+    /// Paused trials that lie outside now would never be chosen by a model that knows only what is inside:
+    /// they end where they are. A space that was used up may have room again.
+    fn change_bounds(&mut self, space: &SearchSpace) -> Result<(), FoldError> {
+        let names = |space: &SearchSpace| -> Vec<String> {
+            space.parameters().iter().map(|parameter| parameter.name.clone()).collect()
+        };
+        if names(space) != names(&self.settings.space) {
+            return Err(FoldError::OtherParameters);
+        }
+        let since = self.next_trial();
+        let before = std::mem::replace(&mut self.settings.space, space.clone());
+        let first_space = self.rebound.take().map_or(before, |rebound| rebound.first_space);
+        self.rebound = Some(Box::new(Rebound { first_space, since }));
+        let belongs = |trial: &Trial| space.check(&trial.params).is_ok();
+        self.outside = self.trials.values().filter(|trial| !belongs(trial)).map(|trial| trial.id).collect();
+        for id in &self.outside {
+            let trial = self.trials.get_mut(id).expect("it was found among the trials");
+            if trial.state == TrialState::Paused {
+                self.index.forget(trial, &self.settings);
+                trial.give_up_outside();
+                self.index.learn(trial, &self.settings);
+            }
+        }
+        if self.ended == Some(EndReason::Exhausted) {
+            self.ended = None;
+        }
+        Ok(())
+    }
+
     /// A request that was read twice, because a crash came before it could be removed, counts once.
     fn enqueue(&mut self, params: &Params, wish: Option<&String>) {
         if wish.is_none_or(|wish| self.wishes.insert(wish.clone())) {
@@ -307,6 +376,12 @@ impl Study {
         if trial.id != expected {
             return Err(FoldError::TrialOrder { found: trial.id, expected });
         }
+        // Under the bounds that a study began with, all of its own trials are inside.
+        if (trial.foreign.is_some() || self.rebound.is_some())
+            && self.settings.space.check(&trial.params).is_err()
+        {
+            self.outside.insert(trial.id);
+        }
         self.index.learn(&trial, &self.settings);
         self.trials.insert(trial.id, trial);
         Ok(())
@@ -333,6 +408,8 @@ impl Study {
             return Err(FoldError::Impossible { trial: id, attempt, what: "a start", state });
         }
         self.index.forget(trial, &self.settings);
+        // Most trials have one attempt, and a list that grows by itself has room for four.
+        trial.attempts.reserve_exact(1);
         trial.attempts.push(attempt);
         trial.state = TrialState::Running;
         trial.reason = None;
@@ -389,6 +466,9 @@ impl Study {
             if trial.state == TrialState::Complete {
                 self.index.forget(trial, &self.settings);
                 trial.state = TrialState::Paused;
+                if self.outside.contains(&trial.id) {
+                    trial.give_up_outside();
+                }
                 self.index.learn(trial, &self.settings);
             }
         }
@@ -425,13 +505,16 @@ impl Study {
         self.index.forget(trial, settings);
         trial.finish_attempt(end, at);
         trial.settle(&end.outcome, settings.fidelity.max, settings.retries);
+        if trial.state == TrialState::Paused && self.outside.contains(&id) {
+            trial.give_up_outside();
+        }
         self.index.learn(trial, settings);
         match trial.state {
             TrialState::Failed => {
                 self.consecutive_failures += 1;
                 self.setup_failures += u32::from(trial.failure() == Some(FailureKind::Setup));
             }
-            TrialState::Complete | TrialState::Paused => {
+            TrialState::Complete | TrialState::Paused | TrialState::Stopped => {
                 self.consecutive_failures = 0;
                 self.setup_failures = 0;
             }
@@ -475,6 +558,12 @@ impl Trial {
         }
     }
 
+    /// Ends a paused trial that lies outside the bounds.
+    fn give_up_outside(&mut self) {
+        self.state = TrialState::Stopped;
+        self.reason = Some(OUTSIDE.into());
+    }
+
     fn last_attempt(&mut self) -> &mut Attempt {
         self.attempts.last_mut().expect("a running trial has an attempt")
     }
@@ -485,6 +574,7 @@ impl Trial {
         let attempt = self.last_attempt();
         attempt.ended_at = Some(at);
         attempt.end = Some(end.clone());
+        attempt.series.shrink();
     }
 
     /// Moves the trial on after an attempt: the one place where an outcome becomes a state.

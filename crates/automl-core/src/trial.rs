@@ -235,25 +235,31 @@ pub struct Attempt {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     /// By name, then log.
-    metrics: Vec<Metric>,
+    pub(crate) metrics: Vec<Metric>,
     /// Last line by log.
-    last_line: Vec<(u16, u64)>,
+    pub(crate) last_line: Vec<(u16, u64)>,
     /// Reports of the objective that went further than those before, with their place in the log.
-    arrivals: Vec<Arrival>,
+    pub(crate) arrivals: Vec<Arrival>,
 }
 
 /// A metric as one log tells it.
 #[derive(Clone, Debug, PartialEq)]
-struct Metric {
-    name: String,
-    source: u16,
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    pub(crate) source: u16,
     /// `(step, value)` in order.
-    readings: Vec<(Option<u64>, f64)>,
+    pub(crate) readings: Vec<(Option<u64>, f64)>,
 }
 
 impl Series {
     /// Adds the readings of one line of log number `source`.
-    pub fn push(&mut self, source: u16, line: u64, step: Option<u64>, values: &BTreeMap<String, f64>) {
+    pub fn push<'a>(
+        &mut self,
+        source: u16,
+        line: u64,
+        step: Option<u64>,
+        values: impl IntoIterator<Item = (&'a str, f64)>,
+    ) {
         match self.last_line.binary_search_by_key(&source, |(source, _)| *source) {
             Ok(at) => self.last_line[at].1 = line,
             Err(at) => insert(&mut self.last_line, at, (source, line)),
@@ -261,13 +267,19 @@ impl Series {
         for (name, value) in values {
             let of = |metric: &Metric| metric.name.as_str().cmp(name).then(metric.source.cmp(&source));
             match self.metrics.binary_search_by(of) {
-                Ok(at) => self.metrics[at].readings.push((step, *value)),
+                Ok(at) => self.metrics[at].readings.push((step, value)),
                 Err(at) => {
-                    let metric = Metric { name: name.clone(), source, readings: vec![(step, *value)] };
+                    let metric = Metric { name: name.to_owned(), source, readings: vec![(step, value)] };
                     insert(&mut self.metrics, at, metric);
                 }
             }
         }
+    }
+
+    /// Gives back the room for readings that will not come.
+    pub(crate) fn shrink(&mut self) {
+        self.metrics.iter_mut().for_each(|metric| metric.readings.shrink_to_fit());
+        self.arrivals.shrink_to_fit();
     }
 
     /// Notes that the objective was reported at a step, and the place of that among all reports.
@@ -318,18 +330,18 @@ fn insert<T>(list: &mut Vec<T>, at: usize, item: T) {
 mod tests {
     use super::*;
 
-    fn values(value: f64) -> BTreeMap<String, f64> {
-        [("loss".to_string(), value)].into()
+    fn values(value: f64) -> [(&'static str, f64); 1] {
+        [("loss", value)]
     }
 
     #[test]
     fn preferred_log_wins_in_any_order() {
         let mut one = Series::default();
-        one.push(1, 1, Some(1), &values(0.33));
-        one.push(0, 1, Some(1), &values(0.3333));
+        one.push(1, 1, Some(1), values(0.33));
+        one.push(0, 1, Some(1), values(0.3333));
         let mut other = Series::default();
-        other.push(0, 1, Some(1), &values(0.3333));
-        other.push(1, 1, Some(1), &values(0.33));
+        other.push(0, 1, Some(1), values(0.3333));
+        other.push(1, 1, Some(1), values(0.33));
         assert_eq!(one.last("loss"), Some(0.3333));
         assert_eq!(one, other);
     }
@@ -337,8 +349,8 @@ mod tests {
     #[test]
     fn last_lines_are_kept_by_log() {
         let mut series = Series::default();
-        series.push(1, 4, None, &values(1.0));
-        series.push(1, 9, None, &values(2.0));
+        series.push(1, 4, None, values(1.0));
+        series.push(1, 9, None, values(2.0));
         assert_eq!((series.last_line(0), series.last_line(1)), (0, 9));
     }
 }

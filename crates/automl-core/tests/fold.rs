@@ -4,7 +4,10 @@ use automl_core::{
     Algorithm, EVENT_FORMAT, EndReason, Event, FailureKind, Fidelity, FoldError, Outcome, Record, Study,
     TrialId, TrialState,
 };
-use automl_core::{Constraint, Direction, Foreign, Further, Objective, Origin, ParamValue, Params};
+use automl_core::{
+    Constraint, Direction, Distribution, Foreign, Further, Objective, Origin, ParamValue, Parameter, Params,
+    Scale, SearchSpace,
+};
 use automl_testkit::{Log, settings};
 
 fn fresh() -> Log {
@@ -136,7 +139,14 @@ fn what_users_say_between_engines_is_no_work() {
     let raised =
         Event::BudgetChanged { trials: Some(99), timeout_ms: None, gpu_time_ms: None, parallel: None };
     log.records.push(Record { at: last + 3_600_000, event: raised });
-    let started = Event::EngineStarted { epoch: 2, version: "0".into(), host: "h".into(), pid: 1, slots: 1 };
+    let started = Event::EngineStarted {
+        epoch: 2,
+        version: "0".into(),
+        algorithms: 0,
+        host: "h".into(),
+        pid: 1,
+        slots: 1,
+    };
     log.records.push(Record { at: last + 3_600_010, event: started });
     assert_eq!(log.study().unwrap().earlier_engines_ms, 10);
 }
@@ -269,4 +279,53 @@ fn logs_of_the_first_format_still_read() {
     let records: Vec<Record> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let study = Study::replay(&records).unwrap();
     assert_eq!((study.incumbent().unwrap().value(), study.settings.trials), (Some(0.25), 20));
+}
+
+fn bounded(low: f64, high: f64) -> Event {
+    let lr = Distribution::Float { low, high, scale: Scale::Linear, step: None };
+    let space = Box::new(SearchSpace::new(vec![Parameter::new("lr", lr)]).unwrap());
+    Event::BoundsChanged { space, asked: vec![format!("lr={low}..{high}")] }
+}
+
+#[test]
+fn trials_outside_changed_bounds_stay_but_do_not_go_on() {
+    let mut log = Log::new(settings(Algorithm::Asha));
+    for (trial, lr) in [(1, 0.1), (2, 0.2), (3, 0.6), (4, 0.3)] {
+        log = log.with(suggested(trial, at(lr), Origin::default())).start(trial, 1, 1);
+    }
+    log = log.reach(1, 1, 1, 0.5).reach(3, 1, 1, 0.5).reach(4, 1, 1, 0.9);
+    log = log.start(4, 2, 9).reach(4, 2, 9, 0.95).with(bounded(0.5, 1.5));
+    let study = log.study().unwrap();
+    let state = |study: &Study, trial| study.trials[&TrialId(trial)].state;
+    assert_eq!(study.outside.iter().map(|id| id.0).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(
+        [1, 2, 3, 4].map(|trial| state(&study, trial)),
+        [TrialState::Stopped, TrialState::Running, TrialState::Paused, TrialState::Complete]
+    );
+    assert_eq!(study.incumbent().unwrap().id, TrialId(4), "a result stays a result");
+    assert_eq!(study.rebound.as_ref().unwrap().since, TrialId(5));
+    // What runs goes to the end of its rung.
+    let log = log.reach(2, 1, 1, 0.7).with(suggested(5, at(1.5), Origin::default()));
+    let study = log.study().unwrap();
+    assert_eq!((state(&study, 2), study.outside.contains(&TrialId(5))), (TrialState::Stopped, false));
+    // Wider bounds make it a result inside again; the first space is kept all the while.
+    let study = log.with(bounded(0.0, 1.0)).study().unwrap();
+    assert_eq!(study.outside.iter().map(|id| id.0).collect::<Vec<_>>(), [5]);
+    assert_eq!(study.rebound.unwrap().first_space, settings(Algorithm::Asha).space);
+}
+
+#[test]
+fn bounds_are_those_of_the_same_parameters() {
+    let lr = Distribution::Float { low: 0.0, high: 1.0, scale: Scale::Linear, step: None };
+    let space = Box::new(SearchSpace::new(vec![Parameter::new("other", lr)]).unwrap());
+    let log = Log::new(settings(Algorithm::Random)).with(Event::BoundsChanged { space, asked: Vec::new() });
+    assert_eq!(log.study().unwrap_err(), FoldError::OtherParameters);
+}
+
+#[test]
+fn an_exhausted_search_may_go_on_within_other_bounds() {
+    let end = |reason| Log::new(settings(Algorithm::Random)).with(Event::StudyEnded { reason });
+    let ended = |reason| end(reason).with(bounded(0.0, 2.0)).study().unwrap().ended;
+    assert_eq!(ended(EndReason::Exhausted), None);
+    assert_eq!(ended(EndReason::Budget), Some(EndReason::Budget));
 }

@@ -2,8 +2,8 @@
 //! state as it was, and a log gives the same state in one go and in pieces.
 
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, Event, FailureKind, Fidelity, Further, Origin, Outcome, ParamValue,
-    Params, Record, Study, TrialId, TrialState,
+    Algorithm, AttemptEnd, AttemptNumber, Distribution, Event, FailureKind, Fidelity, Further, Origin,
+    Outcome, ParamValue, Parameter, Params, Record, Scale, SearchSpace, Study, TrialId, TrialState,
 };
 use automl_testkit::{Log, settings};
 use proptest::prelude::*;
@@ -54,6 +54,12 @@ fn event() -> impl Strategy<Value = Event> {
             let end = AttemptEnd::unmeasured(outcome);
             Event::AttemptEnded { trial, attempt, end }
         }),
+        (trial(), attempt(), 0_u16..2, 1_u64..9, prop::option::of(0_u64..9), -1.0..1.0_f64).prop_map(
+            |(trial, attempt, source, line, step, value)| {
+                let values = [("acc".to_string(), value), ("loss".to_string(), -value)].into();
+                Event::Measured { trial, attempt, source, line, step, values }
+            }
+        ),
         trial().prop_map(|trial| Event::TrialStopped { trial, reason: "r".into() }),
         (1_u64..30).prop_map(|trials| Event::BudgetChanged {
             trials: Some(trials),
@@ -61,10 +67,26 @@ fn event() -> impl Strategy<Value = Event> {
             gpu_time_ms: None,
             parallel: Some(2)
         }),
+        (0.0_f64..0.5, 0.5_f64..2.0).prop_map(|(low, high)| Event::BoundsChanged {
+            space: Box::new(bounded(low, high)),
+            asked: vec!["lr".into()],
+        }),
     ]
 }
 
+fn bounded(low: f64, high: f64) -> SearchSpace {
+    let lr = Distribution::Float { low, high, scale: Scale::Linear, step: None };
+    SearchSpace::new(vec![Parameter::new("lr", lr)]).unwrap()
+}
+
 fn check(study: &Study) {
+    for trial in study.trials.values() {
+        let inside = study.settings.space.check(&trial.params).is_ok();
+        let known_outside = study.outside.contains(&trial.id);
+        assert_eq!(known_outside, !inside, "trial {} under {:?}", trial.id, study.settings.space);
+        assert!(inside || trial.state != TrialState::Paused, "nothing outside waits to go on");
+    }
+
     let foreign = study.trials.values().filter(|t| t.foreign.is_some()).count();
     assert_eq!(study.started() as usize + foreign, study.trials.len());
     for (number, trial) in (1..).zip(study.trials.values()) {
@@ -92,7 +114,16 @@ proptest! {
             }
             check(&study);
         }
-        prop_assert_eq!(Study::replay(&applied).unwrap(), study);
+        prop_assert_eq!(&Study::replay(&applied).unwrap(), &study);
+        let mut folded = None;
+        for record in &applied {
+            Study::apply_stored(&mut folded, &serde_json::to_vec(record).unwrap()).unwrap();
+        }
+        prop_assert_eq!(folded.as_ref(), Some(&study));
+        let snapshot = study.to_snapshot();
+        let back = Study::from_snapshot(&snapshot);
+        prop_assert_eq!(back.as_ref(), Some(&study));
+        prop_assert_eq!(Study::from_snapshot(&snapshot[..snapshot.len() - 1]), None);
         let stored: Vec<Record> = applied
             .iter()
             .map(|record| serde_json::from_str(&serde_json::to_string(record).unwrap()).unwrap())

@@ -9,15 +9,19 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use nvml_wrapper::Nvml;
+use nvml_wrapper::bitmasks::event::EventTypes;
 use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError};
 use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
-use crate::AttemptKey;
 use crate::process::MARKER;
+use crate::{AttemptKey, GpuError};
 
 const MIB: u64 = 1024 * 1024;
+/// How long the driver is waited for at a time.
+const ERRORS_WAIT_MS: u32 = 3000;
 
 /// One GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +79,13 @@ pub trait GpuProbe {
     /// # Errors
     /// There is no driver, or it does not answer.
     fn faults(&self) -> Result<BTreeMap<u32, String>, String>;
+
+    /// Hands on every critical error that a GPU reports from now on, until `is_over` says so; it is asked
+    /// every few seconds.
+    ///
+    /// # Errors
+    /// There is no driver, or it reports no errors.
+    fn watch_errors(&self, is_over: &dyn Fn() -> bool, sink: &mut dyn FnMut(GpuError)) -> Result<(), String>;
 }
 
 /// Asks the NVIDIA driver.
@@ -125,6 +136,36 @@ impl GpuProbe for NvmlProbe {
             each_device(|nvml, index| Ok(fault(nvml, index).map(|why| (index, why)).into_iter().collect()))?;
         Ok(found.into_iter().collect())
     }
+
+    fn watch_errors(&self, is_over: &dyn Fn() -> bool, sink: &mut dyn FnMut(GpuError)) -> Result<(), String> {
+        watch_errors(is_over, sink).map_err(|error| format!("the NVIDIA driver reports no errors: {error}"))
+    }
+}
+
+fn watch_errors(is_over: &dyn Fn() -> bool, sink: &mut dyn FnMut(GpuError)) -> Result<(), NvmlError> {
+    let nvml = Nvml::init()?;
+    let mut events = nvml.create_event_set()?;
+    for index in 0..nvml.device_count()? {
+        let device = nvml.device_by_index(index)?;
+        events =
+            device.register_events(EventTypes::CRITICAL_XID_ERROR, events).map_err(|error| error.error)?;
+    }
+    while !is_over() {
+        let event = match events.wait(ERRORS_WAIT_MS) {
+            Ok(event) => event,
+            Err(NvmlError::Timeout) => continue,
+            // Which GPU it was is found by asking each of them for its faults.
+            Err(error) => return Err(error),
+        };
+        let xid = match event.event_data {
+            Some(XidError::Value(xid)) => Some(xid),
+            Some(XidError::Unknown) | None => None,
+        };
+        if let Ok(gpu) = event.device.index() {
+            sink(GpuError { gpu, xid });
+        }
+    }
+    Ok(())
 }
 
 /// Returns what is wrong with a GPU. One that the driver does not list at all is not found here: its trials
@@ -257,6 +298,10 @@ mod tests {
         fn faults(&self) -> Result<BTreeMap<u32, String>, String> {
             self.gpus.clone().map(|_| BTreeMap::new())
         }
+
+        fn watch_errors(&self, _: &dyn Fn() -> bool, _: &mut dyn FnMut(GpuError)) -> Result<(), String> {
+            self.gpus.clone().map(drop)
+        }
     }
 
     fn machine(count: u32) -> Fake {
@@ -299,6 +344,9 @@ mod tests {
         let inventory = discover(&NvmlProbe, None);
         assert!(!inventory.gpus.is_empty() || inventory.note.is_some());
         assert_eq!(foreign_processes(&NvmlProbe).is_ok(), NvmlProbe.gpus().is_ok());
+        // Where there is a driver, it may report no errors (in some virtual machines); it must not panic.
+        let watched = NvmlProbe.watch_errors(&|| true, &mut |_| ());
+        assert!(watched.is_err() || NvmlProbe.gpus().is_ok());
     }
 
     #[test]

@@ -5,17 +5,19 @@
 //! lasts, and so does one whose memory the driver has not given back since the last trial. Where there is
 //! no driver to ask, all GPUs are taken for sound.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::AttemptKey;
 use crate::devices::{Gpu, GpuProbe, GpuProcess, attempt_of};
 use crate::slots::{Slot, gpu_share};
+use crate::{AttemptKey, GpuError};
 
 /// Time between two looks: asking the driver takes tens of milliseconds.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// Time between a look that was asked for and the next one.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Part of a trial's share of a GPU's memory that must be unused before it starts. The rest is what the
 /// driver and the desktop keep.
 const FREE_SHARE: f64 = 0.8;
@@ -31,6 +33,8 @@ pub struct GpuReport {
     pub foreign: BTreeMap<u32, Vec<GpuProcess>>,
     /// Memory that each running attempt holds on all of its GPUs, in MiB.
     pub held_mib: BTreeMap<AttemptKey, u64>,
+    /// Errors that were reported of GPUs that are used on.
+    pub errors: BTreeSet<GpuError>,
 }
 
 impl GpuReport {
@@ -85,43 +89,115 @@ impl GpuReport {
     }
 }
 
-/// Looks at the GPUs now and then, on a thread of its own that ends when this is dropped.
+/// Looks at the GPUs now and then, and listens for their errors, on threads that end when this is dropped.
 #[derive(Debug)]
 pub struct GpuWatch {
-    latest: Arc<Mutex<GpuReport>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wanted: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    report: GpuReport,
+    /// How many looks were asked for, and how many of these are answered.
+    asked: u64,
+    answered: u64,
+    is_over: bool,
 }
 
 impl GpuWatch {
     /// Begins to look, unless no slot has a GPU or nobody can be asked.
     #[must_use]
-    pub fn start(probe: impl GpuProbe + Send + 'static, slots: &[Slot]) -> Option<Self> {
+    pub fn start(probe: impl GpuProbe + Send + Sync + 'static, slots: &[Slot]) -> Option<Self> {
         if slots.iter().all(|slot| slot.gpus.is_empty()) {
             return None;
         }
-        let latest = Arc::new(Mutex::new(GpuReport::look(&probe).ok()?));
-        let theirs = Arc::downgrade(&latest);
-        thread::Builder::new().name("gpu-watch".into()).spawn(move || watch(&probe, &theirs)).ok()?;
-        Some(GpuWatch { latest })
+        let state = State { report: GpuReport::look(&probe).ok()?, asked: 0, answered: 0, is_over: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wanted: Condvar::new() });
+        let (probe, looking, listening) = (Arc::new(probe), Arc::clone(&shared), Arc::clone(&shared));
+        let ears = Arc::clone(&probe);
+        let start = |name: &str| thread::Builder::new().name(name.into());
+        start("gpu-watch").spawn(move || looking.look_again_and_again(&*probe)).ok()?;
+        // Without it, faults are still found by looking.
+        let _ = start("gpu-errors").spawn(move || listening.listen(&*ears));
+        Some(GpuWatch { shared })
     }
 
     /// Returns what was found last.
     #[must_use]
     pub fn report(&self) -> GpuReport {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.lock().report.clone()
+    }
+
+    /// Asks for a look now, because what was found before says nothing any more: a trial has ended.
+    pub fn look_now(&self) {
+        self.shared.lock().asked += 1;
+        self.shared.wanted.notify_all();
+    }
+
+    /// Whether every look that was asked for is part of the report.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let state = self.shared.lock();
+        state.asked == state.answered
     }
 }
 
-fn watch(probe: &dyn GpuProbe, latest: &Weak<Mutex<GpuReport>>) {
-    loop {
-        thread::sleep(LOOK_EVERY);
-        let Some(latest) = latest.upgrade() else { return };
-        // A driver that is silent for once says nothing about its GPUs.
-        if let Ok(mut report) = GpuReport::look(probe) {
-            let mut known = latest.lock().unwrap_or_else(PoisonError::into_inner);
-            // A fault stays: counters start over when a driver is loaded anew.
-            report.faulty.extend(std::mem::take(&mut known.faulty));
-            *known = report;
+impl Drop for GpuWatch {
+    fn drop(&mut self) {
+        self.shared.lock().is_over = true;
+        self.shared.wanted.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks when asked to and, as the driver takes its time to give memory back, soon again; then less and
+    /// less often.
+    fn look_again_and_again(&self, probe: &dyn GpuProbe) {
+        let mut pause = LOOK_EVERY;
+        loop {
+            let state = self.lock();
+            let is_idle = |state: &mut State| !state.is_over && state.asked == state.answered;
+            let waited = self.wanted.wait_timeout_while(state, pause, is_idle);
+            let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if state.is_over {
+                return;
+            }
+            let asked = state.asked;
+            pause = if asked == state.answered { LOOK_EVERY.min(2 * pause) } else { LOOK_AGAIN };
+            drop(state);
+            let found = GpuReport::look(probe);
+            let mut state = self.lock();
+            state.answered = asked;
+            // A driver that is silent for once says nothing about its GPUs.
+            if let Ok(mut report) = found {
+                // A fault stays: counters start over when a driver is loaded anew.
+                report.faulty.extend(std::mem::take(&mut state.report.faulty));
+                report.errors = std::mem::take(&mut state.report.errors);
+                state.report = report;
+            }
         }
+    }
+
+    fn listen(&self, probe: &dyn GpuProbe) {
+        let is_over = || self.lock().is_over;
+        // Some drivers report nothing; faults are still found by looking.
+        let _ = probe.watch_errors(&is_over, &mut |error| {
+            let mut state = self.lock();
+            match error.fault() {
+                Some(fault) => drop(state.report.faulty.insert(error.gpu, fault)),
+                None => drop(state.report.errors.insert(error)),
+            }
+        });
     }
 }
 
@@ -134,6 +210,7 @@ mod tests {
         free: [u64; 2],
         faults: BTreeMap<u32, String>,
         processes: Vec<GpuProcess>,
+        errors: Vec<GpuError>,
     }
 
     impl GpuProbe for Fake {
@@ -153,10 +230,15 @@ mod tests {
         fn faults(&self) -> Result<BTreeMap<u32, String>, String> {
             Ok(self.faults.clone())
         }
+
+        fn watch_errors(&self, _: &dyn Fn() -> bool, sink: &mut dyn FnMut(GpuError)) -> Result<(), String> {
+            self.errors.iter().for_each(|error| sink(*error));
+            Ok(())
+        }
     }
 
     fn fake(free: [u64; 2]) -> Fake {
-        Fake { free, faults: BTreeMap::new(), processes: Vec::new() }
+        Fake { free, faults: BTreeMap::new(), processes: Vec::new(), errors: Vec::new() }
     }
 
     fn obstacles(probe: &Fake, per_trial: f64) -> Vec<Option<String>> {
@@ -209,6 +291,67 @@ mod tests {
         child.wait().unwrap();
         assert_eq!(report.held_mib, [(key, 800)].into());
         assert!(report.foreign.is_empty());
+    }
+
+    #[test]
+    fn reported_errors_drain_a_gpu_or_are_told() {
+        let mut probe = fake([10_000, 10_000]);
+        let error = |gpu, xid| GpuError { gpu, xid: Some(xid) };
+        probe.errors = vec![error(0, 31), error(1, 79)];
+        let slots = SlotPlan::new(GpuRequest::All, 1.0, None, &probe.gpus().unwrap(), 8).unwrap();
+        let watch = GpuWatch::start(probe, &slots).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while watch.report().faulty.is_empty() {
+            assert!(std::time::Instant::now() < deadline, "no error is heard");
+            thread::yield_now();
+        }
+        // Another look does not find what was only heard, and must not forget it.
+        look(&watch);
+        let report = watch.report();
+        assert_eq!(report.errors, [error(0, 31)].into());
+        let why = report.obstacle(&slots, &slots[1]);
+        assert_eq!(why.as_deref(), Some("GPU 1 is not used any more: it has fallen off the bus (XID 79)"));
+        assert_eq!(report.obstacle(&slots, &slots[0]), None);
+    }
+
+    #[test]
+    fn looks_that_are_asked_for_are_taken_at_once() {
+        /// Has more free memory with every look.
+        struct Freeing(std::sync::atomic::AtomicU64);
+
+        impl GpuProbe for Freeing {
+            fn gpus(&self) -> Result<Vec<Gpu>, String> {
+                let looks = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                Ok(vec![Gpu { memory_total_mib: 10, memory_free_mib: looks, ..Gpu::numbered(0) }])
+            }
+            fn processes(&self) -> Result<Vec<GpuProcess>, String> {
+                Ok(Vec::new())
+            }
+            fn faults(&self) -> Result<BTreeMap<u32, String>, String> {
+                Ok(BTreeMap::new())
+            }
+            fn watch_errors(&self, _: &dyn Fn() -> bool, _: &mut dyn FnMut(GpuError)) -> Result<(), String> {
+                Err("nothing is reported".into())
+            }
+        }
+
+        let slots = SlotPlan::new(GpuRequest::All, 1.0, None, &[Gpu::numbered(0)], 8).unwrap();
+        let watch = GpuWatch::start(Freeing(0.into()), &slots).unwrap();
+        assert!(watch.is_current() && watch.report().memory_mib[&0].0 == 0);
+        let start = std::time::Instant::now();
+        look(&watch);
+        assert!(start.elapsed() < LOOK_EVERY, "it does not wait for the next look");
+        assert!(watch.report().memory_mib[&0].0 > 0);
+    }
+
+    /// Asks for a look and waits for it.
+    fn look(watch: &GpuWatch) {
+        watch.look_now();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !watch.is_current() {
+            assert!(std::time::Instant::now() < deadline, "nobody looks");
+            thread::yield_now();
+        }
     }
 
     #[test]

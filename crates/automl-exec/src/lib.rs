@@ -13,6 +13,7 @@
 //! This crate knows no parameters, metrics, schedules or retries: it is told what to run and says how
 //! it ended. The folder of an attempt is described in the source of `files`.
 
+mod cgroup;
 mod cut;
 mod executor;
 mod files;
@@ -26,11 +27,13 @@ mod runner;
 mod signals;
 mod simulated;
 mod verdict;
+mod xid;
 
 pub mod devices;
 pub mod slots;
 pub mod supervisor;
 
+pub use cgroup::available as control_groups;
 pub use cut::Cut;
 pub use executor::{Adoption, AttemptEnded, CancelMode, Executor, Submit};
 pub use files::{RUNNER_LOG, STDERR_LOG, STDOUT_LOG, raise_fence, read_fence};
@@ -42,3 +45,4 @@ pub use process::{MARKER, MARKER_DIR};
 pub use runner::{EXIT_REFUSED, runner_main};
 pub use simulated::{Script, SimulatedExecutor};
 pub use verdict::{Cause, Verdict};
+pub use xid::GpuError;

@@ -4,7 +4,7 @@
 //! [`Damaged`] for one that cannot be trusted; neither ever stops an engine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,9 @@ pub(crate) struct Owner {
     pub(crate) machine: Machine,
     pub(crate) runner: ProcessId,
     pub(crate) child: Option<ProcessId>,
+    /// The folder of the attempt's control group, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<PathBuf>,
 }
 
 /// `exit.json`: how the attempt ended.
@@ -71,6 +74,9 @@ pub(crate) struct ExitRecord {
     pub(crate) ended_ms: u64,
     pub(crate) cpu_ms: Option<u64>,
     pub(crate) max_rss_kib: Option<u64>,
+    /// Most memory of all processes together, as far as anybody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_peak_kib: Option<u64>,
     /// Whether the kernel killed processes for want of memory, somewhere on the machine, meanwhile.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) oom_kills: bool,
@@ -133,6 +139,7 @@ pub(crate) fn read_verdict(attempt_dir: &Path, key: &AttemptKey) -> Result<Optio
         ended_ms: record.ended_ms,
         cpu_ms: record.cpu_ms,
         max_rss_kib: record.max_rss_kib,
+        memory_peak_kib: record.memory_peak_kib,
         oom_kills: record.oom_kills,
     }))
 }
@@ -169,7 +176,13 @@ mod tests {
 
     fn record(why: Why, code: Option<i32>, signal: Option<i32>) -> ExitRecord {
         let process = ProcessId { pid: 10, start: 20 };
-        let owner = Owner { key: key(), machine: Machine::here(), runner: process, child: Some(process) };
+        let owner = Owner {
+            key: key(),
+            machine: Machine::here(),
+            runner: process,
+            child: Some(process),
+            group: None,
+        };
         let (started_ms, cpu_ms, max_rss_kib) = (Some(5), Some(7), Some(9));
         ExitRecord {
             key: key(),
@@ -181,6 +194,7 @@ mod tests {
             ended_ms: 6,
             cpu_ms,
             max_rss_kib,
+            memory_peak_kib: Some(11),
             oom_kills: true,
             owner,
         }
@@ -211,6 +225,7 @@ mod tests {
                 ended_ms: 6,
                 cpu_ms: Some(7),
                 max_rss_kib: Some(9),
+                memory_peak_kib: Some(11),
                 oom_kills: true,
             };
             assert_eq!(verdict, expected);

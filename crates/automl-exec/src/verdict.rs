@@ -16,7 +16,11 @@ pub struct Verdict {
     pub cpu_ms: Option<u64>,
     /// Largest resident set of any single process of the attempt, in KiB.
     pub max_rss_kib: Option<u64>,
-    /// Whether the kernel killed processes for want of memory meanwhile, of this attempt or of others.
+    /// Most memory that all its processes held together, in KiB: as the kernel counted it where the attempt
+    /// had a control group, else as it was seen where memory was limited.
+    pub memory_peak_kib: Option<u64>,
+    /// Whether the kernel killed processes for want of memory meanwhile, of this attempt or (where it had no
+    /// control group) of others.
     pub oom_kills: bool,
 }
 
@@ -48,6 +52,14 @@ pub enum Cause {
 impl Verdict {
     /// Returns the verdict on an attempt whose end nobody measured.
     pub fn unmeasured(cause: Cause, ended_ms: u64) -> Self {
-        Self { cause, started_ms: None, ended_ms, cpu_ms: None, max_rss_kib: None, oom_kills: false }
+        Self {
+            cause,
+            started_ms: None,
+            ended_ms,
+            cpu_ms: None,
+            max_rss_kib: None,
+            memory_peak_kib: None,
+            oom_kills: false,
+        }
     }
 }

@@ -13,7 +13,7 @@
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
-    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters,
+    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters, InputWarp,
     LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
 };
 
@@ -38,6 +38,9 @@ pub(crate) const NOISE_LARGE: f64 = 0.02;
 const FITTED_ALWAYS: usize = 64;
 const FIT_SHARE: usize = 20;
 
+/// Results from which on the model may bend parameters: fewer do not tell a bend from a long lengthscale.
+const WARPED_MIN: usize = 20;
+
 /// Gaussian process with log expected improvement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bayesian;
@@ -50,24 +53,49 @@ impl Sampler for Bayesian {
         trial: TrialId,
         seed: u64,
     ) -> Result<Suggestion, SuggestError> {
-        let history = &*history.within(space);
-        let design = Design::new(space);
-        let dimension = design.columns().len();
-        if let Some(first) = opening(space, history, trial, seed, dimension) {
-            return first;
-        }
-        let startup = startup_trials(dimension, history.budget);
-        let results_min = RESULTS_MIN.min(startup as usize);
-        let training =
-            Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
-                .filter(|training| !training.is_flat());
-        let why = match training.map(|training| Model::new(&design, history, training, trial)) {
-            Some(Ok(model)) => return model.suggest(space, history, trial, seed),
-            Some(Err(error)) => format!("the model failed: {error}"),
-            None => format!("fewer than {results_min} results are known, or all are equal"),
-        };
-        suggest_point(space, history, trial, seed, &why)
+        propose(space, history, trial, seed, false)
     }
+}
+
+/// [`Bayesian`] with a model that may bend numeric parameters (input warping).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Warped;
+
+impl Sampler for Warped {
+    fn suggest(
+        &self,
+        space: &SearchSpace,
+        history: &History,
+        trial: TrialId,
+        seed: u64,
+    ) -> Result<Suggestion, SuggestError> {
+        propose(space, history, trial, seed, true)
+    }
+}
+
+fn propose(
+    space: &SearchSpace,
+    history: &History,
+    trial: TrialId,
+    seed: u64,
+    warped: bool,
+) -> Result<Suggestion, SuggestError> {
+    let history = &*history.within(space);
+    let design = Design::new(space);
+    let dimension = design.columns().len();
+    if let Some(first) = opening(space, history, trial, seed, dimension) {
+        return first;
+    }
+    let startup = startup_trials(dimension, history.budget);
+    let results_min = RESULTS_MIN.min(startup as usize);
+    let training = Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
+        .filter(|training| !training.is_flat());
+    let why = match training.map(|training| Model::new(&design, history, training, trial, warped)) {
+        Some(Ok(model)) => return model.suggest(space, history, trial, seed),
+        Some(Err(error)) => format!("the model failed: {error}"),
+        None => format!("fewer than {results_min} results are known, or all are equal"),
+    };
+    suggest_point(space, history, trial, seed, &why)
 }
 
 /// Everything that one suggestion is computed from.
@@ -86,9 +114,13 @@ impl<'a> Model<'a> {
         history: &History,
         training: Training,
         trial: TrialId,
+        warped: bool,
     ) -> Result<Self, CholeskyError> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
-        let mut process = condition(data, from_theta(&history.theta, design.columns().len()))?;
+        let warped = warped && data.len() >= WARPED_MIN;
+        let known = data.len() + training.left_out;
+        let theta = from_theta(&history.theta, design.columns().len());
+        let mut process = condition(data, known, theta, warped)?;
         let requirements = requirements(design.columns(), &training)?;
         let mut incumbent = incumbent(&process, &training);
         for params in in_trial_order(&history.pending) {
@@ -211,35 +243,39 @@ pub(crate) fn preference_strength(budget: Option<u64>, observations: usize) -> f
     (PREFERENCE_SHARE * budget).max(PREFERENCE_MIN) / observations.max(1) as f64
 }
 
-/// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit.
+/// Fits the covariance parameters, or, with many rows, mostly keeps those of the last fit. `known` counts the rows
+/// that were left out, too.
 pub(crate) fn condition(
     data: TrainingSet,
+    known: usize,
     warm_start: Option<Hyperparameters>,
+    warped: bool,
 ) -> Result<GaussianProcess, CholeskyError> {
     match warm_start {
-        Some(kept) if data.len() > FITTED_ALWAYS && !data.len().is_multiple_of(data.len() / FIT_SHARE) => {
+        Some(kept) if known > FITTED_ALWAYS && !known.is_multiple_of(known / FIT_SHARE) => {
             GaussianProcess::condition(data, kept)
         }
-        warm_start => fit(data, &FitOptions { warm_start, deterministic: false }),
+        warm_start => fit(data, &FitOptions { warm_start, deterministic: false, warped }),
     }
 }
 
-/// Lengthscales, signal variance, noise variance.
+/// Lengthscales, signal variance, noise variance, and the exponents of all warps, if there are any.
 pub(crate) fn to_theta(hyperparameters: &Hyperparameters) -> Vec<f64> {
     let mut theta = hyperparameters.lengthscales.clone();
     theta.extend([hyperparameters.signal_variance, hyperparameters.noise_variance]);
+    theta.extend(hyperparameters.warps.iter().flat_map(|warp| [warp.a, warp.b]));
     theta
 }
 
 /// Reads what [`to_theta`] wrote; another space's parameters, or none, give `None`.
 pub(crate) fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparameters> {
-    let sound = theta.len() == dimension + 2 && theta.iter().all(|value| value.is_finite() && *value > 0.0);
+    let known = theta.len() == dimension + 2 || theta.len() == 3 * dimension + 2;
+    let sound = known && theta.iter().all(|value| value.is_finite() && *value > 0.0);
     sound.then(|| {
-        Hyperparameters::with_unknown_mean(
-            theta[..dimension].to_vec(),
-            theta[dimension],
-            theta[dimension + 1],
-        )
+        let (lengthscales, rest) = theta.split_at(dimension);
+        let warps = rest[2..].as_chunks::<2>().0.iter().map(|&[a, b]| InputWarp { a, b }).collect();
+        let plain = Hyperparameters::with_unknown_mean(lengthscales.to_vec(), rest[0], rest[1]);
+        Hyperparameters { warps, ..plain }
     })
 }
 
@@ -252,6 +288,8 @@ mod tests {
         let theta = [0.5, 0.25, 1.0, 1e-2];
         assert_eq!(to_theta(&from_theta(&theta, 2).unwrap()), theta);
         assert_eq!(from_theta(&theta, 3), None);
+        let warped = [0.5, 1.0, 1e-2, 0.7, 1.3];
+        assert_eq!(to_theta(&from_theta(&warped, 1).unwrap()), warped);
         assert_eq!(from_theta(&[0.5, 0.25, 1.0, f64::NAN], 2), None);
         assert_eq!(from_theta(&[], 0), None);
     }

@@ -36,7 +36,7 @@ use automl_core::{Origin, Params, SearchSpace, TrialId};
 use thiserror::Error;
 
 pub use auto::Auto;
-pub use bayes::Bayesian;
+pub use bayes::{Bayesian, Warped};
 pub use cma::Cma;
 pub use evolve::{Ancestor, differential, perturbed};
 pub use history::{History, Observation};
@@ -77,6 +77,8 @@ pub enum SamplerKind {
     Sobol,
     /// Gaussian process with log expected improvement.
     Bayesian,
+    /// The same, with a model that may bend numeric parameters.
+    Warped,
     /// Tree-structured Parzen estimator.
     Tpe,
     /// Covariance matrix adaptation.
@@ -87,10 +89,11 @@ pub enum SamplerKind {
 
 impl SamplerKind {
     /// All kinds.
-    pub const ALL: [SamplerKind; 6] = [
+    pub const ALL: [SamplerKind; 7] = [
         SamplerKind::Random,
         SamplerKind::Sobol,
         SamplerKind::Bayesian,
+        SamplerKind::Warped,
         SamplerKind::Tpe,
         SamplerKind::CmaEs,
         SamplerKind::Auto,
@@ -102,6 +105,7 @@ impl SamplerKind {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Sobol => Box::new(Quasi),
             SamplerKind::Bayesian => Box::new(Bayesian),
+            SamplerKind::Warped => Box::new(Warped),
             SamplerKind::Tpe => Box::new(Tpe),
             SamplerKind::CmaEs => Box::new(Cma::default()),
             SamplerKind::Auto => Box::new(Auto),

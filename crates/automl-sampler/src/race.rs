@@ -4,7 +4,8 @@
 //! fidelity scaled to `[0, 1]`, with a lengthscale of its own: where early and late results go together, what
 //! is known at one rung is known at the others. A contender is worth its expected improvement at the rung where
 //! it would stop next, over the best result *of that rung*, per unit of fidelity that it costs to get there:
-//! `log EI − log cost`. So like is compared with like. (The improvement at the largest fidelity would favour
+//! `log EI − log cost`. So like is compared with like. An improvement counts for as much as its rung says about the last one:
+//! the correlation that the model sees between the two is a factor. (The improvement at the largest fidelity would favour
 //! new configurations for ever, because what is least known improves most.) It is the one-step rule of
 //! Wistuba, Kadra and Grabocka, *Supervising the Multi-Fidelity Race of Hyperparameter Configurations*
 //! (NeurIPS 2022), with a plain process and geometric rungs.
@@ -18,7 +19,7 @@ use automl_core::rng::derive;
 use automl_core::{Fidelity, Origin, Params, SearchSpace, TrialId};
 use automl_surrogate::{
     Acquisition, Belief, Column, GaussianProcess, Preference, Requirement, SearchProblem, Surface,
-    TrainingSet, maximize, warp_targets_about,
+    TrainingSet, matern52, maximize, warp_targets_about,
 };
 
 use crate::bayes::{
@@ -33,6 +34,8 @@ use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 
 /// Rows that the model is conditioned on: those of the highest rungs, and of one rung the best ones.
 const ROWS_MAX: usize = 500;
+/// Least correlation between a rung and the last one, so that its logarithm is a number.
+const CORRELATION_MIN: f64 = 1e-3;
 /// First results, spread evenly, whose median the output warp uses.
 const REFERENCE_ROWS: usize = 10;
 
@@ -205,7 +208,8 @@ impl Model {
         }
         let failed = |error| format!("the model failed: {error}");
         let data = TrainingSet::new(&columns, &training.rows, &training.targets);
-        let mut process = condition(data, from_theta(&turn.history.theta, columns.len())).map_err(failed)?;
+        let (known, theta) = (data.len(), from_theta(&turn.history.theta, columns.len()));
+        let mut process = condition(data, known, theta, false).map_err(failed)?;
         let requirements = requirements(&columns, &training).map_err(failed)?;
         let mut incumbents = incumbents(turn, &process, &training, &results);
         for (trial, until) in &turn.contest.running {
@@ -278,7 +282,7 @@ impl Model {
         };
         let (from, until) = (contender.from, contender.until);
         let reason = format!(
-            "most promising of {} paused trials: log expected improvement per cost {worth:.2} from {from} to {until}{against}; \
+            "most promising of {} paused trials: weighted log expected improvement per cost {worth:.2} from {from} to {until}{against}; \
              {} results at fidelities {}",
             turn.contest.contenders.len(),
             self.results,
@@ -296,7 +300,8 @@ impl Model {
         let worth = |(level, contenders): (Fidelity, Vec<&'a Contender>)| {
             let rows: Vec<Vec<f64>> = contenders.iter().map(|c| turn.row(&c.params, level)).collect();
             let values = self.surface(level).values(&rows);
-            let worth = |(c, value): (&'a Contender, f64)| (c, value - log_cost(c.from, level));
+            let weight = self.log_relevance(turn, level);
+            let worth = |(c, value): (&'a Contender, f64)| (c, value + weight - log_cost(c.from, level));
             contenders.into_iter().zip(values).map(worth).collect::<Vec<_>>()
         };
         let all = by_level.into_iter().rev().flat_map(worth);
@@ -307,6 +312,8 @@ impl Model {
     /// have been tried. What it is worth against paused trials is judged at the rung where it stops first.
     fn best_start(&self, turn: &Turn, start: Start) -> Option<Suggestion> {
         let aim = turn.aim(start);
+        // One that goes all the way is worth what it comes to there.
+        let stop = if start.all_the_way { aim } else { start.until };
         let place = turn.place(aim);
         let last = self.columns.len() - 1;
         let canonicalise = |row: &mut [f64], active: &mut [bool]| {
@@ -328,7 +335,7 @@ impl Model {
                 model: "race".into(),
                 reason: self.reason(turn, aim),
                 observations: self.results as u64,
-                acquisition: Some(self.worth(turn, &params, Fidelity(0), start.until)),
+                acquisition: Some(self.worth(turn, &params, Fidelity(0), stop)),
                 theta: to_theta(self.process.hyperparameters()),
                 ..Origin::default()
             };
@@ -338,7 +345,16 @@ impl Model {
 
     /// What it is worth to run a configuration from one fidelity to another.
     fn worth(&self, turn: &Turn, params: &Params, from: Fidelity, until: Fidelity) -> f64 {
-        self.surface(until).values(&[turn.row(params, until)])[0] - log_cost(from, until)
+        let improvement = self.surface(until).values(&[turn.row(params, until)])[0];
+        improvement + self.log_relevance(turn, until) - log_cost(from, until)
+    }
+
+    /// Logarithm of the correlation that the model sees between results at a rung and at the last one.
+    fn log_relevance(&self, turn: &Turn, level: Fidelity) -> f64 {
+        let length =
+            self.process.hyperparameters().lengthscales.last().expect("there is a column for fidelity");
+        let distance = (1.0 - turn.place(level)) / length;
+        libm::log(matern52(distance * distance).value.max(CORRELATION_MIN))
     }
 
     fn reason(&self, turn: &Turn, aim: Fidelity) -> String {
@@ -396,6 +412,7 @@ fn training(turn: &Turn, results: &[&Observation]) -> Training {
     let labels = (!failed.is_empty()).then(|| (0..rows.len()).map(label).collect());
     Training {
         fidelity: turn.contest.levels.last().copied().unwrap_or(lowest),
+        left_out: 0,
         observations: results.len(),
         objectives: 1 + results.iter().map(|o| o.others.len()).min().unwrap_or(0),
         rows,

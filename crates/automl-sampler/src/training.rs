@@ -32,6 +32,8 @@ pub(crate) struct Training {
     pub(crate) fidelity: Fidelity,
     /// Number of observations before any selection.
     pub(crate) observations: usize,
+    /// How many of them have no row, because there are too many.
+    pub(crate) left_out: usize,
     /// Number of objectives behind the targets.
     pub(crate) objectives: usize,
     pub(crate) rows: Vec<Vec<f64>>,
@@ -73,7 +75,18 @@ impl Training {
         let labels = (!failed.is_empty()).then(|| (0..rows.len()).map(label).collect());
         let objectives = 1 + all.iter().map(|o| o.others.len()).min().unwrap_or(0);
         let observations = all.len();
-        Some(Self { fidelity, observations, objectives, rows, targets, labels, constraints, feasible })
+        let left_out = observations - kept.len();
+        Some(Self {
+            fidelity,
+            observations,
+            left_out,
+            objectives,
+            rows,
+            targets,
+            labels,
+            constraints,
+            feasible,
+        })
     }
 
     /// Whether there is nothing to learn from.

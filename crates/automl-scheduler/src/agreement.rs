@@ -7,7 +7,10 @@
 //! are cut off, so that one diverged trial does not outweigh all others.
 //!
 //! A rung without enough such trials is taken for useful. One whose agreement is low is skipped: early losses
-//! are then noise, or favour what learns fast and ends badly.
+//! are then noise, or favour what learns fast and ends badly. Of few trials noise makes an agreement as easily as not, and
+//! a useless rung that is kept costs whole trainings, while one that is skipped costs little before more is known.
+//! So the agreement must not be low by a wide margin, and trials that go all the way stop at skipped rungs too
+//! until enough is known of them ([`visited_levels`]).
 
 use crate::bracket::levels;
 use automl_core::{Fidelity, Loss, Study, Trial, TrialState};
@@ -17,7 +20,7 @@ const TRIALS_MIN: usize = 3;
 /// The first and the last so many trials at full fidelity are compared.
 const TRIALS_EACH: usize = 16;
 /// Agreement below which a rung is skipped.
-const AGREEMENT_MIN: f64 = 0.2;
+const AGREEMENT_MIN: f64 = 0.4;
 
 /// How well the ranking at a rung agrees with that at the largest fidelity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,9 +51,16 @@ pub fn agreements(study: &Study) -> Vec<Agreement> {
 }
 
 /// Returns the fidelities at which trials are worth comparing, the largest one last.
-pub(crate) fn useful_levels(study: &Study) -> Vec<Fidelity> {
-    let useful = agreements(study).into_iter().filter(Agreement::is_useful).map(|rung| rung.fidelity);
-    useful.chain([study.settings.fidelity.max]).collect()
+pub(crate) fn useful_levels(rungs: &[Agreement], max: Fidelity) -> Vec<Fidelity> {
+    let useful = rungs.iter().filter(|rung| rung.is_useful()).map(|rung| rung.fidelity);
+    useful.chain([max]).collect()
+}
+
+/// Returns the fidelities at which trials that go all the way stop, the largest one last: those worth comparing at, and
+/// those of which too little is known.
+pub(crate) fn visited_levels(rungs: &[Agreement], max: Fidelity) -> Vec<Fidelity> {
+    let visited = rungs.iter().filter(|rung| rung.is_useful() || rung.trials < TRIALS_EACH);
+    visited.map(|rung| rung.fidelity).chain([max]).collect()
 }
 
 /// Some trials that reached the largest fidelity.
@@ -117,7 +127,7 @@ mod tests {
     fn nothing_is_said_of_few_trials() {
         let study = study(&[[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]);
         assert!(agreements(&study).iter().all(|rung| rung.value.is_none() && rung.trials == 2));
-        assert_eq!(useful_levels(&study), [1, 3, 9].map(Fidelity));
+        assert_eq!(useful_levels(&agreements(&study), Fidelity(9)), [1, 3, 9].map(Fidelity));
     }
 
     #[test]
@@ -126,7 +136,28 @@ mod tests {
         let study = study(&curves);
         let values: Vec<f64> = agreements(&study).iter().map(|rung| rung.value.unwrap()).collect();
         assert_eq!(values, [-1.0, 1.0]);
-        assert_eq!(useful_levels(&study), [3, 9].map(Fidelity));
+        assert_eq!(useful_levels(&agreements(&study), Fidelity(9)), [3, 9].map(Fidelity));
+        assert_eq!(
+            visited_levels(&agreements(&study), Fidelity(9)),
+            [1, 3, 9].map(Fidelity),
+            "five trials do not tell enough"
+        );
+    }
+
+    #[test]
+    fn rung_known_to_be_useless_is_not_visited() {
+        let curves: Vec<[f64; 3]> = (0..16).map(f64::from).map(|x| [-x, x, x]).collect();
+        assert_eq!(visited_levels(&agreements(&study(&curves)), Fidelity(9)), [3, 9].map(Fidelity));
+    }
+
+    #[test]
+    fn doubtful_rung_is_skipped() {
+        // Two of three pairs agree, as they do by chance in every third such sample.
+        let study = study(&[[1.0, 1.0, 1.0], [3.0, 2.0, 2.0], [2.0, 3.0, 3.0]]);
+        let useful: Vec<bool> = agreements(&study).iter().map(Agreement::is_useful).collect();
+        assert_eq!(useful, [true, true], "the two that are far apart agree");
+        let turned = [[2.0, 1.0, 1.0], [1.0, 2.0, 2.0], [3.0, 2.5, 2.5]];
+        assert!(!agreements(&self::study(&turned))[0].is_useful());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod full;
 mod hyperband;
 mod pasha;
 mod pbt;
+mod probes;
 mod race;
 mod rehearsal;
 mod stop;
@@ -151,6 +152,7 @@ pub fn scheduler_for(algorithm: Algorithm) -> Box<dyn Scheduler> {
         Algorithm::Pbt => Box::new(Pbt),
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random
@@ -177,6 +179,7 @@ pub fn default_trials(algorithm: Algorithm, fidelity: &automl_core::FidelityPlan
         Algorithm::Pbt => pbt::default_trials(fidelity),
         Algorithm::Auto
         | Algorithm::Bayesian
+        | Algorithm::BayesianWarped
         | Algorithm::Tpe
         | Algorithm::CmaEs
         | Algorithm::Random

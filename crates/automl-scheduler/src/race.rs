@@ -5,30 +5,26 @@
 //! (`agreement.rs`), a new trial starts at the lowest such rung. One choice is offered at a time, because the
 //! next depends on it.
 //!
-//! Three rules do without the model. A share of the work goes to trials that go all the way, whatever their
-//! early results ([`FULL_RUNS`]): from them is known which rungs are worth comparing at, without the bias of
-//! having been promoted for their early results, and they bound what misleading rungs can cost. Now and then,
-//! by a draw that belongs to the number of attempts so far, the promotion rule of ASHA decides, so that trials
-//! get to the largest fidelity even where the model is wrong. And when the budget of trials is spent, only what
-//! ASHA would promote goes on.
+//! Two rules do without the model. A share of the work goes to trials that go all the way, whatever their
+//! early results: first three of those that the race begins with (`probes.rs`), then new ones ([`FULL_RUNS`]). From them
+//! is known which rungs are worth comparing at, without the bias of having been promoted for their early
+//! results; they bound what misleading rungs can cost; and they get to the largest fidelity even where the model is
+//! wrong. And when the budget of trials is spent, only what ASHA would promote goes on.
 //!
 //! Nobody waits: whatever else runs, a free slot gets a trial while any may run.
 
-use crate::agreement::useful_levels;
+use crate::agreement::{agreements, useful_levels, visited_levels};
 use crate::asha::{finish, next_level, promotable, waiting};
 use crate::bracket::levels;
+use crate::probes::probes;
 use crate::{Choice, Decision, NewTrial, Promotion, Scheduler, end_if_settled};
-use automl_core::{Fidelity, Study, TrialState, rng};
+use automl_core::{Fidelity, Study, Trial, TrialState};
 
 /// Bracket of the trials that go all the way; all others belong to none.
 const FULL_RUNS: u32 = 0;
-/// Such a trial starts when this many times the fidelity spent so far exceeds what those before it cost and
-/// one more: the first of them when there is something to choose it by.
+/// Such a trial starts when this many times the fidelity spent so far exceeds what the probes, those before it and
+/// itself cost.
 const FULL_RUN_SHARE: f64 = 0.5;
-/// Share of decisions that ASHA's rule makes.
-const FLOOR: f64 = 0.1;
-/// Keeps this draw apart from others of the study.
-const FLOOR_STREAM: u64 = 40;
 /// Newest trials that go all the way among which paused ones are looked for: more than run at a time.
 const FULL_RUNS_OPEN: usize = 4096;
 /// Paused trials of each rung that are weighed, the best ones: the others are far behind, and a slot must not
@@ -44,32 +40,35 @@ impl Scheduler for Race {
         if free == 0 {
             return Vec::new();
         }
-        let levels = useful_levels(study);
+        let (rungs, max) = (agreements(study), study.settings.fidelity.max);
+        let (levels, visited) = (useful_levels(&rungs, max), visited_levels(&rungs, max));
         let unconditional: Vec<Decision> =
-            waiting(study, &levels).chain(full_runs(study, &levels)).take(free).collect();
+            waiting(study, &levels).chain(full_runs(study, &visited)).take(free).collect();
         if !unconditional.is_empty() {
             return unconditional;
         }
         if study.started() >= study.settings.trials {
             return close(study, &levels);
         }
-        let floor = rng::uniform(&[study.settings.seed, FLOOR_STREAM, study.index().attempts()]) < FLOOR;
-        let promoted = floor.then(|| promotable(study, &levels).next()).flatten();
-        vec![promoted.unwrap_or_else(|| {
-            let all_the_way = full_run_is_due(study, &levels);
-            let bracket = all_the_way.then_some(FULL_RUNS);
-            let start = Some(NewTrial { bracket, until: levels[0], all_the_way });
-            Decision::Choose(Choice { start, promotions: contenders(study, &levels), levels })
-        })]
+        let all_the_way = visited.len() > 1 && full_run_is_due(study, &levels);
+        let (bracket, until) = if all_the_way { (Some(FULL_RUNS), visited[0]) } else { (None, levels[0]) };
+        let start = Some(NewTrial { bracket, until, all_the_way });
+        vec![Decision::Choose(Choice { start, promotions: contenders(study, &levels), levels })]
     }
 }
 
-/// Trials that go all the way and are paused, each to its next rung.
-fn full_runs<'a>(study: &'a Study, levels: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
+/// Trials that go all the way and are paused, each to its next rung; probes first.
+fn full_runs<'a>(study: &'a Study, visited: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
     let full = study.index().in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
     // Each is run on as soon as it pauses: those that do are among the last to have been started.
-    let paused = full.take(FULL_RUNS_OPEN).filter(|trial| trial.state == TrialState::Paused);
-    paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, levels)? }))
+    let all = other_probes(study).chain(full.take(FULL_RUNS_OPEN));
+    let paused = all.filter(|trial| trial.state == TrialState::Paused);
+    paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, visited)? }))
+}
+
+/// Probes that did not go all the way from their start.
+fn other_probes(study: &Study) -> impl Iterator<Item = &Trial> {
+    probes(study).into_iter().filter(|trial| trial.bracket != Some(FULL_RUNS))
 }
 
 /// Tells whether less than their share has been spent on trials that go all the way. Where only the largest
@@ -83,9 +82,9 @@ fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
         Some(results(level) * added)
     });
     let spent = steps.sum::<u64>() as f64;
-    let full_runs = study.index().in_bracket(FULL_RUNS).len() as f64;
+    let full_runs = (other_probes(study).count() + study.index().in_bracket(FULL_RUNS).len()) as f64;
     let full = study.settings.fidelity.max.0 as f64;
-    useful.len() > 1 && (full_runs + 1.0) * full <= FULL_RUN_SHARE * spent
+    useful.len() == 1 || (full_runs + 1.0) * full <= FULL_RUN_SHARE * spent
 }
 
 /// The best paused trials of every rung, whether new trials are still compared there or not; those of the

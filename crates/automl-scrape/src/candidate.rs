@@ -24,6 +24,10 @@ pub(crate) const EXECUTION_STATUS: &[u8] = b"execution status:";
 /// Letters and digits from the most to the least frequent in logs.
 const COMMON_FIRST: &[u8] = b"eationrslcdpmuhg01f2b53w46y78v9kxzjq";
 
+/// Windows that most lines of some logs hold, as parts of everyday words (`dataloader`, `reloading`). Where a name or
+/// pattern has another one, that is taken.
+const EVERYDAY: [&[u8]; 8] = [b"data", b"load", b"file", b"imag", b"mage", b"work", b"time", b"info"];
+
 /// Builds the search, for text in lower case; `None` where some name has no usable window.
 ///
 /// A failure pattern without a window is left out: what a program says of its end is looked for among
@@ -107,7 +111,8 @@ fn rarest_window(text: &[u8]) -> Option<Vec<u8>> {
     let windows = runs.flat_map(|run| run.windows(WINDOW_BYTES.min(run.len().max(1))));
     let rarest = windows.filter(|window| window.len() >= 2).max_by_key(|window| {
         let rarity: usize = window.iter().map(|&byte| rarity(byte)).sum();
-        (window.len(), rarity)
+        let is_everyday = EVERYDAY.iter().any(|everyday| window.eq_ignore_ascii_case(everyday));
+        (window.len(), !is_everyday, rarity)
     })?;
     Some(rarest.to_ascii_lowercase())
 }
@@ -136,6 +141,12 @@ mod tests {
         assert_eq!(rarest_window(b"epoch").unwrap(), b"poch");
         assert_eq!(rarest_window(b"a_b_l2").unwrap(), b"l2");
         assert_eq!(rarest_window(b"a/b"), None);
+        assert_eq!(
+            rarest_window(b"dataset").unwrap(),
+            b"atas",
+            "and not `data`, which every other line may hold"
+        );
+        assert_eq!(rarest_window(b"data").unwrap(), b"data", "which has no other");
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod rules;
 mod alias;
 mod names;
 mod resolve;
+mod suffixes;
 
 mod json;
 mod json_lines;

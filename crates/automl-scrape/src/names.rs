@@ -6,6 +6,7 @@
 //! longest spelling wins, then the closest ([`Rank`]).
 
 use crate::alias::{self, Distance};
+use crate::suffixes::Suffixes;
 
 /// How well a printed name fits a wanted one; smaller is better.
 ///
@@ -64,13 +65,13 @@ pub(crate) struct NameMatch {
     pub(crate) start: usize,
 }
 
-/// All wanted names with their spellings, indexed by last byte.
+/// All wanted names with their spellings.
 #[derive(Debug)]
 pub(crate) struct Names {
     wanted: Vec<String>,
     spellings: Vec<Spelling>,
-    /// For each folded last byte, the spellings that end with it.
-    by_last_byte: Vec<Vec<usize>>,
+    /// The spellings, for texts that end with them.
+    suffixes: Suffixes,
 }
 
 #[derive(Debug)]
@@ -83,8 +84,7 @@ struct Spelling {
 impl Names {
     /// Indexes `wanted`, which holds no empty name; the first may also be printed as `kpi`.
     pub(crate) fn new(wanted: Vec<String>) -> Self {
-        let mut names =
-            Self { wanted: Vec::new(), spellings: Vec::new(), by_last_byte: vec![Vec::new(); 256] };
+        let mut names = Self { wanted: Vec::new(), spellings: Vec::new(), suffixes: Suffixes::default() };
         for (index, name) in wanted.iter().enumerate() {
             names.add(name, index, Rank::FOLDED);
             for (spelling, distance) in alias::with_distance(name) {
@@ -105,8 +105,8 @@ impl Names {
     fn add(&mut self, spelling: &str, wanted: usize, rank: Rank) {
         let mut folded: Vec<u8> = spelling.bytes().map(fold).collect();
         folded.dedup_by(|b, a| *a == b' ' && *b == b' ');
-        if let Some(&last) = folded.last() {
-            self.by_last_byte[usize::from(last)].push(self.spellings.len());
+        if !folded.is_empty() {
+            self.suffixes.add(&folded, self.spellings.len());
             self.spellings.push(Spelling { folded, wanted, rank });
         }
     }
@@ -133,20 +133,23 @@ impl Names {
         Some(NameMatch { rank, ..found })
     }
 
+    /// Returns the longest spelling that the text ends with, of equal ones the closest.
     fn best(&self, text: &[u8], starts_well: impl Fn(usize) -> bool) -> Option<NameMatch> {
-        let last = fold(*text.last()?);
-        let candidates = &self.by_last_byte[usize::from(last)];
-        candidates
-            .iter()
-            .filter_map(|&index| {
-                let spelling = &self.spellings[index];
-                let start = start_of_suffix(text, &spelling.folded).filter(|&start| starts_well(start))?;
-                let exact = spelling.rank == Rank::FOLDED
-                    && text[start..] == *self.wanted[spelling.wanted].as_bytes();
-                let rank = if exact { Rank::EXACT } else { spelling.rank };
-                Some(NameMatch { wanted: spelling.wanted, rank, start })
-            })
-            .min_by_key(|found| (found.start, found.rank))
+        let mut best = None;
+        self.suffixes.ends_of(text, fold, |start, spellings| {
+            if starts_well(start) {
+                let found = spellings.iter().map(|&index| self.matched(&self.spellings[index], text, start));
+                best = found.min_by_key(|found| found.rank);
+            }
+        });
+        best
+    }
+
+    fn matched(&self, spelling: &Spelling, text: &[u8], start: usize) -> NameMatch {
+        let exact =
+            spelling.rank == Rank::FOLDED && text[start..] == *self.wanted[spelling.wanted].as_bytes();
+        let rank = if exact { Rank::EXACT } else { spelling.rank };
+        NameMatch { wanted: spelling.wanted, rank, start }
     }
 }
 
@@ -162,22 +165,6 @@ fn fold(byte: u8) -> u8 {
         b'\t' => b' ',
         _ => byte.to_ascii_lowercase(),
     }
-}
-
-/// Returns where the end of `text` starts that spells `folded`; a blank stands for a run of them.
-fn start_of_suffix(text: &[u8], folded: &[u8]) -> Option<usize> {
-    let mut at = text.len();
-    for &wanted in folded.iter().rev() {
-        let found = fold(*text.get(at.checked_sub(1)?)?);
-        if found != wanted {
-            return None;
-        }
-        at -= 1;
-        while wanted == b' ' && at > 0 && fold(text[at - 1]) == b' ' {
-            at -= 1;
-        }
-    }
-    Some(at)
 }
 
 fn is_qualified(before: &[u8]) -> bool {

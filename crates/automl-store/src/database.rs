@@ -1,5 +1,9 @@
 //! The sled database `store/`: the log in its primary form.
 //!
+//! Its default tree holds the records' lines in blocks (`blocks.rs`), and under keys that start with a
+//! letter, and so sort behind every block, what describes the log: `format`, `store` (its identity),
+//! `last_seq` and `epoch` (of its latest writer).
+//!
 //! Two things about sled 0.34 shape this file. Its `flush` ends in `sync_file_range`, which survives
 //! a crash of the process but not a loss of power; so every append also calls `fdatasync` on the
 //! database file through a handle of our own. And once a write has failed, the open database refuses
@@ -11,17 +15,18 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::blocks::{self, BLOCK_BYTES, CHUNK_BYTES, Content, block_key, parse_key};
 use crate::contain::{SledFailure, contained};
 use crate::error::StoreError;
 use crate::faults::{self, Operation};
 use crate::files::{DATABASE_DIR, short, sync_dir};
-use crate::format::{FORMAT, StoreId, parse_key, record_key, record_values, split_value};
+use crate::format::{FORMAT, Line, Lines, StoreId, Writer};
 
 /// Memory that sled may use for its pages, in bytes.
 const CACHE_BYTES: u64 = 64 << 20;
 /// How often sled's own thread writes and cleans up, in milliseconds.
 const BACKGROUND_FLUSH_MS: u64 = 500;
-/// An append above this size goes to sled in several batches. sled holds a batch back until it is
+/// Blocks above this size together go to sled in several batches. sled holds a batch back until it is
 /// complete, and the pages of a giant one would not fit its cache.
 const BATCH_BYTES: usize = 1 << 20;
 /// How long to wait for the threads of a dropped database to let go of its file.
@@ -31,6 +36,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(5);
 const KEY_FORMAT: &[u8] = b"format";
 const KEY_ID: &[u8] = b"store";
 const KEY_LAST_SEQ: &[u8] = b"last_seq";
+const KEY_EPOCH: &[u8] = b"epoch";
 /// First key behind all records.
 const RECORDS_END: &[u8] = &[1];
 
@@ -43,6 +49,27 @@ pub(crate) struct Database {
     /// Identity of the log.
     pub(crate) id: StoreId,
     last_seq: u64,
+    epoch: u64,
+    /// The plain blocks behind the last packed one; known once the database has been read.
+    tail: Tail,
+}
+
+/// Plain blocks: their keys and their text.
+#[derive(Default)]
+struct Tail {
+    first: u64,
+    keys: Vec<Vec<u8>>,
+    text: Vec<u8>,
+}
+
+impl Tail {
+    fn add(&mut self, first: u64, parts: usize, text: &[u8]) {
+        if self.keys.is_empty() {
+            self.first = first;
+        }
+        self.keys.extend((0..parts).map(|part| block_key(first, part as u16)));
+        self.text.extend_from_slice(text);
+    }
 }
 
 /// Outcome of [`Database::open`].
@@ -62,6 +89,20 @@ pub(crate) struct Scan {
     pub(crate) leftovers: bool,
 }
 
+impl Scan {
+    /// Reads the lines of a block; tells whether all of them follow.
+    fn read(&mut self, text: &[u8], last_seq: u64, visit: &mut impl FnMut(&Line<'_>)) -> bool {
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\n").and_then(Line::parse);
+            let next = self.prefix + 1;
+            let Some(line) = line.filter(|line| line.seq == next && next <= last_seq) else { return false };
+            visit(&line);
+            self.prefix = next;
+        }
+        true
+    }
+}
+
 impl Database {
     /// Creates an empty database in a study folder that has none, durably.
     pub(crate) fn create(study_dir: &Path, id: &StoreId) -> Result<Self, StoreError> {
@@ -76,7 +117,8 @@ impl Database {
             db.flush()?;
             let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
             file.sync_all().map_err(SledFailure::Io)?;
-            Ok(Self { db, file, dir: dir.clone(), id: id.clone(), last_seq: 0 })
+            let (id, tail) = (id.clone(), Tail::default());
+            Ok(Self { db, file, dir: dir.clone(), id, last_seq: 0, epoch: 0, tail })
         };
         let database = contained(create).map_err(|failure| failure.into_error("create", &dir))?;
         sync_dir(&dir)?;
@@ -127,8 +169,12 @@ impl Database {
         let id = meta(KEY_ID)?.and_then(|id| StoreId::from_bytes(&id)).ok_or_else(empty)?;
         let last_seq = meta(KEY_LAST_SEQ)?.ok_or_else(empty)?;
         let last_seq = last_seq.as_ref().try_into().map(u64::from_be_bytes).map_err(|_| empty())?;
+        // Format 1 had none.
+        let epoch = meta(KEY_EPOCH)?.map_or(Ok(0), |epoch| epoch.as_ref().try_into().map(u64::from_be_bytes));
+        let epoch = epoch.map_err(|_| empty())?;
         let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
-        Ok(Attached::Database(Self { db, file, dir: dir.to_owned(), id, last_seq }))
+        let tail = Tail::default();
+        Ok(Attached::Database(Self { db, file, dir: dir.to_owned(), id, last_seq, epoch, tail }))
     }
 
     /// Number of records that the database says it holds.
@@ -136,45 +182,76 @@ impl Database {
         self.last_seq
     }
 
-    /// Appends a batch behind the last record, in one atomic and durable step.
-    ///
-    /// The last sequence number is written together with the last record. Records beyond it, left by
-    /// a crash between the parts of a large append, do not exist.
-    pub(crate) fn append(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<(), StoreError> {
-        let last = self.last_seq + payloads.len() as u64;
-        let first = self.last_seq + 1;
+    /// Epoch of the latest writer; 0 where there was none.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Records who writes from now on, durably. An older database is of this format from then on: its blocks
+    /// stay as they are.
+    pub(crate) fn take_over(&mut self, writer: &Writer) -> Result<(), StoreError> {
         self.change("append to", |db| {
             let mut batch = sled::Batch::default();
-            let mut batch_bytes = 0;
-            for (payload, seq) in payloads.iter().map(AsRef::as_ref).zip(first..) {
-                for (value, part) in record_values(seq, payload).into_iter().zip(0..) {
-                    batch.insert(record_key(seq, part), value);
-                }
-                batch_bytes += payload.len();
-                if batch_bytes > BATCH_BYTES && seq < last {
-                    db.apply_batch(std::mem::take(&mut batch))?;
-                    batch_bytes = 0;
-                }
-            }
-            batch.insert(KEY_LAST_SEQ, &last.to_be_bytes());
+            batch.insert(KEY_FORMAT, &FORMAT.to_be_bytes());
+            batch.insert(KEY_EPOCH, &writer.epoch.to_be_bytes());
             db.apply_batch(batch)
         })?;
-        self.last_seq = last;
+        self.epoch = writer.epoch;
         Ok(())
     }
 
-    /// Removes everything behind record `last`, durably.
+    /// Appends a batch behind the last record, in one atomic and durable step.
+    ///
+    /// The last sequence number is written together with the last block. Blocks beyond it, left by
+    /// a crash between the parts of a large append, do not exist.
+    pub(crate) fn append(&mut self, lines: &Lines) -> Result<(), StoreError> {
+        let (blocks, packed) = blocks::of_batch(lines);
+        let full = packed || self.tail.text.len() + lines.text().len() >= BLOCK_BYTES;
+        // Only what was acknowledged before is packed: the batch keeps keys of its own, by which it can be
+        // taken back.
+        let tail = std::mem::take(&mut self.tail);
+        self.change("append to", |db| {
+            let mut batch = sled::Batch::default();
+            if full {
+                tail.keys.iter().for_each(|key| batch.remove(key.as_slice()));
+                blocks::pack(tail.first, &tail.text).iter().for_each(|(first, block)| {
+                    insert(&mut batch, *first, block);
+                });
+            }
+            let mut batch_bytes = 0;
+            for (first, block) in &blocks {
+                if batch_bytes > BATCH_BYTES {
+                    db.apply_batch(std::mem::take(&mut batch))?;
+                    batch_bytes = 0;
+                }
+                insert(&mut batch, *first, block);
+                batch_bytes += block.len();
+            }
+            batch.insert(KEY_LAST_SEQ, &lines.last().to_be_bytes());
+            db.apply_batch(batch)
+        })?;
+        if !full {
+            self.tail = tail;
+        }
+        if let (false, [(first, block)]) = (packed, blocks.as_slice()) {
+            self.tail.add(*first, block.chunks(CHUNK_BYTES).len(), lines.text());
+        }
+        self.last_seq = lines.last();
+        Ok(())
+    }
+
+    /// Removes the batches behind record `last`, durably.
     pub(crate) fn truncate(&mut self, last: u64) -> Result<(), StoreError> {
         self.change("cut the unfinished end of", |db| {
             let mut batch = sled::Batch::default();
-            for item in db.range(record_key(last + 1, 0).as_slice()..RECORDS_END) {
+            for item in db.range(block_key(last + 1, 0).as_slice()..RECORDS_END) {
                 batch.remove(item?.0);
             }
             batch.insert(KEY_LAST_SEQ, &last.to_be_bytes());
             db.apply_batch(batch)
         })?;
         self.last_seq = last;
-        Ok(())
+        self.scan(|_| ()).map(drop)
     }
 
     fn change(
@@ -195,65 +272,56 @@ impl Database {
     }
 
     /// Reads the records in order, shows each intact one to `visit`, and stops at the first other.
-    pub(crate) fn scan(&self, mut visit: impl FnMut(u64, u32, &[u8])) -> Result<Scan, StoreError> {
+    pub(crate) fn scan(&mut self, mut visit: impl FnMut(&Line<'_>)) -> Result<Scan, StoreError> {
         let mut scan = Scan::default();
+        let mut tail = Tail::default();
         let read = contained(|| {
-            let mut value = Vec::new();
+            let mut block = Vec::new();
             let mut items = self.db.range::<&[u8], _>(..RECORDS_END).peekable();
             while let Some(item) = items.next() {
                 let (key, head) = item?;
-                let seq = scan.prefix + 1;
-                if seq > self.last_seq {
+                let first = scan.prefix + 1;
+                if first > self.last_seq {
                     scan.leftovers = true;
                     break;
                 }
-                if parse_key(&key) != Some((seq, 0)) {
+                if parse_key(&key) != Some((first, 0)) {
                     break;
                 }
-                value.clear();
-                value.extend_from_slice(&head);
-                while let Some(Ok(part)) = items.next_if(|next| is_part_of(next, seq)) {
-                    value.extend_from_slice(&part.1);
+                block.clear();
+                block.extend_from_slice(&head);
+                let mut parts = 1;
+                while let Some(Ok(part)) = items.next_if(|next| is_part_of(next, first)) {
+                    block.extend_from_slice(&part.1);
+                    parts += 1;
                 }
-                let Some((crc, payload)) = split_value(seq, &value) else {
-                    break;
-                };
-                visit(seq, crc, payload);
-                scan.prefix = seq;
+                match blocks::open(first, &block) {
+                    Some(Content::Record(line)) => {
+                        tail = Tail::default();
+                        visit(&line);
+                        scan.prefix = first;
+                    }
+                    Some(Content::Lines { text, packed }) => {
+                        if packed {
+                            tail = Tail::default();
+                        } else {
+                            tail.add(first, parts, &text);
+                        }
+                        if !scan.read(&text, self.last_seq, &mut visit) {
+                            break;
+                        }
+                    }
+                    None => break,
+                }
             }
             Ok(())
         });
+        self.tail = tail;
         match read {
             // Damage in the middle: the records before it count.
             Ok(()) | Err(SledFailure::Damage(_)) => Ok(scan),
             Err(failure) => Err(failure.into_error("read", &self.dir)),
         }
-    }
-
-    /// Reads up to `count` payloads from `first` on and checks them.
-    pub(crate) fn read(&self, first: u64, count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let last = self.last_seq.min(first.saturating_add(count as u64 - 1));
-        let mut values: Vec<Vec<u8>> = Vec::new();
-        let start = record_key(first, 0);
-        let end = record_key(last + 1, 0);
-        contained(|| {
-            for item in self.db.range(start.as_slice()..end.as_slice()) {
-                let (key, value) = item?;
-                match (parse_key(&key), values.last_mut()) {
-                    (Some((_, 1..)), Some(head)) => head.extend_from_slice(&value),
-                    _ => values.push(value.to_vec()),
-                }
-            }
-            Ok(())
-        })
-        .map_err(|failure| failure.into_error("read", &self.dir))?;
-        (first..=last)
-            .map(|seq| {
-                let value = values.get((seq - first) as usize).map(Vec::as_slice).unwrap_or_default();
-                let intact = split_value(seq, value).map(|(_, payload)| payload.to_vec());
-                intact.ok_or_else(|| StoreError::Damaged { path: self.dir.clone(), seq })
-            })
-            .collect()
     }
 
     /// Closes the database; a panic or an error of sled on the way is of no consequence.
@@ -274,6 +342,13 @@ enum Attached {
 
 fn is_part_of(item: &sled::Result<(sled::IVec, sled::IVec)>, seq: u64) -> bool {
     item.as_ref().is_ok_and(|(key, _)| matches!(parse_key(key), Some((s, 1..)) if s == seq))
+}
+
+/// Puts a block into a batch, in as many parts as it takes.
+fn insert(batch: &mut sled::Batch, first: u64, block: &[u8]) {
+    for (part, key) in block.chunks(CHUNK_BYTES).zip((0..).map(|part| block_key(first, part))) {
+        batch.insert(key, part);
+    }
 }
 
 /// Opens sled, waiting a little for a predecessor in this process to let go of the file.

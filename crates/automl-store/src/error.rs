@@ -122,8 +122,8 @@ pub enum StoreError {
     Fenced {
         /// The journal.
         path: PathBuf,
-        /// What was done to it: `removed`, `replaced` or `written to`.
-        how: &'static str,
+        /// What was done to it, such as `removed`, `written to` or `taken over by process 7 on host`.
+        how: String,
     },
     /// A payload may not be stored.
     #[error("payload {index} of the batch {reason}")]

@@ -10,6 +10,8 @@ use crate::error::StoreError;
 pub(crate) const DATABASE_DIR: &str = "store";
 /// The journal.
 pub(crate) const JOURNAL_FILE: &str = "events.jsonl";
+/// What was made of the log so far, to save readers the work.
+pub(crate) const SNAPSHOT_FILE: &str = "snapshot";
 /// Locked by the process that has the log open.
 pub(crate) const STORE_LOCK_FILE: &str = "store.lock";
 /// Locked by the engine that runs the study.

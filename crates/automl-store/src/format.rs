@@ -1,43 +1,37 @@
-//! How a record looks on the disk, in the database and in the journal.
+//! How a record looks on the disk: one line of text, the same in the database and in the journal.
 //!
-//! Journal: a header line `{"automl_events":1,"store":"<id>","crc":"<8 hex>"}`, then one line per
-//! record, `{"seq":7,"crc":"<8 hex>","event":<payload>}`. A record that is not the last of its batch
-//! carries `"last":<seq>`, the end of the batch, so that half a batch is never taken for a whole one.
+//! Journal: a header line `{"automl_events":2,"store":"<id>","crc":"<8 hex>"}`, then lines of two kinds. A
+//! record is `{"seq":7,"epoch":3,"crc":"<8 hex>","event":<payload>}`. One that is not the last of its batch
+//! carries `"last":<seq>` after its number, the end of the batch, so that half a batch is never taken for a
+//! whole one. A takeover is `{"epoch":3,"host":"<name>","pid":<number>,"crc":"<8 hex>"}`: from there on the
+//! log belongs to that writer, and a record of an earlier epoch that comes after it does not count.
 //!
-//! Database (default tree): the key of a record is its sequence number as 8 bytes big-endian; the
-//! value is a version byte, the checksum (4 bytes big-endian) and the payload. A payload above
-//! [`CHUNK_BYTES`] continues under keys with 2 more bytes (part number from 1): sled moves values
-//! above about 10 KiB into files of their own that are never collected. The keys `format`, `store`
-//! and `last_seq` describe the log; they start with a letter and so sort behind every record.
+//! The database keeps the records' lines in blocks (`blocks.rs`).
 //!
-//! The checksum is the CRC-32 of the sequence number and the payload, the same on both sides, so that
-//! the copies can be compared without reading both payloads.
+//! The checksum is the CRC-32 of the sequence number, the epoch and the payload, the same on both sides, so
+//! that the copies can be compared without reading both payloads.
 //!
 //! Changes: an old program refuses a log with a higher [`FORMAT`]. The header line keeps its three
-//! fields in every format, so that the refusal can name the number; further fields may be added.
+//! fields in every format, so that the refusal can name the number; further fields may be added. Format 1 had
+//! no epochs: its records count as those of epoch 0, whose checksums leave the epoch out.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::error::StoreError;
+use crate::process::host_name;
 
 /// Version of the stored format that this program writes, and the highest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// Largest payload in bytes.
 ///
 /// Records are facts of some hundred bytes; logs and checkpoints are files. The limit keeps a slip
 /// from filling the memory of every later reader.
 pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
-/// Largest part of a payload under one key of the database, in bytes.
-pub(crate) const CHUNK_BYTES: usize = 8 << 10;
 /// Longest line of a journal in bytes: a payload and what surrounds it.
-pub(crate) const MAX_LINE_BYTES: usize = MAX_PAYLOAD_BYTES + 128;
-
-/// Version byte in front of every value of the database.
-const VALUE_VERSION: u8 = 1;
-const VALUE_HEAD_BYTES: usize = 5;
+pub(crate) const MAX_LINE_BYTES: usize = MAX_PAYLOAD_BYTES + 192;
 
 /// Random identity of one log, equal in its two copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +68,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn line(&self) -> Vec<u8> {
-        let body = format!("{{\"automl_events\":{},\"store\":\"{}\"", self.format, self.id);
-        let crc = crc32fast::hash(body.as_bytes());
-        format!("{body},\"crc\":\"{crc:08x}\"}}\n").into_bytes()
+        sealed(format!("{{\"automl_events\":{},\"store\":\"{}\"", self.format, self.id))
     }
 
     /// Reads a header line without its line break, of this or any later format.
@@ -86,14 +78,51 @@ impl Header {
             automl_events: u32,
             store: String,
         }
-        let (body, tail) = line.split_at_checked(line.len().checked_sub(",\"crc\":\"01234567\"}".len())?)?;
-        let crc = parse_crc(tail.strip_prefix(b",\"crc\":\"")?.strip_suffix(b"\"}")?)?;
-        if crc32fast::hash(body) != crc {
-            return None;
-        }
-        let fields: Fields = serde_json::from_slice(line).ok()?;
+        let fields: Fields = unsealed(line)?;
         Some(Self { format: fields.automl_events, id: StoreId(fields.store) })
     }
+}
+
+/// A process that has opened a log for writing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Writer {
+    /// Counts those who opened this log for writing, from 1.
+    pub epoch: u64,
+    /// Name of its computer.
+    pub host: String,
+    /// Its process number.
+    pub pid: u32,
+}
+
+impl Writer {
+    /// Returns this process as a writer.
+    pub(crate) fn this(epoch: u64) -> Self {
+        Self { epoch, host: host_name(), pid: std::process::id() }
+    }
+
+    /// Line of a takeover.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        let host = serde_json::to_string(&self.host).expect("a text always serialises");
+        sealed(format!("{{\"epoch\":{},\"host\":{host},\"pid\":{}", self.epoch, self.pid))
+    }
+
+    /// Reads the line of a takeover without its line break.
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+        line.starts_with(b"{\"epoch\":").then(|| unsealed(line))?
+    }
+}
+
+/// Ends a line without payload with its checksum.
+pub(crate) fn sealed(body: String) -> Vec<u8> {
+    let crc = crc32fast::hash(body.as_bytes());
+    format!("{body},\"crc\":\"{crc:08x}\"}}\n").into_bytes()
+}
+
+/// Reads such a line without its line break; `None` when it is not intact.
+pub(crate) fn unsealed<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let (body, tail) = line.split_at_checked(line.len().checked_sub(",\"crc\":\"01234567\"}".len())?)?;
+    let crc = parse_crc(tail.strip_prefix(b",\"crc\":\"")?.strip_suffix(b"\"}")?)?;
+    (crc32fast::hash(body) == crc).then(|| serde_json::from_slice(line).ok())?
 }
 
 /// A record line of a journal whose checksum is right.
@@ -102,6 +131,8 @@ pub(crate) struct Line<'a> {
     pub(crate) seq: u64,
     /// Last record of the batch; `seq` itself in a batch of one.
     pub(crate) batch_last: u64,
+    /// Whose record it is.
+    pub(crate) epoch: u64,
     pub(crate) crc: u32,
     pub(crate) payload: &'a [u8],
 }
@@ -114,19 +145,83 @@ impl<'a> Line<'a> {
             Some(rest) => take_number(rest)?,
             None => (seq, rest),
         };
+        let (epoch, rest) = match rest.strip_prefix(b",\"epoch\":") {
+            Some(rest) => take_number(rest)?,
+            None => (0, rest),
+        };
         let (hex, rest) = rest.strip_prefix(b",\"crc\":\"")?.split_at_checked(8)?;
         let payload = rest.strip_prefix(b"\",\"event\":")?.strip_suffix(b"}")?;
         let crc = parse_crc(hex)?;
-        let intact = batch_last >= seq && crc == record_crc(seq, payload);
-        intact.then_some(Self { seq, batch_last, crc, payload })
+        let intact = batch_last >= seq && crc == record_crc(seq, epoch, payload);
+        intact.then_some(Self { seq, batch_last, epoch, crc, payload })
+    }
+}
+
+/// Records as lines, ready for both copies.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    text: Vec<u8>,
+    first: u64,
+    entries: Vec<Entry>,
+}
+
+/// Where the payload of one record is in a text, and its checksum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) offset: u64,
+    pub(crate) len: u32,
+    pub(crate) crc: u32,
+}
+
+impl Entry {
+    /// Position of the end of the record's line.
+    pub(crate) fn line_end(&self) -> u64 {
+        self.offset + u64::from(self.len) + b"}\n".len() as u64
+    }
+}
+
+impl Lines {
+    /// Makes one batch of records that begins at `first`; each comes with its epoch.
+    pub(crate) fn batch(first: u64, records: &[(u64, &[u8])]) -> Self {
+        let mut lines = Self { text: Vec::new(), first, entries: Vec::with_capacity(records.len()) };
+        let batch_last = first + (records.len() as u64).saturating_sub(1);
+        for ((epoch, payload), seq) in records.iter().zip(first..) {
+            let crc = record_crc(seq, *epoch, payload);
+            let offset = push_line(&mut lines.text, seq, batch_last, *epoch, crc, payload) as u64;
+            lines.entries.push(Entry { offset, len: payload.len() as u32, crc });
+        }
+        lines
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Number of the first record.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Number of the last record.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + self.entries.len() as u64 - 1
     }
 }
 
 /// Appends the line of a record to `out` and returns the position of its payload in `out`.
-pub(crate) fn push_line(out: &mut Vec<u8>, seq: u64, batch_last: u64, payload: &[u8]) -> usize {
-    let last = if batch_last == seq { String::new() } else { format!(",\"last\":{batch_last}") };
-    let crc = record_crc(seq, payload);
-    out.extend_from_slice(format!("{{\"seq\":{seq}{last},\"crc\":\"{crc:08x}\",\"event\":").as_bytes());
+fn push_line(out: &mut Vec<u8>, seq: u64, batch_last: u64, epoch: u64, crc: u32, payload: &[u8]) -> usize {
+    out.extend_from_slice(format!("{{\"seq\":{seq}").as_bytes());
+    if batch_last != seq {
+        out.extend_from_slice(format!(",\"last\":{batch_last}").as_bytes());
+    }
+    if epoch > 0 {
+        out.extend_from_slice(format!(",\"epoch\":{epoch}").as_bytes());
+    }
+    out.extend_from_slice(format!(",\"crc\":\"{crc:08x}\",\"event\":").as_bytes());
     let position = out.len();
     out.extend_from_slice(payload);
     out.extend_from_slice(b"}\n");
@@ -134,49 +229,14 @@ pub(crate) fn push_line(out: &mut Vec<u8>, seq: u64, batch_last: u64, payload: &
 }
 
 /// Returns the checksum of a record.
-pub(crate) fn record_crc(seq: u64, payload: &[u8]) -> u32 {
+pub(crate) fn record_crc(seq: u64, epoch: u64, payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&seq.to_be_bytes());
+    if epoch > 0 {
+        hasher.update(&epoch.to_be_bytes());
+    }
     hasher.update(payload);
     hasher.finalize()
-}
-
-/// Key of one part of a record in the database; part 0 carries the value head.
-pub(crate) fn record_key(seq: u64, part: u16) -> Vec<u8> {
-    let mut key = seq.to_be_bytes().to_vec();
-    if part > 0 {
-        key.extend_from_slice(&part.to_be_bytes());
-    }
-    key
-}
-
-/// Reads a key back as sequence number and part; `None` for a key of another shape.
-pub(crate) fn parse_key(key: &[u8]) -> Option<(u64, u16)> {
-    let (seq, part) = key.split_first_chunk::<8>()?;
-    let part = match part {
-        [] => 0,
-        &[a, b] => u16::from_be_bytes([a, b]),
-        _ => return None,
-    };
-    Some((u64::from_be_bytes(*seq), part))
-}
-
-/// Splits a record into the values of its parts, in order.
-pub(crate) fn record_values(seq: u64, payload: &[u8]) -> Vec<Vec<u8>> {
-    let (first, rest) = payload.split_at(payload.len().min(CHUNK_BYTES));
-    let mut head = Vec::with_capacity(VALUE_HEAD_BYTES + first.len());
-    head.push(VALUE_VERSION);
-    head.extend_from_slice(&record_crc(seq, payload).to_be_bytes());
-    head.extend_from_slice(first);
-    std::iter::once(head).chain(rest.chunks(CHUNK_BYTES).map(<[u8]>::to_vec)).collect()
-}
-
-/// Takes the joined values of a record apart; `None` when the payload is not intact.
-pub(crate) fn split_value(seq: u64, value: &[u8]) -> Option<(u32, &[u8])> {
-    let (head, payload) = value.split_first_chunk::<VALUE_HEAD_BYTES>()?;
-    let [version, crc @ ..] = *head;
-    let crc = u32::from_be_bytes(crc);
-    (version == VALUE_VERSION && crc == record_crc(seq, payload)).then_some((crc, payload))
 }
 
 /// Checks that every payload is one JSON object on one line and not too long.
@@ -204,47 +264,70 @@ fn check_payload(payload: &[u8]) -> Result<(), String> {
 }
 
 fn take_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
-    let (number, rest) = text.split_at(digits);
-    Some((std::str::from_utf8(number).ok()?.parse().ok()?, rest))
+    let mut number: u64 = 0;
+    let mut digits = 0;
+    for byte in text.iter().take_while(|byte| byte.is_ascii_digit()) {
+        number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        digits += 1;
+    }
+    (digits > 0).then_some((number, &text[digits..]))
 }
 
 fn parse_crc(hex: &[u8]) -> Option<u32> {
-    let all_hex = hex.len() == 8 && hex.iter().all(u8::is_ascii_hexdigit);
-    all_hex.then(|| u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok())?
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    (hex.len() == 8).then(|| hex.iter().try_fold(0, |crc, byte| Some(crc << 4 | digit(byte)?)))?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn line(seq: u64, batch: usize, epoch: u64, payload: &[u8]) -> Vec<u8> {
+        let lines = Lines::batch(seq, &vec![(epoch, payload); batch]);
+        lines.text().split(|&byte| byte == b'\n').next().unwrap().to_vec()
+    }
+
     #[test]
     fn line_is_the_documented_text() {
-        let mut out = Vec::new();
-        let position = push_line(&mut out, 7, 7, br#"{"a":1}"#);
-        let crc = record_crc(7, br#"{"a":1}"#);
-        assert_eq!(
-            String::from_utf8_lossy(&out),
-            format!("{{\"seq\":7,\"crc\":\"{crc:08x}\",\"event\":{{\"a\":1}}}}\n")
-        );
-        assert!(out[position..].starts_with(br#"{"a":1}"#));
+        for (epoch, field) in [(0, ""), (3, ",\"epoch\":3")] {
+            let lines = Lines::batch(7, &[(epoch, br#"{"a":1}"#)]);
+            let crc = record_crc(7, epoch, br#"{"a":1}"#);
+            assert_eq!(
+                String::from_utf8_lossy(lines.text()),
+                format!("{{\"seq\":7{field},\"crc\":\"{crc:08x}\",\"event\":{{\"a\":1}}}}\n")
+            );
+            let entry = lines.entries()[0];
+            assert!(lines.text()[entry.offset as usize..].starts_with(br#"{"a":1}"#));
+            assert_eq!((entry.line_end(), lines.last()), (lines.text().len() as u64, 7));
+        }
     }
 
     #[test]
     fn line_reads_back_and_no_flipped_bit_passes() {
-        let mut out = Vec::new();
-        push_line(&mut out, 41, 43, br#"{"name":"x"}"#);
-        out.pop();
-        let line = Line::parse(&out).unwrap();
-        assert_eq!((line.seq, line.batch_last, line.payload), (41, 43, &br#"{"name":"x"}"#[..]));
+        let out = line(41, 3, 6, br#"{"name":"x"}"#);
+        let read = Line::parse(&out).unwrap();
+        assert_eq!((read.seq, read.batch_last, read.epoch), (41, 43, 6));
+        assert_eq!(read.payload, br#"{"name":"x"}"#);
         // The end of the batch is guarded by its neighbours, not by the checksum of the record.
         let batch_end = 9..19;
         for position in (0..out.len()).filter(|p| !batch_end.contains(p)) {
             let mut flipped = out.clone();
             flipped[position] ^= 1;
-            let read = Line::parse(&flipped);
-            assert!(read.is_none_or(|l| l == line), "byte {position} may not change the record");
+            let other = Line::parse(&flipped);
+            assert!(other.is_none_or(|l| l == read), "byte {position} may not change the record");
         }
+    }
+
+    #[test]
+    fn takeover_reads_back_and_is_no_record() {
+        let writer = Writer { epoch: 4, host: "a \"b\"".into(), pid: 77 };
+        let line = writer.line();
+        let line = line.strip_suffix(b"\n").unwrap();
+        assert_eq!(Writer::parse(line), Some(writer));
+        assert_eq!((Line::parse(line), Header::parse(line)), (None, None));
+        let mut flipped = line.to_vec();
+        flipped[10] ^= 1;
+        assert_eq!(Writer::parse(&flipped), None);
     }
 
     #[test]
@@ -256,19 +339,6 @@ mod tests {
         flipped[17] ^= 1;
         assert_eq!(Header::parse(&flipped[..line.len() - 1]), None);
         assert_eq!(Header::parse(b"{}"), None);
-    }
-
-    #[test]
-    fn long_record_is_split_into_parts_and_joined_again() {
-        let payload = vec![b'x'; 3 * CHUNK_BYTES + 5];
-        let values = record_values(3, &payload);
-        assert_eq!(values.len(), 4);
-        assert!(values.iter().all(|v| v.len() <= CHUNK_BYTES + VALUE_HEAD_BYTES));
-        let joined = values.concat();
-        assert_eq!(split_value(3, &joined).unwrap().1, payload);
-        assert_eq!(split_value(4, &joined), None);
-        assert_eq!(parse_key(&record_key(3, 2)), Some((3, 2)));
-        assert_eq!(parse_key(b"last_seq_"), None);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::StoredRecord;
 use crate::database::{Database, Opened};
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE};
-use crate::journal::{self, scan};
+use crate::format::Writer;
+use crate::scan::{Found, Scan, scan};
 use crate::sled_store::lock_store;
 use crate::view::refuse_newer;
 
@@ -80,6 +81,9 @@ pub struct Inspection {
     pub defects: Vec<Defect>,
     /// Traces of an interrupted write that cost nothing: the next opening removes them.
     pub remarks: Vec<String>,
+    /// Who opened the log for writing, as far as the journal tells, each with the number of the first record
+    /// from then on.
+    pub writers: Vec<(Writer, u64)>,
     /// The longest intact beginning of the log that one of the copies has.
     pub records: Vec<StoredRecord>,
     /// Acknowledged records that are in neither copy.
@@ -114,6 +118,7 @@ struct Side {
     good_len: u64,
     defects: Vec<Defect>,
     remarks: Vec<String>,
+    writers: Vec<(Writer, u64)>,
 }
 
 impl Side {
@@ -126,19 +131,27 @@ impl Side {
             opened => opened.map_err(StoreError::io("open", &path))?,
         };
         let mut records = Vec::new();
-        let collect = |seq, payload: &[u8]| records.push(StoredRecord { seq, payload: payload.to_vec() });
+        let collect =
+            |found: Found<'_>| records.push(StoredRecord { seq: found.seq, payload: found.payload.to_vec() });
         let found = scan(file, collect).map_err(StoreError::io("read", &path))?;
         refuse_newer(&found, &path)?;
-        records.truncate(found.entries.len());
         let mut side = Side {
-            state: CopyState { present: true, records: found.prefix(), bytes: found.file_len },
+            state: CopyState { present: true, records: found.records, bytes: found.file_len },
             id: found.header.as_ref().map(|header| header.id.to_string()),
             records,
             claimed: found.claimed,
             good_len: found.good_len,
+            writers: found.writers.clone(),
             ..Side::default()
         };
         side.defects.extend(journal_defects(&found));
+        if found.fenced > 0 {
+            side.remarks.push(format!(
+                "{JOURNAL_FILE} holds {} records of a process that had lost the study to another one; they were \
+                 never acknowledged and do not count",
+                found.fenced
+            ));
+        }
         if found.damage().is_none() && found.tail_bytes() > 0 {
             side.remarks.push(format!(
                 "{JOURNAL_FILE} ends in {} bytes of an unfinished write, from byte {} on",
@@ -162,18 +175,18 @@ impl Side {
         match Database::open(copy.path(), &mut side.remarks)? {
             Opened::Missing => return Ok(Side::missing(LogCopy::Database)),
             Opened::Damaged(reason) => side.defects.push(whole(LogCopy::Database, format!("is {reason}"))),
-            Opened::Ready(database) => {
-                side.read(&database)?;
+            Opened::Ready(mut database) => {
+                side.read(&mut database)?;
                 database.close();
             }
         }
         Ok(side)
     }
 
-    fn read(&mut self, database: &Database) -> Result<(), StoreError> {
+    fn read(&mut self, database: &mut Database) -> Result<(), StoreError> {
         let records = &mut self.records;
-        let found =
-            database.scan(|seq, _, payload| records.push(StoredRecord { seq, payload: payload.to_vec() }))?;
+        let found = database
+            .scan(|line| records.push(StoredRecord { seq: line.seq, payload: line.payload.to_vec() }))?;
         self.state.records = found.prefix;
         self.id = Some(database.id.to_string());
         self.claimed = database.last_seq();
@@ -212,7 +225,7 @@ fn whole(copy: LogCopy, what: String) -> Defect {
 }
 
 /// Names what is wrong with a journal beyond an unfinished end.
-fn journal_defects(found: &journal::Scan) -> Vec<Defect> {
+fn journal_defects(found: &Scan) -> Vec<Defect> {
     let mut defects = Vec::new();
     if found.header.is_none() {
         defects.push(Defect {
@@ -222,14 +235,14 @@ fn journal_defects(found: &journal::Scan) -> Vec<Defect> {
             what: "line 1, which names the log, is damaged".into(),
         });
     }
-    if let Some(stray) = found.stray.filter(|_| found.claimed > found.prefix()) {
+    if let Some(stray) = found.stray.filter(|_| found.claimed > found.records) {
         let what = match stray.found {
             Some(seq) => format!("line {} holds record {seq}, which does not follow", stray.line),
             None => format!("line {} does not read back", stray.line),
         };
         defects.push(Defect {
             copy: Some(LogCopy::Journal),
-            records: Some((found.prefix() + 1, found.claimed)),
+            records: Some((found.records + 1, found.claimed)),
             offset: Some(stray.offset),
             what: format!("{what}; {} lines behind it are intact", found.behind),
         });
@@ -258,6 +271,7 @@ fn compare(database: Side, journal: Side) -> Inspection {
         },
         database: database.state,
         journal: journal.state,
+        writers: journal.writers,
         lost: claimed - readable,
         contradictory: contradiction.is_some(),
     }

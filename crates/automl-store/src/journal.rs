@@ -3,198 +3,26 @@
 //! Only the end of the file is ever written, and only after what is before it is durable. So a crash
 //! leaves at most an unfinished end, the *torn tail*, which is cut off. Anything else that does not
 //! read back, such as a bad line with good ones behind it, is damage.
+//!
+//! Whoever opens the log for writing says so in a line of its own, with a higher epoch than anybody before.
+//! The file is written to at its end, wherever that is by then (`O_APPEND`), and read back. So a writer that
+//! has lost the log overwrites nothing, finds out, and acknowledges nothing; and its records do not count,
+//! because they come after those of a higher epoch.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 use crate::faults::{self, Operation};
 use crate::files::sync_dir;
-use crate::format::{FORMAT, Header, Line, MAX_LINE_BYTES, StoreId, push_line, record_crc};
+use crate::format::{Entry, FORMAT, Header, Line, Lines, StoreId, Writer};
+use crate::scan::{Scan, scan};
+use crate::snapshot;
 
-/// Where the payload of one record is in the file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    offset: u64,
-    len: u32,
-    /// Checksum of the record.
-    pub(crate) crc: u32,
-}
-
-/// What reading a journal from its beginning found.
-#[derive(Debug, Default)]
-pub(crate) struct Scan {
-    /// The header, when the first line is an intact one.
-    pub(crate) header: Option<Header>,
-    /// The records of the longest intact beginning that ends with a whole batch.
-    pub(crate) entries: Vec<Entry>,
-    /// Bytes of that beginning.
-    pub(crate) good_len: u64,
-    /// Bytes of the file.
-    pub(crate) file_len: u64,
-    /// Highest sequence number in any intact line, also behind a damaged one. The lines of an
-    /// unfinished last batch do not count: that batch was never acknowledged. That it is unfinished can
-    /// also be seen from a hole of zeros in it, where a loss of power has kept later sectors only.
-    pub(crate) claimed: u64,
-    /// The first line that does not follow on what is before it, if there is one.
-    pub(crate) stray: Option<Stray>,
-    /// Intact lines from there on.
-    pub(crate) behind: u64,
-}
-
-/// Where a journal stops making sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stray {
-    /// Number of the line, from 1; the header is line 1.
-    pub line: u64,
-    /// Position of its first byte in the file.
-    pub offset: u64,
-    /// Number of the record in it, where the line is intact and only in the wrong place.
-    pub found: Option<u64>,
-}
-
-impl Scan {
-    /// Number of records that can be used.
-    pub(crate) fn prefix(&self) -> u64 {
-        self.entries.len() as u64
-    }
-
-    /// Bytes behind the usable beginning.
-    pub(crate) fn tail_bytes(&self) -> u64 {
-        self.file_len - self.good_len
-    }
-
-    /// Says what is wrong beyond a torn tail, if anything.
-    pub(crate) fn damage(&self) -> Option<String> {
-        if self.header.is_none() {
-            Some("damaged in its first line".into())
-        } else if self.claimed > self.prefix() {
-            Some(format!("damaged behind record {}", self.prefix()))
-        } else {
-            None
-        }
-    }
-}
-
-/// Reads a journal line by line and shows every intact record in order to `visit`.
-///
-/// `visit` also sees the records of a last batch that turns out to be unfinished: the caller keeps
-/// the first [`Scan::prefix`] of them.
-pub(crate) fn scan(file: impl Read, mut visit: impl FnMut(u64, &[u8])) -> io::Result<Scan> {
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let mut scan = Scan::default();
-    let mut prefix = Prefix::default();
-    let mut line = Vec::new();
-    let mut number = 1;
-    while read_line(&mut reader, &mut line)? {
-        let start = scan.file_len;
-        scan.file_len += line.len() as u64;
-        let whole = line.strip_suffix(b"\n");
-        let here = Stray { line: number, offset: start, found: None };
-        number += u64::from(whole.is_some());
-        if start == 0 && whole.and_then(Line::parse).is_none() {
-            scan.header = whole.and_then(Header::parse);
-            scan.good_len = if scan.header.is_some() { scan.file_len } else { 0 };
-            scan.stray = scan.header.is_none().then_some(here);
-            continue;
-        }
-        match whole.and_then(Line::parse) {
-            Some(record) => {
-                // The payload ends two bytes before the end of the line: `}` and the line break.
-                let offset = scan.file_len - 2 - record.payload.len() as u64;
-                if prefix.accept(&record, offset) {
-                    visit(record.seq, record.payload);
-                    if prefix.batch_is_whole() {
-                        scan.good_len = scan.file_len;
-                        scan.entries.append(&mut prefix.pending);
-                    }
-                } else {
-                    prefix.see_behind(&record);
-                    scan.behind += 1;
-                    scan.stray.get_or_insert(Stray { found: Some(record.seq), ..here });
-                }
-            }
-            None => {
-                prefix.broken = true;
-                prefix.see_broken(&line);
-                scan.stray.get_or_insert(here);
-            }
-        }
-    }
-    scan.claimed = prefix.claimed().max(scan.prefix());
-    Ok(scan)
-}
-
-/// State of [`scan`]: the lines that follow on each other, and what is behind them.
-#[derive(Default)]
-struct Prefix {
-    last_seq: u64,
-    /// End of the batch that the latest line belongs to.
-    batch_last: u64,
-    /// Lines of a batch whose end has not been seen.
-    pending: Vec<Entry>,
-    /// Set by the first line that does not follow; nothing is accepted after it.
-    broken: bool,
-    /// Whether there are zeros behind it, as only places hold that were never written.
-    hole: bool,
-    /// Whether something behind it cannot be of one unfinished batch.
-    other: bool,
-    /// The batch of the intact lines behind it.
-    batch_behind: Option<u64>,
-    /// Highest number in these lines.
-    last_behind: u64,
-}
-
-impl Prefix {
-    /// Takes in a line that is not intact.
-    fn see_broken(&mut self, line: &[u8]) {
-        let zeros = line.contains(&0);
-        self.hole |= zeros;
-        // The file's last line may just be cut short.
-        self.other |= !zeros && line.ends_with(b"\n");
-    }
-
-    /// Takes in an intact line that does not follow.
-    fn see_behind(&mut self, record: &Line<'_>) {
-        let in_batch = self.last_seq < self.batch_last;
-        let own = if in_batch { self.batch_last } else { record.batch_last };
-        let batch = *self.batch_behind.get_or_insert(own);
-        let rises = record.seq > self.last_seq.max(self.last_behind);
-        self.other |= !rises || record.batch_last != batch;
-        self.last_behind = self.last_behind.max(record.seq);
-    }
-
-    /// Returns the highest number that was acknowledged as far as the lines behind can tell.
-    fn claimed(&self) -> u64 {
-        if self.hole && !self.other { 0 } else { self.last_behind }
-    }
-
-    fn accept(&mut self, record: &Line<'_>, offset: u64) -> bool {
-        let in_batch = self.last_seq < self.batch_last;
-        let follows = record.seq == self.last_seq + 1 && (!in_batch || record.batch_last == self.batch_last);
-        if self.broken || !follows {
-            self.broken = true;
-            return false;
-        }
-        self.last_seq = record.seq;
-        self.batch_last = record.batch_last;
-        self.pending.push(Entry { offset, len: record.payload.len() as u32, crc: record.crc });
-        true
-    }
-
-    fn batch_is_whole(&self) -> bool {
-        self.last_seq == self.batch_last
-    }
-}
-
-/// Reads the next line with its line break, or a piece of one that is too long to be a record.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', line)?;
-    Ok(!line.is_empty())
-}
+/// Most bytes of other processes behind the end of a journal that are looked at to tell what they are.
+const STRANGE_BYTES_MAX: u64 = 64 << 20;
 
 /// A journal that is open for appending.
 #[derive(Debug)]
@@ -203,39 +31,50 @@ pub(crate) struct Journal {
     file: File,
     entries: Vec<Entry>,
     good_len: u64,
+    /// Epoch in which this process writes; 0 before it has taken the log over.
+    epoch: u64,
     /// Set while there may be bytes behind `good_len` that must go before the next append.
     untrimmed: bool,
     /// Device and inode of the file, by which one that took its name is recognised.
     place: (u64, u64),
+    /// Bytes from the beginning whose checksum is known, and the checksum.
+    summed: (u64, u32),
 }
 
 impl Journal {
     /// Creates an empty journal under a name, durably. An older file of that name is replaced.
     pub(crate) fn create(path: &Path, id: &StoreId) -> Result<Self, StoreError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+        .map_err(StoreError::io("replace", path))?;
         let header = Header { format: FORMAT, id: id.clone() }.line();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).open(path);
-        let file = file.map_err(StoreError::io("create", path))?;
-        file.write_all_at(&header, 0)
-            .and_then(|()| file.sync_all())
-            .map_err(StoreError::io("write to", path))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .open(path)
+            .map_err(StoreError::io("create", path))?;
+        file.write_all(&header).and_then(|()| file.sync_all()).map_err(StoreError::io("write to", path))?;
         let good_len = header.len() as u64;
         let place = place(&file).map_err(StoreError::io("look at", path))?;
-        Ok(Self { path: path.to_owned(), file, entries: Vec::new(), good_len, untrimmed: false, place })
+        let (path, entries) = (path.to_owned(), Vec::new());
+        Ok(Self { path, file, entries, good_len, epoch: 0, untrimmed: false, place, summed: (0, 0) })
     }
 
     /// Opens and reads a journal; `None` when there is no such file.
     pub(crate) fn open(path: &Path) -> Result<Option<(Self, Scan)>, StoreError> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+        let file = match OpenOptions::new().read(true).append(true).open(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(StoreError::io("open", path))?,
         };
-        let scan = scan(&file, |_, _| ()).map_err(StoreError::io("read", path))?;
-        let entries = scan.entries.clone();
+        let mut entries = Vec::new();
+        let scan = scan(&file, |found| entries.push(found.entry)).map_err(StoreError::io("read", path))?;
         let untrimmed = scan.tail_bytes() > 0;
         let (path, good_len) = (path.to_owned(), scan.good_len);
         let place = place(&file).map_err(StoreError::io("look at", &path))?;
-        Ok(Some((Self { path, file, entries, good_len, untrimmed, place }, scan)))
+        Ok(Some((Self { path, file, entries, good_len, epoch: 0, untrimmed, place, summed: (0, 0) }, scan)))
     }
 
     /// Gives the journal its final name, replacing what is there, durably.
@@ -254,24 +93,42 @@ impl Journal {
         Some(self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)?.crc)
     }
 
+    /// Makes this process the writer, durably: nobody of a lower epoch can add a record that counts.
+    pub(crate) fn take_over(&mut self, writer: &Writer) -> Result<(), StoreError> {
+        self.write(&writer.line())?;
+        self.epoch = writer.epoch;
+        Ok(())
+    }
+
+    /// Goes on as the writer that this process was before it opened the file again.
+    pub(crate) fn go_on_as(&mut self, writer: &Writer, took_over: bool) {
+        self.epoch = if took_over { writer.epoch } else { 0 };
+    }
+
     /// Appends a batch behind the last record, durably. After an error the file is as before, or
     /// will be made so before the next append.
-    pub(crate) fn append(&mut self, payloads: &[impl AsRef<[u8]>]) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, lines: &Lines) -> Result<(), StoreError> {
+        let start = self.good_len;
+        self.write(lines.text())?;
+        let moved = |entry: &Entry| Entry { offset: start + entry.offset, ..*entry };
+        self.entries.extend(lines.entries().iter().map(moved));
+        Ok(())
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<(), StoreError> {
         self.trim()?;
-        let mut text = Vec::new();
-        let batch_last = self.last_seq() + payloads.len() as u64;
-        let mut entries = Vec::with_capacity(payloads.len());
-        for (payload, seq) in payloads.iter().map(AsRef::as_ref).zip(self.last_seq() + 1..) {
-            let offset = self.good_len + push_line(&mut text, seq, batch_last, payload) as u64;
-            entries.push(Entry { offset, len: payload.len() as u32, crc: record_crc(seq, payload) });
-        }
-        if let Err(source) = self.write_durably(&text) {
+        if let Err(source) = self.write_durably(text) {
             self.untrimmed = true;
             // A failure to cut is no news for the caller: the next append has to cut first anyway.
             let _ = self.trim();
             return Err(StoreError::Io { action: "append to", path: self.path.clone(), source });
         }
-        self.entries.append(&mut entries);
+        // Somebody who wrote at the same time has moved it.
+        let mut found = vec![0; text.len()];
+        let read = self.file.read_exact_at(&mut found, self.good_len);
+        if read.is_err() || found != text {
+            return Err(self.fenced("written to"));
+        }
         self.good_len += text.len() as u64;
         Ok(())
     }
@@ -279,23 +136,48 @@ impl Journal {
     /// Checks that the file is as this process left it. Locks keep a second writer away where they work; on
     /// some shared file systems they do not, and a file can be replaced by hand. Whoever finds that the log
     /// went on without it has lost the study and must not write again.
-    pub(crate) fn check_own(&self) -> Result<(), StoreError> {
-        let fenced = |how: &'static str| Err(StoreError::Fenced { path: self.path.clone(), how });
+    pub(crate) fn check_own(&mut self) -> Result<(), StoreError> {
         match fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fenced("removed"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.fenced("removed")),
             Err(source) => Err(StoreError::Io { action: "look at", path: self.path.clone(), source }),
-            Ok(named) if (named.dev(), named.ino()) != self.place => fenced("replaced"),
-            Ok(named) if named.len() != self.good_len => fenced("written to"),
+            Ok(named) if (named.dev(), named.ino()) != self.place => Err(self.fenced("replaced")),
+            Ok(named) if named.len() < self.good_len => Err(self.fenced("cut short")),
+            Ok(named) if named.len() > self.good_len => self.check_strange(named.len()),
             Ok(_) => Ok(()),
         }
     }
 
-    fn write_durably(&self, text: &[u8]) -> io::Result<()> {
+    /// Looks at what others have written behind the end. Records of writers that had lost the log before do
+    /// not count and may stay; anything else means that this process has lost it.
+    fn check_strange(&mut self, len: u64) -> Result<(), StoreError> {
+        let size = (len - self.good_len).min(STRANGE_BYTES_MAX);
+        let mut text = vec![0; size as usize];
+        let read = self.file.read_exact_at(&mut text, self.good_len);
+        read.map_err(StoreError::io("read", &self.path))?;
+        let mut fenced = text.ends_with(b"\n");
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            if let Some(writer) = Writer::parse(line).filter(|writer| writer.epoch > self.epoch) {
+                return Err(self.fenced(&format!("taken over by process {} on {}", writer.pid, writer.host)));
+            }
+            fenced &= Line::parse(line).is_some_and(|record| record.epoch < self.epoch);
+        }
+        if !fenced {
+            return Err(self.fenced("written to"));
+        }
+        self.good_len += size;
+        Ok(())
+    }
+
+    fn fenced(&self, how: &str) -> StoreError {
+        StoreError::Fenced { path: self.path.clone(), how: how.to_owned() }
+    }
+
+    fn write_durably(&mut self, text: &[u8]) -> io::Result<()> {
         if let Some(fault) = faults::strike(Operation::JournalWrite) {
-            self.file.write_all_at(&text[..fault.written.min(text.len())], self.good_len)?;
+            self.file.write_all(&text[..fault.written.min(text.len())])?;
             return Err(fault.into());
         }
-        self.file.write_all_at(text, self.good_len)?;
+        self.file.write_all(text)?;
         faults::pass(Operation::JournalSync)?;
         self.file.sync_data()
     }
@@ -312,30 +194,62 @@ impl Journal {
         Ok(())
     }
 
-    /// Reads up to `count` payloads from `first` on and checks them.
-    pub(crate) fn read(&self, first: u64, count: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    /// Says what a snapshot of the log as it is now is made from.
+    pub(crate) fn origin(&mut self) -> Result<snapshot::Origin, StoreError> {
+        let (from, crc) = self.summed;
+        let crc = snapshot::prefix_crc(&self.file, from, crc, self.good_len);
+        let prefix_crc = crc.map_err(StoreError::io("read", &self.path))?;
+        self.summed = (self.good_len, prefix_crc);
+        let (records, bytes) = (self.last_seq(), self.good_len);
+        Ok(snapshot::Origin { records, bytes, prefix_crc, epoch: self.epoch })
+    }
+
+    /// Reads the snapshot beside the journal, if it can be believed.
+    pub(crate) fn snapshot(&self, study_dir: &Path, format: &str) -> Option<(u64, Vec<u8>)> {
+        let (origin, content) = snapshot::read(study_dir, &self.file, format)?;
+        (origin.bytes <= self.good_len).then_some((origin.records, content))
+    }
+
+    /// Reads up to `count` records from `first` on, checks them, and shows them to `visit`.
+    pub(crate) fn read(
+        &self,
+        first: u64,
+        count: usize,
+        mut visit: impl FnMut(&Line<'_>),
+    ) -> Result<(), StoreError> {
         let start = usize::try_from(first - 1).expect("a record in the index has an index");
         let entries = &self.entries[start..self.entries.len().min(start + count)];
-        let (Some(head), Some(tail)) = (entries.first(), entries.last()) else {
-            return Ok(Vec::new());
-        };
-        let mut block = vec![0; (tail.offset - head.offset) as usize + tail.len as usize];
-        self.file.read_exact_at(&mut block, head.offset).map_err(StoreError::io("read", &self.path))?;
-        let cut = |entry: &Entry| {
-            let at = (entry.offset - head.offset) as usize;
-            block[at..at + entry.len as usize].to_vec()
-        };
-        let payloads: Vec<Vec<u8>> = entries.iter().map(cut).collect();
-        for ((payload, entry), seq) in payloads.iter().zip(entries).zip(first..) {
-            if record_crc(seq, payload) != entry.crc {
-                return Err(StoreError::Damaged { path: self.path.clone(), seq });
-            }
+        let Some(tail) = entries.last() else { return Ok(()) };
+        let from = if start == 0 { 0 } else { self.entries[start - 1].line_end() };
+        let mut block = vec![0; (tail.line_end() - from) as usize];
+        self.file.read_exact_at(&mut block, from).map_err(StoreError::io("read", &self.path))?;
+        let mut line_start = from;
+        for (entry, seq) in entries.iter().zip(first..) {
+            let piece = &block[(line_start - from) as usize..(entry.line_end() - 1 - from) as usize];
+            let line = Line::parse(piece).or_else(|| {
+                // Lines of other kinds may lie before the record's own.
+                let own = piece.iter().rposition(|byte| *byte == b'\n')? + 1;
+                Line::parse(&piece[own..])
+            });
+            let line = line.filter(|line| (line.seq, line.crc) == (seq, entry.crc));
+            visit(&line.ok_or_else(|| StoreError::Damaged { path: self.path.clone(), seq })?);
+            line_start = entry.line_end();
         }
-        Ok(payloads)
+        Ok(())
+    }
+
+    /// Reads up to `count` records from `first` on as one batch.
+    pub(crate) fn lines(&self, first: u64, count: usize) -> Result<Lines, StoreError> {
+        let mut records = Vec::new();
+        self.read(first, count, |line| records.push((line.epoch, line.payload.to_vec())))?;
+        let records: Vec<(u64, &[u8])> =
+            records.iter().map(|(epoch, payload)| (*epoch, payload.as_slice())).collect();
+        Ok(Lines::batch(first, &records))
     }
 }
 
-fn place(file: &File) -> io::Result<(u64, u64)> {
+/// Returns the device and inode of an open file.
+pub(crate) fn place(file: &File) -> io::Result<(u64, u64)> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
@@ -351,80 +265,13 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn text(batches: &[&[&str]]) -> Vec<u8> {
-        let mut out = Header { format: FORMAT, id: StoreId::random() }.line();
-        let mut seq = 0;
-        for batch in batches {
-            let last = seq + batch.len() as u64;
-            for payload in *batch {
-                seq += 1;
-                push_line(&mut out, seq, last, payload.as_bytes());
-            }
-        }
-        out
+    fn lines(first: u64, epoch: u64, batch: &[&str]) -> Lines {
+        let records: Vec<(u64, &[u8])> = batch.iter().map(|payload| (epoch, payload.as_bytes())).collect();
+        Lines::batch(first, &records)
     }
 
-    #[test]
-    fn every_cut_leaves_whole_batches_only() {
-        let full = text(&[&[r#"{"a":1}"#], &[r#"{"b":1}"#, r#"{"b":2}"#, r#"{"b":3}"#], &["{}"]]);
-        let mut seen = std::collections::BTreeSet::new();
-        for cut in 0..=full.len() {
-            let found = scan(&full[..cut], |_, _| ()).unwrap();
-            assert!(found.good_len <= cut as u64 && found.file_len == cut as u64);
-            assert!(found.header.is_none() || found.damage().is_none(), "cut at {cut} is no damage");
-            seen.insert(found.prefix());
-        }
-        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 4, 5]);
-    }
-
-    #[test]
-    fn bad_line_before_good_ones_is_damage() {
-        let mut bytes = text(&[&[r#"{"a":1}"#], &[r#"{"a":2}"#], &[r#"{"a":3}"#]]);
-        let second = bytes.windows(5).position(|w| w == br#""a":2"#).unwrap();
-        bytes[second] = b'!';
-        let found = scan(&bytes[..], |_, _| ()).unwrap();
-        assert_eq!((found.prefix(), found.claimed), (1, 3));
-        assert!(found.damage().unwrap().contains("behind record 1"));
-    }
-
-    #[test]
-    fn hole_in_the_last_batch_is_a_loss_of_power() {
-        let batch = [r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, r#"{"a":4}"#];
-        let whole = text(&[&["{}"], &batch]);
-        let line = whole.windows(5).position(|w| w == br#""a":2"#).unwrap();
-        let mut holed = whole.clone();
-        holed[line - 3..line + 5].fill(0);
-        let found = scan(&holed[..], |_, _| ()).unwrap();
-        assert_eq!((found.prefix(), found.damage()), (1, None));
-        // Behind an acknowledged batch, or with other bytes, it is damage.
-        let mut later = text(&[&["{}"], &batch, &["{}"]]);
-        later[line - 3..line + 5].fill(0);
-        assert_eq!(scan(&later[..], |_, _| ()).unwrap().claimed, 6);
-        let mut edited = whole;
-        edited[line] = b'!';
-        assert_eq!(scan(&edited[..], |_, _| ()).unwrap().claimed, 5);
-    }
-
-    #[test]
-    fn lost_header_costs_no_record() {
-        let mut bytes = text(&[&[r#"{"a":1}"#], &[r#"{"a":2}"#]]);
-        let header_len = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
-        for found in [scan(&bytes[header_len..], |_, _| ()).unwrap(), {
-            bytes[3] = b'?';
-            scan(&bytes[..], |_, _| ()).unwrap()
-        }] {
-            assert_eq!(found.prefix(), 2);
-            assert!(found.damage().unwrap().contains("first line"));
-        }
-    }
-
-    #[test]
-    fn endless_line_is_read_in_pieces() {
-        let mut bytes = text(&[&["{}"]]);
-        bytes.extend(std::iter::repeat_n(b'z', 2 * MAX_LINE_BYTES + 10));
-        let found = scan(&bytes[..], |_, _| ()).unwrap();
-        assert_eq!((found.prefix(), found.damage()), (1, None));
-        assert_eq!(found.tail_bytes(), 2 * MAX_LINE_BYTES as u64 + 10);
+    fn writer(epoch: u64) -> Writer {
+        Writer { epoch, host: "h".into(), pid: epoch as u32 }
     }
 
     #[test]
@@ -432,17 +279,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         let mut journal = Journal::create(&path, &StoreId::random()).unwrap();
-        journal.append(&["{}"]).unwrap();
+        journal.append(&lines(1, 1, &["{}"])).unwrap();
         let before = fs::read(&path).unwrap();
         let full = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
         let real = journal.swap_file(full);
-        let error = journal.append(&[r#"{"lost":1}"#]).unwrap_err();
+        let error = journal.append(&lines(2, 1, &[r#"{"lost":1}"#])).unwrap_err();
         assert!(error.to_string().contains("events.jsonl"), "{error}");
         assert_eq!((journal.last_seq(), fs::read(&path).unwrap()), (1, before));
         journal.swap_file(real);
-        journal.append(&[r#"{"kept":1}"#, "{}"]).unwrap();
-        assert_eq!(journal.read(2, 9).unwrap(), [br#"{"kept":1}"#.to_vec(), b"{}".to_vec()]);
-        assert_eq!(Journal::open(&path).unwrap().unwrap().1.prefix(), 3);
+        let kept = lines(2, 1, &[r#"{"kept":1}"#, "{}"]);
+        journal.append(&kept).unwrap();
+        assert_eq!(journal.lines(2, 9).unwrap().text(), kept.text());
+        assert_eq!(Journal::open(&path).unwrap().unwrap().1.records, 3);
     }
 
     #[test]
@@ -450,9 +298,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
         let mut journal = Journal::create(&path, &StoreId::random()).unwrap();
-        journal.append(&[r#"{"a":1}"#, r#"{"a":2}"#]).unwrap();
+        journal.append(&lines(1, 1, &[r#"{"a":1}"#, r#"{"a":2}"#])).unwrap();
         let at = journal.entries[1].offset + 5;
         OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"7", at).unwrap();
-        assert!(matches!(journal.read(1, 2), Err(StoreError::Damaged { seq: 2, .. })));
+        assert!(matches!(journal.lines(1, 2), Err(StoreError::Damaged { seq: 2, .. })));
+    }
+
+    #[test]
+    fn writer_that_lost_the_log_finds_out_and_overwrites_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let mut old = Journal::create(&path, &StoreId::random()).unwrap();
+        old.take_over(&writer(1)).unwrap();
+        old.append(&lines(1, 1, &[r#"{"a":1}"#])).unwrap();
+        let (mut new, _) = Journal::open(&path).unwrap().unwrap();
+        old.check_own().unwrap();
+        // The other takes over between the look and the write.
+        new.take_over(&writer(2)).unwrap();
+        assert!(matches!(old.append(&lines(2, 1, &[r#"{"b":1}"#])), Err(StoreError::Fenced { .. })));
+        let error = old.check_own().unwrap_err().to_string();
+        assert!(error.contains("taken over by process 2 on h"), "{error}");
+        // What it left behind does not count, and the owner goes on.
+        new.check_own().unwrap();
+        new.append(&lines(2, 2, &[r#"{"c":1}"#])).unwrap();
+        let (again, found) = Journal::open(&path).unwrap().unwrap();
+        assert_eq!((found.records, found.fenced, found.damage()), (2, 1, None));
+        let own = lines(2, 2, &[r#"{"c":1}"#]);
+        assert_eq!(again.lines(2, 1).unwrap().text(), own.text());
     }
 }

@@ -15,11 +15,14 @@
 //!   of a batch or nothing;
 //! - the database is made durable before the journal, so the journal is never ahead of a healthy
 //!   database;
-//! - after [`SledStore::open`] both halves hold the same records.
+//! - after [`SledStore::open`] both halves hold the same records;
+//! - each record carries the epoch of its writer. Opening for writing raises it, durably, before anything is
+//!   appended; a record that comes after one of a higher epoch does not count.
 //!
 //! One thread owns a [`SledStore`]: sled 0.34 is known to deadlock under concurrent writers. Readers
-//! use [`read_journal`]. [`StudyLock`] keeps a second engine away from the study.
+//! use [`read_journal`], or [`JournalFollower`] to look again and again. [`StudyLock`] keeps a second engine away from the study.
 
+mod blocks;
 mod contain;
 mod database;
 mod error;
@@ -33,21 +36,23 @@ mod memory;
 mod process;
 mod recover;
 mod repair;
+mod scan;
 mod sled_store;
+mod snapshot;
 mod view;
 
 pub use contain::panic_is_contained;
 pub use error::{StoreError, is_full_disk};
 pub use faults::{Fault, Operation, with_faults};
-pub use format::MAX_PAYLOAD_BYTES;
+pub use format::{MAX_PAYLOAD_BYTES, Writer};
 pub use inspect::{CopyState, Defect, Inspection, LogCopy, inspect};
-pub use journal::Stray;
 pub use lock::{EngineInfo, LockError, StudyLock, running_engine};
 pub use memory::MemoryStore;
 pub use recover::Recovery;
 pub use repair::{cut_behind, rebuild_from};
+pub use scan::Stray;
 pub use sled_store::SledStore;
-pub use view::{JournalView, read_journal, read_journal_file};
+pub use view::{Followed, JournalFollower, JournalView, read_journal, read_journal_file};
 
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +79,41 @@ pub trait Store {
     /// append may the refused batch, whole, turn up at the next opening.
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError>;
 
-    /// Returns all records in the order of their sequence numbers.
+    /// Shows the records from `first` on to `visit`, with their sequence numbers and in their order.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when a record cannot be read back intact.
-    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError>;
+    fn visit(&self, first: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError>;
+
+    /// Returns what was kept with [`Store::keep_snapshot`] under this format by this build of the program, and
+    /// the number of records it was made from. `None` whenever there is the slightest doubt about it.
+    fn snapshot(&self, format: &str) -> Option<(u64, Vec<u8>)> {
+        let _ = format;
+        None
+    }
+
+    /// Keeps what the caller has made of all records so far, so that it need not be made again. A store may
+    /// forget it at any time.
+    ///
+    /// # Errors
+    ///
+    /// What the medium reports; the log is not touched.
+    fn keep_snapshot(&mut self, format: &str, content: &[u8]) -> Result<(), StoreError> {
+        let _ = (format, content);
+        Ok(())
+    }
+
+    /// Returns all records in the order of their sequence numbers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::visit`].
+    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+        let mut records = Vec::with_capacity(usize::try_from(self.last_seq()).unwrap_or_default());
+        self.visit(1, &mut |seq, payload| records.push(StoredRecord { seq, payload: payload.to_vec() }))?;
+        Ok(records)
+    }
 
     /// Returns the sequence number of the last record, 0 in an empty log.
     fn last_seq(&self) -> u64;

@@ -1,8 +1,8 @@
 //! A log that lives and dies with the process: for tests, simulations and `store: false`.
 
+use crate::Store;
 use crate::error::StoreError;
 use crate::format::check_payloads;
-use crate::{Store, StoredRecord};
 
 /// A [`Store`] without a disk.
 #[derive(Debug, Clone, Default)]
@@ -24,9 +24,10 @@ impl Store for MemoryStore {
         Ok(self.last_seq())
     }
 
-    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
+    fn visit(&self, first: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
         let records = self.payloads.iter().zip(1..);
-        Ok(records.map(|(payload, seq)| StoredRecord { seq, payload: payload.clone() }).collect())
+        records.skip_while(|(_, seq)| *seq < first).for_each(|(payload, seq)| visit(seq, payload));
+        Ok(())
     }
 
     fn last_seq(&self) -> u64 {

@@ -9,8 +9,9 @@ use std::path::Path;
 use crate::database::{Database, Opened};
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE, keep_copy, move_aside, short};
-use crate::format::StoreId;
-use crate::journal::{self, Journal};
+use crate::format::{FORMAT, Lines, StoreId};
+use crate::journal::Journal;
+use crate::scan::Scan;
 use crate::view::refuse_newer;
 
 /// Records copied from one side to the other in one step.
@@ -42,6 +43,8 @@ pub(crate) enum Loss {
 pub(crate) struct Copies {
     pub(crate) database: Database,
     pub(crate) journal: Journal,
+    /// Highest epoch that either of them knows of.
+    pub(crate) epoch: u64,
 }
 
 /// Opens both copies of the log in a study folder and makes them equal.
@@ -55,17 +58,18 @@ pub(crate) fn open_copies(
 ) -> Result<(Copies, Recovery), StoreError> {
     let mut recovery = Recovery::default();
     let journal = JournalSide::open(study_dir)?;
-    let database = DatabaseSide::open(study_dir, ceiling, &journal, &mut recovery.notes)?;
+    let mut database = DatabaseSide::open(study_dir, ceiling, &journal, &mut recovery.notes)?;
     let id = judge(study_dir, &database, &journal, loss)?;
-    let journal = repair_journal(study_dir, journal, &database, &id, &mut recovery)?;
+    let epoch = database.epoch().max(journal.scan().map_or(0, |scan| scan.epoch));
+    let journal = repair_journal(study_dir, journal, &mut database, &id, &mut recovery)?;
     let database = repair_database(study_dir, database, &journal, &id, &mut recovery)?;
     recovery.records = journal.last_seq();
-    Ok((Copies { database, journal }, recovery))
+    Ok((Copies { database, journal, epoch }, recovery))
 }
 
 enum JournalSide {
     Missing,
-    Found(Journal, journal::Scan),
+    Found(Journal, Box<Scan>),
 }
 
 impl JournalSide {
@@ -75,10 +79,10 @@ impl JournalSide {
             return Ok(Self::Missing);
         };
         refuse_newer(&scan, &path)?;
-        Ok(Self::Found(journal, scan))
+        Ok(Self::Found(journal, Box::new(scan)))
     }
 
-    fn scan(&self) -> Option<&journal::Scan> {
+    fn scan(&self) -> Option<&Scan> {
         match self {
             Self::Missing => None,
             Self::Found(_, scan) => Some(scan),
@@ -86,7 +90,7 @@ impl JournalSide {
     }
 
     fn prefix(&self) -> u64 {
-        self.scan().map_or(0, journal::Scan::prefix)
+        self.scan().map_or(0, |scan| scan.records)
     }
 
     fn id(&self) -> Option<&StoreId> {
@@ -97,7 +101,7 @@ impl JournalSide {
     fn useless(&self) -> Option<String> {
         match self.scan() {
             None => Some("missing".into()),
-            Some(scan) if scan.prefix() == 0 && scan.header.is_none() => Some("damaged".into()),
+            Some(scan) if scan.records == 0 && scan.header.is_none() => Some("damaged".into()),
             Some(_) => None,
         }
     }
@@ -126,11 +130,11 @@ impl DatabaseSide {
             database.truncate(last)?;
         }
         let mut differs = None;
-        let scan = database.scan(|seq, crc, _| {
+        let scan = database.scan(|line| {
             if let JournalSide::Found(journal, _) = journal
-                && journal.crc(seq).is_some_and(|other| other != crc)
+                && journal.crc(line.seq).is_some_and(|other| other != line.crc)
             {
-                differs.get_or_insert(seq);
+                differs.get_or_insert(line.seq);
             }
         })?;
         same_log(study_dir, &database, journal)?;
@@ -154,6 +158,13 @@ impl DatabaseSide {
     fn claimed(&self) -> u64 {
         match self {
             Self::Open(database, _) => database.last_seq(),
+            Self::Missing | Self::Unusable(_) => 0,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        match self {
+            Self::Open(database, _) => database.epoch(),
             Self::Missing | Self::Unusable(_) => 0,
         }
     }
@@ -200,7 +211,7 @@ fn judge(
 fn repair_journal(
     study_dir: &Path,
     side: JournalSide,
-    database: &DatabaseSide,
+    database: &mut DatabaseSide,
     id: &StoreId,
     recovery: &mut Recovery,
 ) -> Result<Journal, StoreError> {
@@ -219,6 +230,10 @@ fn repair_journal(
                 ));
                 rewrite_journal(&path, Some(&old), database, id, recovery)?
             }
+            None if scan.header.as_ref().is_some_and(|header| header.format < FORMAT) => {
+                recovery.notes.push(format!("{JOURNAL_FILE} is written anew in this version's format"));
+                rewrite_journal(&path, Some(&old), database, id, recovery)?
+            }
             None => cut_torn_tail(old, &scan, recovery)?,
         },
     };
@@ -230,11 +245,7 @@ fn repair_journal(
     Ok(journal)
 }
 
-fn cut_torn_tail(
-    mut journal: Journal,
-    scan: &journal::Scan,
-    recovery: &mut Recovery,
-) -> Result<Journal, StoreError> {
+fn cut_torn_tail(mut journal: Journal, scan: &Scan, recovery: &mut Recovery) -> Result<Journal, StoreError> {
     journal.trim()?;
     recovery.torn_tail_bytes = scan.tail_bytes();
     if scan.tail_bytes() > 0 {
@@ -250,14 +261,14 @@ fn cut_torn_tail(
 fn rewrite_journal(
     path: &Path,
     old: Option<&Journal>,
-    database: &DatabaseSide,
+    database: &mut DatabaseSide,
     id: &StoreId,
     recovery: &mut Recovery,
 ) -> Result<Journal, StoreError> {
     let mut new = Journal::create(&path.with_extension("jsonl.new"), id)?;
     if let Some(old) = old {
         while new.last_seq() < old.last_seq() {
-            new.append(&old.read(new.last_seq() + 1, COPY_RECORDS)?)?;
+            new.append(&old.lines(new.last_seq() + 1, COPY_RECORDS)?)?;
         }
     }
     recovery.to_journal += complete_journal(&mut new, database)?;
@@ -266,14 +277,34 @@ fn rewrite_journal(
 }
 
 /// Appends the records that only the database has; returns their number.
-fn complete_journal(journal: &mut Journal, database: &DatabaseSide) -> Result<u64, StoreError> {
+fn complete_journal(journal: &mut Journal, database: &mut DatabaseSide) -> Result<u64, StoreError> {
     let DatabaseSide::Open(database, prefix) = database else {
         return Ok(0);
     };
     let before = journal.last_seq();
-    while journal.last_seq() < *prefix {
-        let missing = (prefix - journal.last_seq()).min(COPY_RECORDS as u64);
-        journal.append(&database.read(journal.last_seq() + 1, missing as usize)?)?;
+    if before >= *prefix {
+        return Ok(0);
+    }
+    let mut pending: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut outcome = Ok(());
+    let mut flush = |pending: &mut Vec<(u64, Vec<u8>)>| {
+        let records: Vec<(u64, &[u8])> =
+            pending.iter().map(|(epoch, payload)| (*epoch, payload.as_slice())).collect();
+        let appended = journal.append(&Lines::batch(journal.last_seq() + 1, &records));
+        pending.clear();
+        appended
+    };
+    database.scan(|line| {
+        if line.seq > before && outcome.is_ok() {
+            pending.push((line.epoch, line.payload.to_vec()));
+            if pending.len() == COPY_RECORDS {
+                outcome = flush(&mut pending);
+            }
+        }
+    })?;
+    outcome?;
+    if !pending.is_empty() {
+        flush(&mut pending)?;
     }
     Ok(journal.last_seq() - before)
 }
@@ -301,7 +332,7 @@ fn repair_database(
     };
     let before = database.last_seq();
     while database.last_seq() < journal.last_seq() {
-        database.append(&journal.read(database.last_seq() + 1, COPY_RECORDS)?)?;
+        database.append(&journal.lines(database.last_seq() + 1, COPY_RECORDS)?)?;
     }
     recovery.from_journal = database.last_seq() - before;
     if recovery.from_journal > 0 && !rebuilt {

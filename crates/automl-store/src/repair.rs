@@ -60,7 +60,7 @@ pub fn cut_behind(study_dir: &Path, last: u64) -> Result<Recovery, StoreError> {
         let mut new = Journal::create(&path.with_extension("jsonl.new"), &id)?;
         while new.last_seq() < last.min(old.last_seq()) {
             let count = (last - new.last_seq()).min(COPY_RECORDS as u64);
-            new.append(&old.read(new.last_seq() + 1, count as usize)?)?;
+            new.append(&old.lines(new.last_seq() + 1, count as usize)?)?;
         }
         new.publish(&path)?;
         let aside = move_aside(&study_dir.join(DATABASE_DIR))?;

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::Store;
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE, STORE_LOCK_FILE, sync_dir};
-use crate::format::{StoreId, check_payloads};
+use crate::format::{Lines, StoreId, Writer, check_payloads};
 use crate::journal::Journal;
 use crate::recover::{Copies, Loss, Recovery, open_copies};
-use crate::{Store, StoredRecord};
+use crate::snapshot;
 
-/// Records read in one step by [`Store::read_all`].
+/// Records read in one step by [`Store::visit`].
 const READ_RECORDS: usize = 4096;
 /// How long a lock may outlive its holder: a process that is being started by the holder keeps a
 /// copy of the locked file until it runs its own program.
@@ -30,6 +31,9 @@ pub struct SledStore {
     database: Option<Database>,
     journal: Journal,
     last_seq: u64,
+    writer: Writer,
+    /// Whether both copies say that this process writes from here on.
+    took_over: bool,
     _lock: File,
 }
 
@@ -56,7 +60,7 @@ impl SledStore {
             sync_dir(root)?;
         }
         let database = Database::create(study_dir, &id)?;
-        Ok(Self::new(study_dir, Copies { database, journal }, lock))
+        Self::new(study_dir, Copies { database, journal, epoch: 0 }, lock)
     }
 
     /// Opens the log of a study and repairs what a crash or a damaged disk left behind.
@@ -96,18 +100,46 @@ impl SledStore {
         }
         let lock = lock_store(study_dir)?;
         let (copies, recovery) = open_copies(study_dir, None, loss)?;
-        Ok((Self::new(study_dir, copies, lock), recovery))
+        Ok((Self::new(study_dir, copies, lock)?, recovery))
     }
 
-    fn new(study_dir: &Path, copies: Copies, lock: File) -> Self {
+    fn new(study_dir: &Path, copies: Copies, lock: File) -> Result<Self, StoreError> {
         let last_seq = copies.journal.last_seq();
-        Self {
+        let mut store = Self {
             study_dir: study_dir.to_owned(),
             database: Some(copies.database),
             journal: copies.journal,
             last_seq,
+            writer: Writer::this(copies.epoch + 1),
+            took_over: false,
             _lock: lock,
+        };
+        match store.take_over() {
+            // Nothing can be appended either until there is room, and then this comes first.
+            Err(error) if error.is_full_disk() => Ok(store),
+            outcome => outcome.map(|()| store),
         }
+    }
+
+    /// Returns this process as the writer of the log.
+    #[must_use]
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Makes this process the writer in both copies, if it is not yet.
+    fn take_over(&mut self) -> Result<(), StoreError> {
+        if self.took_over {
+            return Ok(());
+        }
+        let writer = self.writer.clone();
+        if let Err(error) = self.healthy_database()?.take_over(&writer) {
+            self.drop_database();
+            return Err(error);
+        }
+        self.journal.take_over(&writer)?;
+        self.took_over = true;
+        Ok(())
     }
 
     /// Returns the database, opened again and cut back when its last write failed.
@@ -123,6 +155,7 @@ impl SledStore {
                 });
             }
             self.journal = copies.journal;
+            self.journal.go_on_as(&self.writer, self.took_over);
             self.database = Some(copies.database);
         }
         Ok(self.database.as_mut().expect("it was opened above"))
@@ -153,31 +186,36 @@ impl Store for SledStore {
         // Before the database has it: a process that lost the study leaves no trace.
         self.journal.trim()?;
         self.journal.check_own()?;
-        if let Err(error) = self.healthy_database()?.append(payloads) {
+        self.take_over()?;
+        let records: Vec<(u64, &[u8])> =
+            payloads.iter().map(|payload| (self.writer.epoch, payload.as_slice())).collect();
+        let lines = Lines::batch(self.last_seq + 1, &records);
+        if let Err(error) = self.healthy_database()?.append(&lines) {
             self.drop_database();
             return Err(error);
         }
-        if let Err(error) = self.journal.append(payloads) {
+        if let Err(error) = self.journal.append(&lines) {
             self.undo_database();
             return Err(error);
         }
-        self.last_seq += payloads.len() as u64;
+        self.last_seq = lines.last();
         Ok(self.last_seq)
     }
 
-    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
-        let mut records = Vec::with_capacity(usize::try_from(self.last_seq).unwrap_or_default());
-        while (records.len() as u64) < self.last_seq {
-            let first = records.len() as u64 + 1;
-            // The journal stands in for a database whose last write failed.
-            let payloads = match &self.database {
-                Some(database) => database.read(first, READ_RECORDS)?,
-                None => self.journal.read(first, READ_RECORDS)?,
-            };
-            let numbered = payloads.into_iter().zip(first..);
-            records.extend(numbered.map(|(payload, seq)| StoredRecord { seq, payload }));
+    fn visit(&self, first: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        // Both copies hold the same; the journal is the faster one.
+        for first in (first..=self.last_seq).step_by(READ_RECORDS) {
+            self.journal.read(first, READ_RECORDS, |line| visit(line.seq, line.payload))?;
         }
-        Ok(records)
+        Ok(())
+    }
+
+    fn snapshot(&self, format: &str) -> Option<(u64, Vec<u8>)> {
+        self.journal.snapshot(&self.study_dir, format)
+    }
+
+    fn keep_snapshot(&mut self, format: &str, content: &[u8]) -> Result<(), StoreError> {
+        snapshot::write(&self.study_dir, self.journal.origin()?, format, content)
     }
 
     fn last_seq(&self) -> u64 {
@@ -245,10 +283,10 @@ mod tests {
         let real = store.journal.swap_file(full);
         let error = store.append(&[record(3), record(4)]).unwrap_err();
         assert!(error.to_string().contains(JOURNAL_FILE), "{error}");
-        assert_eq!((store.last_seq(), store.read_all().unwrap().len()), (2, 2));
         assert_eq!(store.database.as_ref().map(Database::last_seq), Some(2));
 
         store.journal.swap_file(real);
+        assert_eq!((store.last_seq(), store.read_all().unwrap().len()), (2, 2));
         assert_eq!(store.append(&[record(5)]).unwrap(), 3);
         drop(store);
         let (store, recovery) = SledStore::open(dir.path()).unwrap();
@@ -288,7 +326,9 @@ mod tests {
         let mut store = SledStore::create(dir.path()).unwrap();
         store.append(&[record(1)]).unwrap();
         // As after a write that sled reports as failed although it reached the disk.
-        store.database.as_mut().unwrap().append(&[record(7), record(8)]).unwrap();
+        let unsaid = [record(7), record(8)];
+        let records: Vec<(u64, &[u8])> = unsaid.iter().map(|record| (1, record.as_slice())).collect();
+        store.database.as_mut().unwrap().append(&Lines::batch(2, &records)).unwrap();
         store.drop_database();
         assert_eq!(store.read_all().unwrap()[0].payload, record(1));
         assert_eq!(store.append(&[record(2)]).unwrap(), 2);

@@ -40,7 +40,7 @@ fn suggestion(criterion: &mut Criterion) {
     for n in [51, 101, 201] {
         let earlier = fit(data(n - 1), &FitOptions::default()).expect("the data are well conditioned");
         let options =
-            FitOptions { warm_start: Some(earlier.hyperparameters().clone()), deterministic: false };
+            FitOptions { warm_start: Some(earlier.hyperparameters().clone()), ..FitOptions::default() };
         let model = fit(data(n), &options).expect("the data are well conditioned");
         let mut group = criterion.benchmark_group(format!("n={n}, d={DIMENSION}"));
         group.sample_size(20);

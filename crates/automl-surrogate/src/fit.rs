@@ -5,6 +5,7 @@
 //! optimum; with many rows its way is first searched on a part of them. It is stateless: what was found
 //! last time is an argument. With more than 180 rows only a subset takes part.
 
+use crate::input_warp::InputWarp;
 use crate::kernel::Hyperparameters;
 use crate::lbfgs::{Minimum, StopRule, minimize};
 use crate::likelihood::Likelihood;
@@ -22,6 +23,9 @@ const LENGTHSCALE_BOUNDS: (f64, f64) = (0.02, 200.0);
 const SIGNAL_BOUNDS: (f64, f64) = (1e-3, 50.0);
 /// Bounds of the noise above [`NOISE_FLOOR`].
 const NOISE_BOUNDS: (f64, f64) = (1e-9, 2.0);
+
+/// Bounds of the exponents of a warp.
+const WARP_BOUNDS: (f64, f64) = (0.25, 4.0);
 
 /// Variance of the constant mean, in squared standardised units. With a mean of 0 whatever is far from all
 /// rows would be as good as their average, which rises as a search gathers its rows around the optimum:
@@ -58,6 +62,8 @@ pub struct FitOptions {
     pub warm_start: Option<Hyperparameters>,
     /// Whether equal rows always give equal targets; the noise then stays at its floor of 1e-8.
     pub deterministic: bool,
+    /// Whether numbers are bent before distances are taken, see [`InputWarp`].
+    pub warped: bool,
 }
 
 /// Fits the covariance parameters to `data` and conditions the process on it.
@@ -78,7 +84,12 @@ pub fn fit(data: TrainingSet, options: &FitOptions) -> Result<GaussianProcess, C
 
 /// Best of the starts, or `None` when the likelihood could be evaluated at none of them.
 fn optimum(data: &TrainingSet, options: &FitOptions) -> Option<Hyperparameters> {
-    let space = Logs { columns: data.columns().len(), deterministic: options.deterministic };
+    let space = Logs {
+        columns: data.columns().len(),
+        deterministic: options.deterministic,
+        warped: options.warped.then(|| data.columns().iter().map(|c| !c.is_categorical()).collect()),
+    };
+    let space = &space;
     let subset = data.select(&representatives(data, FIT_ROWS_MAX));
     let mut posterior = Posterior::new(&subset, space);
     let warm_start = options.warm_start.as_ref().map(|start| space.encode(start));
@@ -107,7 +118,7 @@ struct Approach {
 
 /// Follows the fixed start on a part of the rows, if there are many: most of the way is as clear there, and
 /// an evaluation costs a fraction.
-fn approach(data: &TrainingSet, space: Logs, warm: Option<&[f64]>) -> Approach {
+fn approach(data: &TrainingSet, space: &Logs, warm: Option<&[f64]>) -> Approach {
     let start = space.encode(&cold_start(space.columns));
     let stride = data.len() / COARSE;
     if stride < 2 {
@@ -133,20 +144,26 @@ fn fallback(columns: usize) -> Hyperparameters {
 impl Hyperparameters {
     /// Completes fitted parameters by the variance of the mean that [`fit`] assumes.
     pub fn with_unknown_mean(lengthscales: Vec<f64>, signal_variance: f64, noise_variance: f64) -> Self {
-        Self { lengthscales, signal_variance, noise_variance, mean_variance: MEAN_VARIANCE }
+        Self {
+            lengthscales,
+            signal_variance,
+            noise_variance,
+            mean_variance: MEAN_VARIANCE,
+            warps: Vec::new(),
+        }
     }
 }
 
 /// What is minimised, as a function of the logarithms.
 struct Posterior<'a> {
     likelihood: Likelihood<'a>,
-    space: Logs,
+    space: &'a Logs,
     /// Number of rows divided by 2.
     half_rows: f64,
 }
 
 impl<'a> Posterior<'a> {
-    fn new(data: &'a TrainingSet, space: Logs) -> Self {
+    fn new(data: &'a TrainingSet, space: &'a Logs) -> Self {
         Self { likelihood: Likelihood::new(data), space, half_rows: 0.5 * data.len() as f64 }
     }
 
@@ -176,45 +193,63 @@ impl<'a> Posterior<'a> {
             let share_above_floor = (at.noise_variance - NOISE_FLOOR) / at.noise_variance;
             slopes[self.space.columns + 1] = (data.noise_variance + prior.noise_variance) * share_above_floor;
         }
+        let bends = slopes.iter_mut().skip(self.space.columns + 1 + usize::from(!self.space.deterministic));
+        let gradient = data.warps.iter().zip(&prior.warps).flat_map(|(a, b)| [a[0] + b[0], a[1] + b[1]]);
+        bends.zip(gradient).for_each(|(slope, sum)| *slope = sum);
         slopes.iter_mut().for_each(|slope| *slope /= -self.half_rows);
         -(data.value + prior.value) / self.half_rows
     }
 }
 
-/// Order of the logarithms: lengthscales, signal variance, and the noise above its floor if free.
-#[derive(Clone, Copy)]
+/// Order of the logarithms: lengthscales, signal variance, the noise above its floor if free, and the exponents of
+/// every column's warp if there are warps.
 struct Logs {
     columns: usize,
     deterministic: bool,
+    /// Which columns are bent, if any may be.
+    warped: Option<Vec<bool>>,
 }
 
 impl Logs {
-    fn bounds(self) -> Vec<(f64, f64)> {
+    fn bounds(&self) -> Vec<(f64, f64)> {
         let mut bounds = vec![LENGTHSCALE_BOUNDS; self.columns];
         bounds.push(SIGNAL_BOUNDS);
         if !self.deterministic {
             bounds.push(NOISE_BOUNDS);
         }
+        for &bent in self.warped.iter().flatten() {
+            bounds.extend([if bent { WARP_BOUNDS } else { (1.0, 1.0) }; 2]);
+        }
         bounds.into_iter().map(|(low, high)| (libm::log(low), libm::log(high))).collect()
     }
 
-    fn encode(self, plain: &Hyperparameters) -> Vec<f64> {
+    fn encode(&self, plain: &Hyperparameters) -> Vec<f64> {
         assert_eq!(plain.lengthscales.len(), self.columns, "one lengthscale a column");
         let mut logs: Vec<f64> = plain.lengthscales.iter().map(|&l| libm::log(l)).collect();
         logs.push(libm::log(plain.signal_variance));
         if !self.deterministic {
             logs.push(libm::log((plain.noise_variance - NOISE_FLOOR).max(NOISE_BOUNDS.0)));
         }
+        for i in 0..self.warped.as_ref().map_or(0, Vec::len) {
+            let InputWarp { a, b } = plain.warps.get(i).copied().unwrap_or(InputWarp::NONE);
+            logs.extend([libm::log(a), libm::log(b)]);
+        }
         logs
     }
 
-    fn decode(self, logs: &[f64]) -> Hyperparameters {
+    fn decode(&self, logs: &[f64]) -> Hyperparameters {
         let above_floor = if self.deterministic { 0.0 } else { libm::exp(logs[self.columns + 1]) };
-        Hyperparameters::with_unknown_mean(
+        let mut found = Hyperparameters::with_unknown_mean(
             logs[..self.columns].iter().map(|&l| libm::exp(l)).collect(),
             libm::exp(logs[self.columns]),
             NOISE_FLOOR + above_floor,
-        )
+        );
+        if self.warped.is_some() {
+            let exponents = logs[self.columns + 1 + usize::from(!self.deterministic)..].as_chunks::<2>().0;
+            let warp = |[a, b]: &[f64; 2]| InputWarp { a: libm::exp(*a), b: libm::exp(*b) };
+            found.warps = exponents.iter().map(warp).collect();
+        }
+        found
     }
 }
 
@@ -235,18 +270,50 @@ mod tests {
     #[test]
     fn posterior_gradient_matches_finite_differences() {
         let data = smooth(12);
-        let mut posterior = Posterior::new(&data, Logs { columns: 3, deterministic: false });
-        let logs = [-0.5, 0.3, 0.9, 0.2, -5.0];
-        let mut analytic = [0.0; 5];
-        posterior.negative(&logs, &mut analytic);
-        for i in 0..5 {
-            let (mut up, mut down) = (logs, logs);
-            up[i] += 1e-5;
-            down[i] -= 1e-5;
-            let mut value = |logs: &[f64]| posterior.negative(logs, &mut [0.0; 5]);
-            let numeric = (value(&up) - value(&down)) / 2e-5;
-            assert!((numeric - analytic[i]).abs() < 1e-5, "{i}: {numeric} {}", analytic[i]);
+        for warped in [None, Some(vec![true; 3])] {
+            let space = Logs { columns: 3, deterministic: false, warped };
+            let mut posterior = Posterior::new(&data, &space);
+            let logs = [-0.5, 0.3, 0.9, 0.2, -5.0, 0.4, -0.2, -0.7, 0.1, 0.0, 0.3];
+            let logs = &logs[..if space.warped.is_some() { 11 } else { 5 }];
+            let mut analytic = vec![0.0; logs.len()];
+            posterior.negative(logs, &mut analytic);
+            for i in 0..logs.len() {
+                let (mut up, mut down) = (logs.to_vec(), logs.to_vec());
+                up[i] += 1e-5;
+                down[i] -= 1e-5;
+                let mut value = |logs: &[f64]| posterior.negative(logs, &mut vec![0.0; logs.len()]);
+                let numeric = (value(&up) - value(&down)) / 2e-5;
+                assert!((numeric - analytic[i]).abs() < 1e-5, "{i}: {numeric} {}", analytic[i]);
+            }
         }
+    }
+
+    #[test]
+    fn bent_column_gets_its_warp() {
+        let draws = Draws::new(3);
+        let rows: Vec<Vec<f64>> = (0..40).map(|i| vec![draws.uniform(i, 0), draws.uniform(i, 1)]).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| libm::sin(9.0 * libm::pow(row[0], 0.4))).collect();
+        let data = TrainingSet::new(&[Column::Continuous; 2], &rows, &targets);
+        let process = fit(data.clone(), &FitOptions { warped: true, ..FitOptions::default() }).unwrap();
+        let warps = &process.hyperparameters().warps;
+        assert!(warps[0].a < 0.7, "{warps:?}");
+        let plain = fit(data, &FitOptions::default()).unwrap();
+        let query = [vec![0.02, 0.5], vec![0.5, 0.5]];
+        let error = |process: &GaussianProcess| {
+            let found = process.predict(&query);
+            let gap = |(row, found): (&Vec<f64>, &crate::Prediction)| {
+                (found.mean - libm::sin(9.0 * libm::pow(row[0], 0.4))).abs()
+            };
+            query.iter().zip(&found).map(gap).fold(0.0, f64::max)
+        };
+        assert!(error(&process) < error(&plain), "{} {}", error(&process), error(&plain));
+        let warm = FitOptions {
+            warm_start: Some(process.hyperparameters().clone()),
+            deterministic: false,
+            warped: true,
+        };
+        let again = fit(process.data().clone(), &warm).unwrap();
+        assert!((again.hyperparameters().warps[0].a / warps[0].a - 1.0).abs() < 0.05);
     }
 
     #[test]
@@ -262,7 +329,7 @@ mod tests {
     fn warm_start_ends_in_the_same_optimum() {
         let cold = fit(smooth(41), &FitOptions::default()).unwrap();
         let warm_start = Some(cold.hyperparameters().clone());
-        let warm = fit(smooth(41), &FitOptions { warm_start, deterministic: false }).unwrap();
+        let warm = fit(smooth(41), &FitOptions { warm_start, deterministic: false, warped: false }).unwrap();
         let pairs = cold.hyperparameters().lengthscales.iter().zip(&warm.hyperparameters().lengthscales);
         assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 0.02));
     }
@@ -275,12 +342,13 @@ mod tests {
             signal_variance: 0.1,
             noise_variance: 1.0,
             mean_variance: MEAN_VARIANCE,
+            warps: Vec::new(),
         };
         let refit = |frequency: f64, n: u64| {
             let rows: Vec<Vec<f64>> = (0..n).map(|i| (0..3).map(|j| draws.uniform(i, j)).collect()).collect();
             let targets: Vec<f64> = rows.iter().map(|row| 1.4 * libm::sin(frequency * row[0])).collect();
             let data = TrainingSet::new(&[Column::Continuous; 3], &rows, &targets);
-            let options = FitOptions { warm_start: Some(noise.clone()), deterministic: false };
+            let options = FitOptions { warm_start: Some(noise.clone()), deterministic: false, warped: false };
             fit(data, &options).unwrap().hyperparameters().noise_variance
         };
         assert!(refit(30.0, 101) > 0.1 && refit(14.0, 101) > 0.1, "all is noise to the warm start alone");
@@ -290,7 +358,7 @@ mod tests {
 
     #[test]
     fn deterministic_data_keep_the_noise_floor() {
-        let process = fit(smooth(20), &FitOptions { warm_start: None, deterministic: true }).unwrap();
+        let process = fit(smooth(20), &FitOptions { deterministic: true, ..FitOptions::default() }).unwrap();
         assert_eq!(process.hyperparameters().noise_variance, NOISE_FLOOR);
     }
 }

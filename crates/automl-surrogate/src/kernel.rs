@@ -12,6 +12,7 @@
 //! Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), section 4.2.1.
 
 use crate::column::Column;
+use crate::input_warp::InputWarp;
 
 /// Value of the correlation function and its slope weight at one distance.
 #[derive(Clone, Copy, Debug)]
@@ -107,9 +108,11 @@ pub struct Hyperparameters {
     /// `τ²`, the prior variance of the constant mean, in squared units of the standardised target; 0 for a
     /// process with mean 0.
     pub mean_variance: f64,
+    /// How each column is bent before distances are taken; empty where none is.
+    pub warps: Vec<InputWarp>,
 }
 
-/// The covariance function with its parameters put in.
+/// The covariance function with its parameters put in, of rows that are already bent.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     categorical: Vec<bool>,
@@ -224,6 +227,7 @@ mod tests {
             signal_variance: 2.0,
             noise_variance: 0.1,
             mean_variance: 0.0,
+            warps: Vec::new(),
         };
         let kernel = Kernel::new(&columns, &hyperparameters);
         assert_eq!(kernel.squared_distance(&[0.0, 0.2], &[4.0, 0.2]), 4.0);

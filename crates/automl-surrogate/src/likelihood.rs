@@ -13,7 +13,7 @@ use nalgebra::DMatrix;
 
 use crate::kernel::Hyperparameters;
 use crate::linalg::{Cholesky, CholeskyError};
-use crate::loops::{LANES, dot};
+use crate::loops::{Inversion, dot};
 use crate::pairs::Pairs;
 use crate::training::TrainingSet;
 
@@ -30,6 +30,8 @@ pub struct LikelihoodGradient {
     pub signal_variance: f64,
     /// Derivative by `ln σ²`.
     pub noise_variance: f64,
+    /// Derivatives by `ln a` and `ln b` of every column's warp; 0 without warps.
+    pub warps: Vec<[f64; 2]>,
 }
 
 /// The log marginal likelihood of fixed data, ready to be evaluated many times.
@@ -42,8 +44,7 @@ pub struct Likelihood<'a> {
     pairs: Pairs,
     matrix: DMatrix<f64>,
     factor: Cholesky,
-    /// Workspace of the inversion.
-    inverse_factor: Vec<[f64; LANES]>,
+    inversion: Inversion,
 }
 
 impl<'a> Likelihood<'a> {
@@ -55,7 +56,7 @@ impl<'a> Likelihood<'a> {
             pairs: Pairs::new(data),
             factor: Cholesky::new(&identity).expect("the identity is positive definite"),
             matrix: identity,
-            inverse_factor: Vec::new(),
+            inversion: Inversion::default(),
         }
     }
 
@@ -68,6 +69,7 @@ impl<'a> Likelihood<'a> {
     /// Panics unless there is one lengthscale a column.
     pub fn evaluate(&mut self, at: &Hyperparameters) -> Result<LikelihoodGradient, CholeskyError> {
         assert_eq!(at.lengthscales.len(), self.data.columns().len(), "one lengthscale a column");
+        self.pairs.bend(self.data, &at.warps);
         self.pairs.fill(at);
         self.pairs.write_matrix(at, self.data.counts(), &mut self.matrix);
         self.factor.replace(&self.matrix)?;
@@ -77,7 +79,7 @@ impl<'a> Likelihood<'a> {
             - self.factor.half_log_determinant()
             - 0.5 * targets.len() as f64 * LN_TWO_PI
             + self.replicate_value(at.noise_variance);
-        self.factor.inverse_lower(&mut self.inverse_factor, &mut self.matrix);
+        self.factor.inverse_lower(&mut self.inversion, &mut self.matrix);
         Ok(self.gradient(at, &alpha, value))
     }
 
@@ -102,7 +104,9 @@ impl<'a> Likelihood<'a> {
         signal_variance += sums.covariance;
         let scaled = sums.separations.iter().zip(&at.lengthscales);
         let lengthscales = scaled.map(|(sum, lengthscale)| sum / (lengthscale * lengthscale)).collect();
-        LikelihoodGradient { value, lengthscales, signal_variance, noise_variance }
+        let bent = sums.bends.iter().zip(&at.lengthscales);
+        let warps = bent.map(|(sums, l)| sums.map(|sum| -sum / (l * l))).collect();
+        LikelihoodGradient { value, lengthscales, signal_variance, noise_variance, warps }
     }
 
     fn replicates(&self) -> f64 {
@@ -135,6 +139,7 @@ mod tests {
             signal_variance: rest[0],
             noise_variance: rest[1],
             mean_variance: 0.0,
+            warps: Vec::new(),
         }
     }
 

@@ -10,9 +10,9 @@ use nalgebra::DMatrix;
 use thiserror::Error;
 
 use crate::loops::{
-    LANES, backward_substitute, dot, factor_in_place, forward_substitute, forward_substitute_lanes,
-    invert_from_factor,
+    Inversion, backward_substitute, dot, factor_in_place, forward_substitute, invert_from_factor,
 };
+use crate::row_blocks::RowBlocks;
 
 /// First jitter, relative to the mean of the diagonal.
 const JITTER_MIN: f64 = 1e-10;
@@ -139,10 +139,9 @@ impl Cholesky {
         x
     }
 
-    /// Replaces each lane of `b` (row-major, one right-hand side a lane) by `L⁻¹` times it.
-    #[inline(always)]
-    pub(crate) fn solve_lower_lanes(&self, b: &mut [[f64; LANES]]) {
-        forward_substitute_lanes(self.lower.as_slice(), self.size(), b);
+    /// Returns the factor in the order in which it is read for many right-hand sides.
+    pub(crate) fn row_blocks(&self) -> RowBlocks {
+        RowBlocks::new(self.lower.as_slice(), self.size())
     }
 
     /// Writes the lower triangle of `C⁻¹ = L⁻ᵀ L⁻¹` into `inverse`; what is above it is unspecified.
@@ -151,7 +150,7 @@ impl Cholesky {
     ///
     /// # Panics
     /// Panics unless `inverse` has the size of this factor.
-    pub(crate) fn inverse_lower(&self, workspace: &mut Vec<[f64; LANES]>, inverse: &mut DMatrix<f64>) {
+    pub(crate) fn inverse_lower(&self, workspace: &mut Inversion, inverse: &mut DMatrix<f64>) {
         let size = self.size();
         assert_eq!(inverse.shape(), (size, size), "the inverse has the size of the matrix");
         invert_from_factor(self.lower.as_slice(), size, workspace, inverse.as_mut_slice());
@@ -221,22 +220,11 @@ mod tests {
             let x = nalgebra::DVector::from_vec(factor.solve(&b));
             assert!((&matrix * x - nalgebra::DVector::from_vec(b)).abs().max() < 1e-9);
             let mut inverse = DMatrix::zeros(size, size);
-            factor.inverse_lower(&mut vec![[f64::NAN; LANES]; 2], &mut inverse);
+            factor.inverse_lower(&mut Inversion::default(), &mut inverse);
             inverse.fill_upper_triangle_with_lower_triangle();
             let residual = matrix * inverse - DMatrix::identity(size, size);
             assert!(residual.abs().max() < 1e-10, "size {size}");
         }
-    }
-
-    #[test]
-    fn lanes_agree_with_single_solves() {
-        let factor = Cholesky::new(&covariance(33)).unwrap();
-        let mut lanes: Vec<[f64; 8]> =
-            (0..33).map(|i| std::array::from_fn(|lane| f64::from(i) - lane as f64)).collect();
-        let mut single: Vec<f64> = lanes.iter().map(|row| row[5]).collect();
-        factor.solve_lower_lanes(&mut lanes);
-        factor.solve_lower(&mut single);
-        assert!(lanes.iter().zip(&single).all(|(row, s)| (row[5] - s).abs() < 1e-10));
     }
 
     #[test]

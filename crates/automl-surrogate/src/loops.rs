@@ -6,10 +6,12 @@
 //! vector width. Therefore the loops may run with whatever vectors the processor has ([`vectorised`]):
 //! the compiler never contracts a product and a sum into one rounding, as general-purpose kernels do.
 
+use crate::row_blocks::RowBlocks;
+
 /// Right-hand sides, rows or pairs that are computed at once.
 pub(crate) const LANES: usize = 8;
 /// Rows of a block; four rows of eight lanes fill half the vector registers.
-const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 4;
 
 /// Runs `loops` compiled for the widest vectors that the processor is known to have.
 ///
@@ -135,68 +137,34 @@ pub(crate) fn backward_substitute(lower: &[f64], b: &mut [f64]) {
     );
 }
 
-/// Forward substitution of several right-hand sides, one a lane; their first `size − b.len()` entries
-/// are 0 and left out.
-#[inline(always)]
-pub(crate) fn forward_substitute_lanes(lower: &[f64], size: usize, b: &mut [[f64; LANES]]) {
-    let mut row = 0;
-    while row + ROWS <= b.len() {
-        substitute_rows::<ROWS>(lower, size, row, b);
-        row += ROWS;
-    }
-    while row < b.len() {
-        substitute_rows::<1>(lower, size, row, b);
-        row += 1;
-    }
-}
-
-#[inline(always)]
-fn substitute_rows<const N: usize>(lower: &[f64], size: usize, row: usize, b: &mut [[f64; LANES]]) {
-    let first = size - b.len();
-    let columns = lower[first * size..].chunks_exact(size);
-    let (solved, rest) = b.split_at_mut(row);
-    let mut block: [[f64; LANES]; N] = *chunk(rest);
-    for (column, x) in columns.zip(solved.iter()) {
-        let factors: &[f64; N] = chunk(&column[first + row..]);
-        for (sums, factor) in block.iter_mut().zip(factors) {
-            subtract_product(sums, *factor, x);
-        }
-    }
-    for i in 0..N {
-        let pivot = lower[(first + row + i) * (size + 1)];
-        block[i] = block[i].map(|value| value / pivot);
-        for below in i + 1..N {
-            let x = block[i];
-            subtract_product(&mut block[below], lower[(first + row + i) * size + first + row + below], &x);
-        }
-    }
-    rest[..N].copy_from_slice(&block);
+/// Memory of an inversion, used again by the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inversion {
+    factor: RowBlocks,
+    /// `L⁻¹`: for every eight columns their rows from the diagonal down.
+    columns: Vec<[f64; LANES]>,
 }
 
 /// Writes the lower triangle of `L⁻ᵀ L⁻¹` to `inverse`; what is above it is unspecified.
-///
-/// `workspace` receives `L⁻¹`: for every eight columns their rows from the diagonal down.
-pub(crate) fn invert_from_factor(
-    lower: &[f64],
-    size: usize,
-    workspace: &mut Vec<[f64; LANES]>,
-    inverse: &mut [f64],
-) {
-    let start_of = |first: usize| first / LANES * size - first.saturating_sub(LANES) * (first / LANES) / 2;
-    workspace.clear();
-    workspace.resize(start_of(size.next_multiple_of(LANES)), [0.0; LANES]);
+pub(crate) fn invert_from_factor(lower: &[f64], size: usize, workspace: &mut Inversion, inverse: &mut [f64]) {
+    let Inversion { factor, columns } = workspace;
+    factor.replace(lower, size);
+    let rows = factor.rows();
+    let start_of = |first: usize| first / LANES * rows - first.saturating_sub(LANES) * (first / LANES) / 2;
+    columns.clear();
+    columns.resize(start_of(size.next_multiple_of(LANES)), [0.0; LANES]);
+    for first in (0..size).step_by(LANES) {
+        let block = &mut columns[start_of(first)..][..rows - first];
+        block.iter_mut().take(LANES).enumerate().for_each(|(lane, row)| row[lane] = 1.0);
+        factor.substitute(block);
+    }
     vectorised(
         #[inline(always)]
         || {
-            for first in (0..size).step_by(LANES) {
-                let block = &mut workspace[start_of(first)..][..size - first];
-                block.iter_mut().take(LANES).enumerate().for_each(|(lane, row)| row[lane] = 1.0);
-                forward_substitute_lanes(lower, size, block);
-            }
             for a in (0..size).step_by(LANES) {
-                let left = &workspace[start_of(a)..][..size - a];
+                let left = &columns[start_of(a)..][..size - a];
                 for b in (0..=a).step_by(LANES) {
-                    let right = &workspace[start_of(b) + a - b..][..size - a];
+                    let right = &columns[start_of(b) + a - b..][..size - a];
                     for half in (0..LANES).step_by(ROWS) {
                         let products = inner_products(left, right, half);
                         for (row, b) in products.iter().zip(b + half..size) {
@@ -226,7 +194,7 @@ fn inner_products(left: &[[f64; LANES]], right: &[[f64; LANES]], half: usize) ->
 }
 
 #[inline(always)]
-fn chunk<T, const N: usize>(values: &[T]) -> &[T; N] {
+pub(crate) fn chunk<T, const N: usize>(values: &[T]) -> &[T; N] {
     values.first_chunk().expect("the caller counts what is left")
 }
 
@@ -298,22 +266,6 @@ mod tests {
             let mut blocked = covariance(size);
             assert!(factor_in_place(&mut blocked, size));
             assert_eq!(blocked, plain, "size {size}");
-        }
-    }
-
-    #[test]
-    fn lanes_have_the_bits_of_single_substitutions() {
-        for (size, zeros) in [(67, 0), (67, 9), (5, 4)] {
-            let mut lower = covariance(size);
-            assert!(factor_in_place(&mut lower, size));
-            let draws = Draws::new(2);
-            let row = |i| std::array::from_fn(|lane| draws.uniform(i, lane as u64));
-            let mut lanes: Vec<[f64; LANES]> = (zeros as u64..size as u64).map(row).collect();
-            let mut single = vec![0.0; zeros];
-            single.extend(lanes.iter().map(|row| row[5]));
-            forward_substitute_lanes(&lower, size, &mut lanes);
-            forward_substitute(&lower, &mut single);
-            assert_eq!(lanes.iter().map(|row| row[5]).collect::<Vec<_>>(), single[zeros..]);
         }
     }
 

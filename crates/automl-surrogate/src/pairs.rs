@@ -7,6 +7,7 @@
 
 use nalgebra::DMatrix;
 
+use crate::input_warp::InputWarp;
 use crate::kernel::{Hyperparameters, matern52_lanes};
 use crate::loops::{LANES, vectorised};
 use crate::training::TrainingSet;
@@ -31,6 +32,15 @@ pub(crate) struct Pairs {
 struct Coordinates {
     categorical: bool,
     blocks: Vec<Lanes>,
+    bent: Option<Bent>,
+}
+
+/// Where a column's values were before they were bent, and how far the bent ones move with the exponents.
+#[derive(Clone, Debug)]
+struct Bent {
+    plain: Vec<f64>,
+    /// Derivatives by `ln a` and `ln b`.
+    slopes: [Vec<Lanes>; 2],
 }
 
 /// Sums over all pairs `a > b` of weights times derivatives of the covariance.
@@ -40,6 +50,8 @@ pub(crate) struct PairSums {
     pub(crate) covariance: f64,
     /// `Σ w s² W D_i` of every column.
     pub(crate) separations: Vec<f64>,
+    /// `Σ w s² W (a_i − b_i)(a_i′ − b_i′)` of every bent column, `′` being derivatives by `ln a` and `ln b`.
+    pub(crate) bends: Vec<[f64; 2]>,
 }
 
 impl Pairs {
@@ -51,7 +63,7 @@ impl Pairs {
             for (value, row) in blocks.as_flattened_mut().iter_mut().zip(0..size) {
                 *value = data.row(row)[i];
             }
-            Coordinates { categorical: data.columns()[i].is_categorical(), blocks }
+            Coordinates { categorical: data.columns()[i].is_categorical(), blocks, bent: None }
         };
         Self {
             size,
@@ -59,6 +71,15 @@ impl Pairs {
             covariances: vec![[0.0; LANES]; size * blocks],
             slope_weights: vec![[0.0; LANES]; size * blocks],
             weights: vec![[0.0; LANES]; blocks],
+        }
+    }
+
+    /// Moves the coordinates of numbers to where the warps put those of `data`.
+    pub(crate) fn bend(&mut self, data: &TrainingSet, warps: &[InputWarp]) {
+        for (i, (column, warp)) in self.coordinates.iter_mut().zip(warps).enumerate() {
+            if !column.categorical {
+                column.bend(*warp, || (0..data.len()).map(|row| data.row(row)[i]).collect());
+            }
         }
     }
 
@@ -111,6 +132,7 @@ impl Pairs {
         let blocks = self.weights.len();
         let mut covariance = [0.0; LANES];
         let mut separations = vec![[0.0; LANES]; self.coordinates.len()];
+        let mut bends = vec![[[0.0; LANES]; 2]; self.coordinates.len()];
         vectorised(
             #[inline(always)]
             || {
@@ -137,15 +159,50 @@ impl Pairs {
                         }
                         *sums = partial;
                     }
+                    for (column, sums) in self.coordinates.iter().zip(&mut bends) {
+                        let Some(bent) = &column.bent else { continue };
+                        for (slopes, sums) in bent.slopes.iter().zip(sums) {
+                            let mut partial = *sums;
+                            let (other, other_slope) =
+                                (column.blocks[first][b % LANES], slopes[first][b % LANES]);
+                            for block in first..blocks {
+                                for lane in 0..LANES {
+                                    partial[lane] += self.weights[block][lane]
+                                        * (column.blocks[block][lane] - other)
+                                        * (slopes[block][lane] - other_slope);
+                                }
+                            }
+                            *sums = partial;
+                        }
+                    }
                 }
             },
         );
         let total = |lanes: &Lanes| lanes.iter().sum::<f64>();
-        PairSums { covariance: total(&covariance), separations: separations.iter().map(total).collect() }
+        PairSums {
+            covariance: total(&covariance),
+            separations: separations.iter().map(total).collect(),
+            bends: bends.iter().map(|[a, b]| [total(a), total(b)]).collect(),
+        }
     }
 }
 
 impl Coordinates {
+    /// Moves the values to where a warp puts `plain` ones, which are only asked for once.
+    fn bend(&mut self, warp: InputWarp, plain: impl FnOnce() -> Vec<f64>) {
+        let blocks = self.blocks.len();
+        let none =
+            || Bent { plain: plain(), slopes: [vec![[0.0; LANES]; blocks], vec![[0.0; LANES]; blocks]] };
+        let bent = self.bent.get_or_insert_with(none);
+        for (row, &value) in bent.plain.iter().enumerate() {
+            let (block, lane) = (row / LANES, row % LANES);
+            let slopes = warp.slopes(value);
+            self.blocks[block][lane] = warp.place(value);
+            bent.slopes[0][block][lane] = slopes.ln_a;
+            bent.slopes[1][block][lane] = slopes.ln_b;
+        }
+    }
+
     /// `D_i` between row `b` and every row of a block.
     #[inline(always)]
     fn separations(&self, block: usize, b: usize) -> Lanes {
@@ -184,6 +241,7 @@ mod tests {
                 signal_variance: 1.7,
                 noise_variance: 0.1,
                 mean_variance: 0.0,
+                warps: Vec::new(),
             };
             let kernel = Kernel::new(&COLUMNS, &at);
             let weight = |a: usize, b: usize| 1.0 / (a + 2 * b + 1) as f64;

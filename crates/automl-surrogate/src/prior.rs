@@ -12,6 +12,8 @@ const SIGNAL_SHAPE: f64 = 2.0;
 const SIGNAL_RATE: f64 = 1.0;
 const NOISE_SHAPE: f64 = 1.1;
 const NOISE_RATE: f64 = 30.0;
+/// Standard deviation of the logarithms of the exponents of warps, whose density is that of the logarithms.
+const WARP_DEVIATION: f64 = 0.75;
 
 /// Log-density of the prior and its gradient.
 #[derive(Clone, Debug)]
@@ -24,11 +26,14 @@ pub struct LogPrior {
     pub signal_variance: f64,
     /// Derivative by `ln σ²`.
     pub noise_variance: f64,
+    /// Derivatives by `ln a` and `ln b` of every column's warp; empty without warps.
+    pub warps: Vec<[f64; 2]>,
 }
 
 /// Evaluates the prior at `hyperparameters`.
 pub fn log_prior(hyperparameters: &Hyperparameters) -> LogPrior {
-    let Hyperparameters { lengthscales, signal_variance, noise_variance, mean_variance: _ } = hyperparameters;
+    let Hyperparameters { lengthscales, signal_variance, noise_variance, mean_variance: _, warps } =
+        hyperparameters;
     let mut value =
         gamma(*signal_variance, SIGNAL_SHAPE, SIGNAL_RATE) + gamma(*noise_variance, NOISE_SHAPE, NOISE_RATE);
     let mut slopes = Vec::with_capacity(lengthscales.len());
@@ -37,7 +42,14 @@ pub fn log_prior(hyperparameters: &Hyperparameters) -> LogPrior {
         value -= LENGTHSCALE_STRENGTH * (square + 1.0 / square);
         slopes.push(-2.0 * LENGTHSCALE_STRENGTH * (square - 1.0 / square));
     }
+    let mut bends = Vec::with_capacity(warps.len());
+    for warp in warps {
+        let logs = [warp.a, warp.b].map(libm::log);
+        value -= logs.iter().map(|log| 0.5 * log * log).sum::<f64>() / (WARP_DEVIATION * WARP_DEVIATION);
+        bends.push(logs.map(|log| -log / (WARP_DEVIATION * WARP_DEVIATION)));
+    }
     LogPrior {
+        warps: bends,
         value,
         lengthscales: slopes,
         signal_variance: SIGNAL_SHAPE - 1.0 - SIGNAL_RATE * signal_variance,
@@ -63,6 +75,7 @@ mod tests {
                 signal_variance: plain[2],
                 noise_variance: plain[3],
                 mean_variance: 0.0,
+                warps: Vec::new(),
             })
         };
         let prior = at(&logs);
@@ -84,6 +97,7 @@ mod tests {
             signal_variance: 1.0,
             noise_variance: 0.1 / NOISE_RATE,
             mean_variance: 0.0,
+            warps: Vec::new(),
         });
         assert_eq!(prior.lengthscales, [0.0]);
         assert!(prior.signal_variance.abs() < 1e-15 && prior.noise_variance.abs() < 1e-15);

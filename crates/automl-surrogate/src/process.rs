@@ -5,10 +5,13 @@
 //!
 //! Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1.
 
+use crate::column::Column;
+use crate::input_warp::place_row;
 use crate::kernel::{Hyperparameters, Kernel, matern52_lanes};
 use crate::linalg::{Cholesky, CholeskyError};
 use crate::loops::{LANES, dot, vectorised};
 use crate::pairs::Pairs;
+use crate::row_blocks::RowBlocks;
 use crate::training::TrainingSet;
 
 /// Smallest posterior variance, relative to the prior one: rounding could make it negative at a data point.
@@ -44,6 +47,8 @@ pub struct PredictionGradient {
 #[derive(Clone, Debug)]
 pub struct GaussianProcess {
     data: TrainingSet,
+    /// The rows where the warps put them, if there are any.
+    placed: Option<TrainingSet>,
     hyperparameters: Hyperparameters,
     kernel: Kernel,
     factor: Cholesky,
@@ -60,18 +65,30 @@ impl GaussianProcess {
     /// Panics unless there is one lengthscale a column.
     pub fn condition(data: TrainingSet, hyperparameters: Hyperparameters) -> Result<Self, CholeskyError> {
         let kernel = Kernel::new(data.columns(), &hyperparameters);
-        let mut pairs = Pairs::new(&data);
+        let warped = !hyperparameters.warps.is_empty();
+        let placed = warped.then(|| data.placed(&hyperparameters.warps));
+        let mut pairs = Pairs::new(placed.as_ref().unwrap_or(&data));
         pairs.fill(&hyperparameters);
         let mut matrix = nalgebra::DMatrix::zeros(data.len(), data.len());
         pairs.write_matrix(&hyperparameters, data.counts(), &mut matrix);
         let factor = Cholesky::new(&matrix)?;
         let alpha = factor.solve(data.targets());
-        Ok(Self { data, hyperparameters, kernel, factor, alpha })
+        Ok(Self { data, placed, hyperparameters, kernel, factor, alpha })
     }
 
     /// Returns the rows and targets behind this process, appended ones included.
     pub fn data(&self) -> &TrainingSet {
         &self.data
+    }
+
+    /// The rows as the kernel sees them.
+    fn placed(&self) -> &TrainingSet {
+        self.placed.as_ref().unwrap_or(&self.data)
+    }
+
+    /// A row as the kernel sees it.
+    fn place(&self, row: &[f64]) -> Vec<f64> {
+        place_row(&self.hyperparameters.warps, self.data.columns(), row)
     }
 
     /// Returns the covariance parameters.
@@ -96,13 +113,14 @@ impl GaussianProcess {
 
     /// Predicts many rows.
     pub fn predict(&self, rows: &[Vec<f64>]) -> Vec<Prediction> {
-        let mut workspace = vec![[0.0; LANES]; self.data.len()];
+        let factor = self.factor.row_blocks();
+        let mut workspace = vec![[0.0; LANES]; factor.rows()];
         let mut predictions = Vec::with_capacity(rows.len());
         vectorised(
             #[inline(always)]
             || {
                 for chunk in rows.chunks(LANES) {
-                    self.predict_lanes(chunk, &mut workspace, &mut predictions);
+                    self.predict_lanes(&factor, chunk, &mut workspace, &mut predictions);
                 }
             },
         );
@@ -141,31 +159,46 @@ impl GaussianProcess {
     /// One column a coordinate, one row a lane.
     #[inline(always)]
     fn transposed(&self, rows: &[Vec<f64>]) -> Vec<[f64; LANES]> {
-        (0..self.data.columns().len())
-            .map(|i| std::array::from_fn(|lane| rows.get(lane).map_or(0.0, |row| row[i])))
-            .collect()
+        let warps = &self.hyperparameters.warps;
+        let columns = self.data.columns().iter().enumerate();
+        let lanes = |(i, column): (usize, &Column)| {
+            let warp = warps.get(i).filter(|_| !column.is_categorical());
+            std::array::from_fn(|lane| {
+                let value = rows.get(lane).map_or(0.0, |row| row[i]);
+                warp.map_or(value, |warp| warp.place(value))
+            })
+        };
+        columns.map(lanes).collect()
     }
 
     /// Covariances of several rows with row `j` of the data.
     #[inline(always)]
     fn covariances(&self, columns: &[[f64; LANES]], j: usize) -> [f64; LANES] {
-        let correlations = matern52_lanes(self.squared_distances(columns, self.data.row(j))).values;
+        let correlations = matern52_lanes(self.squared_distances(columns, self.placed().row(j))).values;
         correlations
             .map(|correlation| self.kernel.mean_variance() + self.kernel.signal_variance() * correlation)
     }
 
     /// Predicts up to [`LANES`] rows at once, one a lane.
     #[inline(always)]
-    fn predict_lanes(&self, rows: &[Vec<f64>], cross: &mut [[f64; LANES]], found: &mut Vec<Prediction>) {
+    fn predict_lanes(
+        &self,
+        factor: &RowBlocks,
+        rows: &[Vec<f64>],
+        cross: &mut [[f64; LANES]],
+        found: &mut Vec<Prediction>,
+    ) {
         let columns = self.transposed(rows);
         let mut means = [0.0; LANES];
-        for (j, covariances) in cross.iter_mut().enumerate() {
+        let (known, filler) = cross.split_at_mut(self.data.len());
+        for (j, covariances) in known.iter_mut().enumerate() {
             *covariances = self.covariances(&columns, j);
             for (mean, covariance) in means.iter_mut().zip(covariances) {
                 *mean += *covariance * self.alpha[j];
             }
         }
-        self.factor.solve_lower_lanes(cross);
+        filler.fill([0.0; LANES]);
+        factor.substitute(cross);
         let mut explained = [0.0; LANES];
         for row in cross.iter() {
             for (sum, v) in explained.iter_mut().zip(row) {
@@ -201,6 +234,8 @@ impl GaussianProcess {
         let dimension = self.data.columns().len();
         assert_eq!(row.len(), dimension, "one entry a column");
         let n = self.data.len();
+        let raw = row;
+        let row = &self.place(raw);
         let (mut v, slopes) = self.cross_covariances(row);
         let mean = dot(&v, &self.alpha);
         self.factor.solve_lower(&mut v);
@@ -213,7 +248,7 @@ impl GaussianProcess {
         };
         for j in 0..n {
             let (mean_weight, variance_weight) = (slopes[j] * self.alpha[j], -2.0 * slopes[j] * v[j]);
-            for (i, (x, y)) in row.iter().zip(self.data.row(j)).enumerate() {
+            for (i, (x, y)) in row.iter().zip(self.placed().row(j)).enumerate() {
                 gradient.mean[i] += mean_weight * (x - y);
                 gradient.variance[i] += variance_weight * (x - y);
             }
@@ -222,6 +257,14 @@ impl GaussianProcess {
             let factor = if self.kernel.is_categorical(i) { 0.0 } else { precision };
             gradient.mean[i] *= factor;
             gradient.variance[i] *= factor;
+        }
+        for (i, warp) in self.hyperparameters.warps.iter().enumerate() {
+            if self.kernel.is_categorical(i) {
+                continue;
+            }
+            let slope = warp.slopes(raw[i]).x;
+            gradient.mean[i] *= slope;
+            gradient.variance[i] *= slope;
         }
         gradient
     }
@@ -236,7 +279,7 @@ impl GaussianProcess {
             #[inline(always)]
             || {
                 for (rho, j) in values.as_flattened_mut().iter_mut().zip(0..n) {
-                    *rho = self.kernel.squared_distance(row, self.data.row(j));
+                    *rho = self.kernel.squared_distance(row, self.placed().row(j));
                 }
                 for (values, slopes) in values.iter_mut().zip(&mut slopes) {
                     let matern = matern52_lanes(*values);
@@ -284,12 +327,16 @@ impl GaussianProcess {
     /// Adds a row that stands for `count` observations.
     fn append_counted(&mut self, row: &[f64], target: f64, count: f64) {
         assert_eq!(row.len(), self.data.columns().len(), "one entry a column");
+        let placed = self.place(row);
         let covariance: Vec<f64> =
-            (0..self.data.len()).map(|j| self.kernel.covariance(row, self.data.row(j))).collect();
+            (0..self.data.len()).map(|j| self.kernel.covariance(&placed, self.placed().row(j))).collect();
         let variance = self.kernel.variance();
         let diagonal = variance + self.hyperparameters.noise_variance / count + self.factor.jitter();
         self.factor.append(&covariance, diagonal, PIVOT_MIN * variance);
         self.data.push(row, target, count);
+        if let Some(rows) = &mut self.placed {
+            rows.push(&placed, target, count);
+        }
         self.alpha = self.factor.solve(self.data.targets());
     }
 
@@ -316,8 +363,8 @@ impl GaussianProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Column;
     use crate::draws::Draws;
+    use crate::input_warp::InputWarp;
 
     fn process() -> GaussianProcess {
         let columns = [Column::Continuous, Column::Continuous, Column::Categorical { choices: 3 }];
@@ -330,24 +377,44 @@ mod tests {
             signal_variance: 1.4,
             noise_variance: 1e-2,
             mean_variance: 0.0,
+            warps: Vec::new(),
         };
         GaussianProcess::condition(TrainingSet::new(&columns, &rows, &targets), hyperparameters).unwrap()
     }
 
     #[test]
     fn gradients_match_finite_differences() {
-        let process = process();
-        let row = vec![0.31, 0.62, 1.0];
-        let found = process.predict_with_gradient(&row);
-        for i in 0..2 {
-            let (mut up, mut down) = (row.clone(), row.clone());
-            up[i] += 1e-5;
-            down[i] -= 1e-5;
-            let [up, down] = process.predict(&[up, down])[..] else { unreachable!("two rows") };
-            assert!(((up.mean - down.mean) / 2e-5 - found.mean[i]).abs() < 1e-7);
-            assert!(((up.variance - down.variance) / 2e-5 - found.variance[i]).abs() < 1e-7);
+        let plain = process();
+        let warps = [(0.6, 1.4), (1.5, 0.8), (1.0, 1.0)].map(|(a, b)| InputWarp { a, b }).to_vec();
+        let bent = Hyperparameters { warps, ..plain.hyperparameters().clone() };
+        let bent = GaussianProcess::condition(plain.data().clone(), bent).unwrap();
+        for process in [plain, bent] {
+            let row = vec![0.31, 0.62, 1.0];
+            let found = process.predict_with_gradient(&row);
+            for i in 0..2 {
+                let (mut up, mut down) = (row.clone(), row.clone());
+                up[i] += 1e-5;
+                down[i] -= 1e-5;
+                let [up, down] = process.predict(&[up, down])[..] else { unreachable!("two rows") };
+                assert!(((up.mean - down.mean) / 2e-5 - found.mean[i]).abs() < 1e-7);
+                assert!(((up.variance - down.variance) / 2e-5 - found.variance[i]).abs() < 1e-7);
+            }
+            assert_eq!((found.mean[2], found.variance[2]), (0.0, 0.0));
         }
-        assert_eq!((found.mean[2], found.variance[2]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn appended_row_of_a_bent_process_is_where_it_belongs() {
+        let plain = process();
+        let warps = vec![InputWarp { a: 0.6, b: 1.4 }; 3];
+        let bent = Hyperparameters { warps, ..plain.hyperparameters().clone() };
+        let mut appended = GaussianProcess::condition(plain.data().clone(), bent.clone()).unwrap();
+        appended.append(&[0.2, 0.7, 2.0], 0.4);
+        let whole = GaussianProcess::condition(appended.data().clone(), bent).unwrap();
+        let query = [vec![0.25, 0.6, 2.0]];
+        let (found, expected) = (appended.predict(&query)[0], whole.predict(&query)[0]);
+        assert!((found.mean - expected.mean).abs() < 1e-9, "{found:?} {expected:?}");
+        assert!((found.variance - expected.variance).abs() < 1e-9, "{found:?} {expected:?}");
     }
 
     #[test]

@@ -120,6 +120,7 @@ mod tests {
             signal_variance: 1.0,
             noise_variance: 1e-2,
             mean_variance: 0.0,
+            warps: Vec::new(),
         };
         GaussianProcess::condition(data, hyperparameters).unwrap()
     }

@@ -8,6 +8,7 @@
 use nalgebra::DMatrix;
 
 use crate::column::Column;
+use crate::input_warp::{InputWarp, place_row};
 
 /// Rows and targets that a Gaussian process is conditioned on.
 #[derive(Clone, Debug)]
@@ -93,6 +94,16 @@ impl TrainingSet {
         self.points.column_mut(last).copy_from_slice(row);
         self.targets.push(target);
         self.counts.push(count);
+    }
+
+    /// Returns the same data with every row where the warps put it.
+    pub(crate) fn placed(&self, warps: &[InputWarp]) -> Self {
+        let mut placed = self.clone();
+        for mut row in placed.points.column_iter_mut() {
+            let at = place_row(warps, &self.columns, row.as_slice());
+            row.copy_from_slice(&at);
+        }
+        placed
     }
 
     /// Returns the chosen rows; replicate scatter is dropped unless all rows are chosen.

@@ -168,6 +168,16 @@ mod tests {
     }
 
     #[test]
+    fn neither_unit_nor_origin_of_the_targets_matters() {
+        let values = [0.3, -0.7, 0.11, 0.9, 0.2, 0.21];
+        let moved: Vec<f64> = values.iter().map(|value| value * 73.1 - 5.5).collect();
+        let pairs = warp_targets(&feasible(&values)).into_iter().zip(warp_targets(&feasible(&moved)));
+        for (plain, moved) in pairs {
+            assert!((plain - moved).abs() < 1e-9, "{plain} {moved}");
+        }
+    }
+
+    #[test]
     fn extreme_targets_stay_finite() {
         for values in [
             vec![1e300, -1e300, 5e299, 0.0],

@@ -1,8 +1,9 @@
 //! Values against tables computed by independent implementations, kept in `tests/golden`.
 
 use automl_surrogate::{
-    Acquisition, Cholesky, Column, GaussianProcess, Hyperparameters, Likelihood, Prediction, TrainingSet,
-    derive, half_rank, impute_infeasible, log_h, log_h_derivative, log_prior, log_stretch, unit_interval,
+    Acquisition, Cholesky, Column, GaussianProcess, Hyperparameters, InputWarp, Likelihood, Prediction,
+    TrainingSet, derive, half_rank, impute_infeasible, log_h, log_h_derivative, log_prior, log_stretch,
+    unit_interval,
 };
 use serde_json::Value;
 
@@ -68,6 +69,7 @@ fn case(name: &str) -> Case {
         signal_variance: number(&expected["signal_var"]),
         noise_variance: number(&expected["noise_var"]),
         mean_variance: 0.0,
+        warps: Vec::new(),
     };
     let data = TrainingSet::new(&columns, &rows, &numbers(&table["y"]));
     Case {
@@ -211,5 +213,15 @@ fn derived_keys_match() {
     }
     for (key, expected) in table["uniform"].as_object().unwrap() {
         assert_eq!(unit_interval(derive(&words(key))), number(expected), "{key}");
+    }
+}
+
+#[test]
+fn input_warp_matches() {
+    let table = table(include_str!("golden/kumaraswamy.json"));
+    for row in table["rows"].as_array().unwrap() {
+        let warp = InputWarp { a: number(&row["a"]), b: number(&row["b"]) };
+        let found: Vec<f64> = numbers(&table["x"]).into_iter().map(|x| warp.place(x)).collect();
+        assert_all_close(&found, &numbers(&row["w"]), 1e-12, "warp");
     }
 }

@@ -75,7 +75,14 @@ impl Log {
     /// Adds the start of an engine.
     #[must_use]
     pub fn engine(self, epoch: u64) -> Self {
-        self.with(Event::EngineStarted { epoch, version: "0".into(), host: "h".into(), pid: 1, slots: 2 })
+        self.with(Event::EngineStarted {
+            epoch,
+            version: "0".into(),
+            algorithms: 0,
+            host: "h".into(),
+            pid: 1,
+            slots: 2,
+        })
     }
 
     /// Adds a trial without parameters.

@@ -1,6 +1,6 @@
 //! Studies as single files: the event log as it is, out of a study and into a new one.
 
-use crate::engine::fold;
+use crate::engine::{fold, fold_store};
 use crate::files::{JOURNAL, StudyDir};
 use crate::study::{StudyError, check_name, take_unborn, whole_journal, write_settings};
 use automl_core::Study;
@@ -42,8 +42,9 @@ pub fn export_log(dir: &StudyDir) -> Result<impl Read + use<>, StudyError> {
 /// If the log is damaged, of a newer format or holds an impossible event; the line is named. If a study
 /// of that name exists, or the folder cannot be written.
 pub fn import_log(root: &Path, file: &Path, name: Option<&str>) -> Result<Imported, StudyError> {
-    let mut records = whole_archive(file, read_journal_file(file)?)?;
-    let study = sensible(file, &records)?;
+    let archive = whole_archive(file, read_journal_file(file)?)?;
+    let study = sensible(file, &archive)?;
+    let mut records = archive.records;
     let name = name.unwrap_or(&study.settings.study).to_string();
     check_name(&name)?;
     if name != study.settings.study {
@@ -54,12 +55,12 @@ pub fn import_log(root: &Path, file: &Path, name: Option<&str>) -> Result<Import
     let payloads: Vec<Vec<u8>> = records.into_iter().map(|record| record.payload).collect();
     let events = store.append(&payloads)?;
     let trials = study.trials.len() as u64;
-    write_settings(&dir, &fold(&store.read_all()?)?)?;
+    write_settings(&dir, &fold_store(&store)?.0)?;
     Ok(Imported { dir, name, events, trials })
 }
 
-/// Takes the records of an archive, which is whole or refused.
-fn whole_archive(file: &Path, journal: JournalView) -> Result<Vec<StoredRecord>, StudyError> {
+/// Returns an archive that is whole, and refuses any other.
+fn whole_archive(file: &Path, journal: JournalView) -> Result<JournalView, StudyError> {
     let bad = |line, what: String| Err(StudyError::BadArchive { path: file.to_path_buf(), line, what });
     let events = journal.records.len();
     if journal.store_id.is_empty() {
@@ -75,23 +76,23 @@ fn whole_archive(file: &Path, journal: JournalView) -> Result<Vec<StoredRecord>,
             bad(stray.line, format!("{what}; {events} events before it are whole"))
         }
         _ if journal.torn_tail_bytes > 0 => {
-            let line = journal.stray.map_or(events as u64 + 2, |stray| stray.line);
+            let line = journal.stray.map_or(journal.line_of(events as u64 + 1), |stray| stray.line);
             let whole = journal.whole_bytes;
             let what = format!(
                 "breaks off; the first {events} events are whole: `head -c {whole}` of the file can be imported"
             );
             bad(line, what)
         }
-        _ => Ok(journal.records),
+        _ => Ok(journal),
     }
 }
 
 /// Folds the records of an archive; an impossible one is named by its line.
-fn sensible(file: &Path, records: &[StoredRecord]) -> Result<Study, StudyError> {
-    fold(records).map_err(|error| match error.impossible_event() {
-        // Line 1 is the header.
+fn sensible(file: &Path, archive: &JournalView) -> Result<Study, StudyError> {
+    fold(&archive.records).map_err(|error| match error.impossible_event() {
         Some(seq) => {
-            StudyError::BadArchive { path: file.to_path_buf(), line: seq + 1, what: error.to_string() }
+            let (path, line) = (file.to_path_buf(), archive.line_of(seq));
+            StudyError::BadArchive { path, line, what: error.to_string() }
         }
         None => error.into(),
     })

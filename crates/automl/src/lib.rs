@@ -5,6 +5,7 @@
 //! while the engine runs or not. Programs, files, the clock and the log meet here; everything that is
 //! decided is decided in the pure crates below.
 
+mod algorithms;
 mod archive;
 mod asktell;
 mod clock;
@@ -26,6 +27,7 @@ mod study;
 mod warm;
 mod wishes;
 
+pub use algorithms::ALGORITHMS;
 pub use archive::{Imported, export_log, import_log};
 pub use asktell::{
     Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
@@ -48,10 +50,10 @@ pub use job::{Job, JobEnd, JobError, JobOptions, JobRecord, JobState, JobUpdate}
 pub use log_reader::{LineMeaning, LogReader, Symptom};
 pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
-pub use replay::{Difference, Replay, UnexplainedStop, replay, resolve, suggest};
+pub use replay::{Difference, OtherAlgorithms, Replay, Unexplained, replay, resolve, suggest};
 pub use study::{
-    Changes, DEFAULT_TRIALS, OpenStudy, StudyError, StudyOptions, View, create, create_with, exists, list,
-    open, settings, slots, view,
+    Changes, DEFAULT_TRIALS, NewBounds, OpenStudy, StudyError, StudyOptions, View, Watch, create,
+    create_with, exists, list, new_bounds, open, open_to_end, settings, slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};
 pub use wishes::{Wish, leave_wish};

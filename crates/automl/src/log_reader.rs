@@ -23,7 +23,10 @@ pub enum LineMeaning {
     /// It gives values of metrics; several times where a progress bar is redrawn on it.
     Measured(Vec<Measurement>),
     /// It tells of a failure, if the program ended badly.
-    Failure,
+    Failure {
+        /// Its number, as measurements count lines.
+        line: u64,
+    },
 }
 
 /// What a log tells of a failure.
@@ -77,7 +80,8 @@ impl LogReader {
         if !found.is_empty() {
             return LineMeaning::Measured(found);
         }
-        if self.last_sign() > before { LineMeaning::Failure } else { LineMeaning::Nothing }
+        let line = self.last_sign();
+        if line > before { LineMeaning::Failure { line } } else { LineMeaning::Nothing }
     }
 
     /// Reads the last line, if nothing ended it.
@@ -123,7 +127,7 @@ mod tests {
         };
         assert_eq!((found[0].line, found[0].step, found[0].values["val_loss"]), (2, Some(2), 0.5));
         assert_eq!(reader.symptom(), None);
-        assert_eq!(reader.read_line(b"CUDA out of memory\n"), LineMeaning::Failure);
+        assert_eq!(reader.read_line(b"CUDA out of memory\n"), LineMeaning::Failure { line: 3 });
         assert_eq!(reader.symptom().unwrap().line, "CUDA out of memory");
     }
 

@@ -31,6 +31,9 @@ pub fn trial(study: &Study, trial: &Trial) -> Value {
         object["values"] = values.into();
     }
     say_feasible(study, trial, &mut object);
+    if study.outside.contains(&trial.id) {
+        object["outside_bounds"] = true.into();
+    }
     if let Some(foreign) = &trial.foreign {
         object["source"] = foreign.source.as_str().into();
     }
@@ -59,6 +62,9 @@ pub fn best(study: &Study, trial: &Trial, spec_path: Option<&Path>) -> Value {
         object["values"] = values.into();
     }
     say_feasible(study, trial, &mut object);
+    if study.outside.contains(&trial.id) {
+        object["outside_bounds"] = true.into();
+    }
     if !study.settings.further_objectives.is_empty() {
         object["pareto"] = study.pareto_front().into_iter().map(|t| on_front(study, t)).collect();
     }

@@ -1,29 +1,43 @@
-//! Checks that a log can be explained: every suggestion, every other choice of a model and every stop in it is
-//! derived again from the events before it and compared, values bit for bit.
+//! Checks that a log can be explained: every suggestion, every other choice of a model, every decision of the
+//! scheduler and every stop in it is derived again from the events before it and compared, values bit for bit.
+//! What another version of the algorithms decided is not compared, but counted.
 
-use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for};
+use crate::algorithms::ALGORITHMS;
+use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for, setup_is_wrong};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
-use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
+use automl_core::{Algorithm, EndReason, Event, Fidelity, Params, Record, Study, TrialId, TrialState};
 use automl_sampler::{SuggestError, Suggestion};
-use automl_scheduler::{Decision, scheduler_for, should_stop};
+use automl_scheduler::{Breed, Choice, Decision, scheduler_for, should_stop};
 
 /// What a replay found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replay {
     /// Events in the log.
     pub events: u64,
     /// Suggestions and promotions by a model that were derived again and were the same.
     pub suggestions: u64,
+    /// Decisions of the scheduler, which trial runs how far, that were derived again and were the same.
+    pub starts: u64,
     /// Decisions to stop a running trial that were derived again and were the same.
     pub stops: u64,
-    /// The first suggestion or promotion that was not.
+    /// The first suggestion or promotion that was not; nothing beyond it was looked at.
     pub difference: Option<Difference>,
-    /// The first stop that was not; nothing beyond it was looked at.
-    pub unexplained_stop: Option<UnexplainedStop>,
-    /// Version of the program that began the study, where it is not this one: then a difference may only
-    /// mean that an algorithm was improved.
-    pub other_version: Option<String>,
+    /// The first other decision that was not; nothing beyond it was looked at.
+    pub unexplained: Option<Unexplained>,
+    /// What cannot be compared, because other versions of the algorithms decided it.
+    pub other_algorithms: Option<OtherAlgorithms>,
+    /// Whether nobody noted which version of the algorithms made the decision that differs: it may only have
+    /// been another one.
+    pub algorithms_unknown: bool,
+}
+
+impl Replay {
+    /// Tells whether the log explains everything that could be compared.
+    #[must_use]
+    pub fn explains_all(&self) -> bool {
+        self.difference.is_none() && self.unexplained.is_none()
+    }
 }
 
 /// A suggestion or a promotion that the log does not explain.
@@ -40,17 +54,30 @@ pub struct Difference {
     pub derived: Option<Params>,
 }
 
-/// A stop that the log does not explain.
+/// A start, a stop or the end of a search that the log does not explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnexplainedStop {
+pub struct Unexplained {
     /// Number of its event.
     pub event: u64,
-    /// Its trial.
-    pub trial: TrialId,
-    /// Reason in the log.
+    /// `start`, `stop` or `end`.
+    pub what: &'static str,
+    /// Its trial, where it is about one.
+    pub trial: Option<TrialId>,
+    /// What the log says.
     pub recorded: String,
-    /// Reason derived again; `None` where the trial would have gone on.
+    /// What is derived again; `None` where nothing would have happened.
     pub derived: Option<String>,
+}
+
+/// Decisions of other versions of the algorithms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherAlgorithms {
+    /// Version of the first of them.
+    pub version: u32,
+    /// Number of the first event that was not compared.
+    pub event: u64,
+    /// How many there are.
+    pub decisions: u64,
 }
 
 /// Replays a study's log. Takes no lock and writes nothing, so it works beside a running engine.
@@ -66,44 +93,166 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
 
 /// Derives every decision among the records of a whole log again.
 pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
-    let mut replay = Replay {
-        events: 0,
-        suggestions: 0,
-        stops: 0,
-        difference: None,
-        unexplained_stop: None,
-        other_version: None,
-    };
+    let mut replay = Replay::default();
     let mut study: Option<Study> = None;
-    for record in records {
+    let mut starts = Starts::default();
+    for (i, record) in records.iter().enumerate() {
         replay.events += 1;
-        let seq = replay.events;
-        if let Some(made) = study.as_ref().and_then(|study| Made::of(study, &record.event)) {
-            let (trial, recorded) = (made.trial, made.params.clone());
-            match made.derived() {
-                Ok(()) => replay.suggestions += 1,
-                Err(derived) => {
-                    replay.difference = Some(Difference { event: seq, trial, recorded, derived });
-                    return Ok(replay);
-                }
+        if let Some(study) = &study {
+            if study.algorithms == 0 || study.algorithms == ALGORITHMS {
+                let next = records.get(i + 1).map(|record| &record.event);
+                replay.compare(study, &record.event, next, &mut starts);
+            } else {
+                replay.pass_over(study, &record.event);
             }
-        }
-        if let (Some(study), Event::StopDecided { trial, reason, .. }) = (&study, &record.event) {
-            let derived = should_stop(study, *trial);
-            if derived.as_ref() != Some(reason) {
-                let recorded = reason.clone();
-                replay.unexplained_stop =
-                    Some(UnexplainedStop { event: seq, trial: *trial, recorded, derived });
+            if !replay.explains_all() {
+                replay.algorithms_unknown = study.algorithms == 0;
                 return Ok(replay);
             }
-            replay.stops += 1;
         }
-        if let Event::StudyCreated { version, .. } = &record.event {
-            replay.other_version = Some(version.clone()).filter(|v| v != env!("CARGO_PKG_VERSION"));
-        }
+        let seq = replay.events;
         EventLog::fold_one(&mut study, record).map_err(|source| LogError::Fold { seq, source })?;
     }
     Ok(replay)
+}
+
+impl Replay {
+    /// Derives the decision that an event records again, if it does, and compares.
+    fn compare(&mut self, study: &Study, event: &Event, next: Option<&Event>, starts: &mut Starts) {
+        let seq = self.events;
+        if let Some(made) = Made::of(study, event) {
+            let (trial, recorded) = (made.trial, made.params.clone());
+            match made.derived() {
+                Ok(()) => self.suggestions += 1,
+                Err(derived) => self.difference = Some(Difference { event: seq, trial, recorded, derived }),
+            }
+        }
+        let unexplained =
+            |what, trial, recorded, derived| Some(Unexplained { event: seq, what, trial, recorded, derived });
+        match starts.explain(study, event, next) {
+            None => {}
+            Some(Ok(())) => self.starts += 1,
+            Some(Err((trial, recorded, derived))) => {
+                self.unexplained = unexplained("start", Some(trial), recorded, derived);
+            }
+        }
+        match event {
+            Event::StopDecided { trial, reason, .. } => {
+                let derived = should_stop(study, *trial);
+                match derived.as_ref() == Some(reason) {
+                    true => self.stops += 1,
+                    false => self.unexplained = unexplained("stop", Some(*trial), reason.clone(), derived),
+                }
+            }
+            Event::StudyEnded { reason } if !may_end(study, *reason) => {
+                self.unexplained = unexplained("end", None, reason.to_string(), None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a decision that another version of the algorithms made.
+    fn pass_over(&mut self, study: &Study, event: &Event) {
+        let decided = matches!(
+            event,
+            Event::TrialSuggested { .. } | Event::AttemptStarted { .. } | Event::StopDecided { .. }
+        );
+        if decided {
+            let first = OtherAlgorithms { version: study.algorithms, event: self.events, decisions: 0 };
+            self.other_algorithms.get_or_insert(first).decisions += 1;
+        }
+    }
+}
+
+/// Tells whether a search may end for a reason; those that depend on the time always may.
+fn may_end(study: &Study, reason: EndReason) -> bool {
+    match reason {
+        EndReason::Budget => {
+            scheduler_for(study.settings.algorithm).decide(study, 1) == [Decision::End(reason)]
+        }
+        EndReason::Setup => setup_is_wrong(study),
+        EndReason::Exhausted => suggest(study).is_err(),
+        // One that was running then may have succeeded since.
+        EndReason::Failures | EndReason::Timeout | EndReason::GpuTime => true,
+    }
+}
+
+/// The start of a new trial is looked at with its suggestion, because it was decided before that.
+#[derive(Default)]
+struct Starts {
+    looked_at: Option<TrialId>,
+}
+
+/// An unexplained start: its trial, what the log says, and what is derived.
+type OtherStart = (TrialId, String, Option<String>);
+
+impl Starts {
+    /// Looks whether the scheduler may have decided a start; `None` for any other event.
+    fn explain(
+        &mut self,
+        study: &Study,
+        event: &Event,
+        next: Option<&Event>,
+    ) -> Option<Result<(), OtherStart>> {
+        let looked_at = self.looked_at.take();
+        match (event, next) {
+            (
+                Event::TrialSuggested { trial, bracket, .. },
+                Some(Event::AttemptStarted { trial: started, until, .. }),
+            ) if trial == started => {
+                self.looked_at = Some(*trial);
+                let same = |decision: &Decision| match decision {
+                    Decision::Start { bracket: b, until: u } => (b, u) == (bracket, until),
+                    Decision::Choose(Choice { start: Some(start), .. }) => {
+                        (&start.bracket, &start.until) == (bracket, until)
+                    }
+                    Decision::Breed(breed) => (&breed.bracket, &breed.until) == (bracket, until),
+                    Decision::Run { .. } | Decision::Choose(_) | Decision::End(_) => false,
+                };
+                Some(
+                    decided(study, same).map_err(|other| (*trial, format!("a new trial, to {until}"), other)),
+                )
+            }
+            (Event::AttemptStarted { trial, until, .. }, _) if looked_at != Some(*trial) => {
+                let same = |decision: &Decision| match decision {
+                    Decision::Run { trial: t, until: u } => (t, u) == (trial, until),
+                    Decision::Choose(choice) => {
+                        choice.promotions.iter().any(|p| (p.trial, p.until) == (*trial, *until))
+                    }
+                    Decision::Start { .. } | Decision::Breed(_) | Decision::End(_) => false,
+                };
+                Some(decided(study, same).map_err(|other| (*trial, format!("it goes on, to {until}"), other)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Looks whether a scheduler may have decided something. How many slots were free is not in the log, so any
+/// number will do: one, two, or as many as there are. Otherwise returns what it decides for one.
+fn decided(study: &Study, same: impl Fn(&Decision) -> bool) -> Result<(), Option<String>> {
+    let scheduler = scheduler_for(study.settings.algorithm);
+    let running = study.index().count(TrialState::Running);
+    let all = (study.slots as usize).saturating_sub(running).max(3);
+    let mut first = None;
+    for free in [1, 2, all] {
+        let decisions = scheduler.decide(study, free);
+        if decisions.iter().any(&same) {
+            return Ok(());
+        }
+        first = first.or_else(|| decisions.first().map(describe));
+    }
+    Err(first)
+}
+
+fn describe(decision: &Decision) -> String {
+    match decision {
+        Decision::Start { until, .. } => format!("a new trial, to {until}"),
+        Decision::Run { trial, until } => format!("trial {trial} goes on, to {until}"),
+        Decision::Breed(Breed { until, .. }) => format!("a new trial made of earlier ones, to {until}"),
+        Decision::Choose(_) => "a choice between other trials".into(),
+        Decision::End(reason) => format!("the search ends: {reason}"),
+    }
 }
 
 /// A choice in the log, and the study that it was made for.

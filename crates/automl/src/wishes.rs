@@ -45,6 +45,9 @@ pub enum Wish {
         /// Largest fidelity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_fidelity: Option<u64>,
+        /// New bounds of parameters, `name=values` each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        bounds: Vec<String>,
     },
 }
 

@@ -115,8 +115,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  automl enqueue mal-1 'train.lr=1e-6,train.wd=0'\n  automl enqueue mal-1 mine.jsonl"
     )]
     Enqueue(EnqueueArgs),
-    /// Change the limits of a study, also while it runs
-    #[command(after_help = "Example:\n  automl set mal-1 trials=60 parallel=4 timeout=12h")]
+    /// Change the limits of a study and the bounds of its parameters, also while it runs
+    #[command(
+        after_help = "Examples:\n  automl set mal-1 trials=60 parallel=4 timeout=12h\n  automl set mal-1 bound:train.lr=1e-6..1e-4"
+    )]
     Set(SetArgs),
     /// Ask the engine of a study to end its running trials and itself
     #[command(after_help = "Example:\n  automl stop mal-1")]

@@ -22,8 +22,8 @@ const EXAMPLES: &str = "Examples:
   automl run --space space.yaml --metric acc:max --parallel 4 -- ./train.sh
 
 A command's arguments may hold {name} for each parameter, {trial}, {seed}, {results_dir},
-{fidelity}, {resume} and {config} (a JSON file with the parameters). Parameters are also set as
-variables AUTOML_PARAM_<NAME>. Write {{ and }} for braces.
+{fidelity}, {resume} and {config} (a JSON file with the parameters; {config_yaml} is one in YAML).
+Parameters are also set as variables AUTOML_PARAM_<NAME>. Write {{ and }} for braces.
 
 Durations are 90s, 15m, 12h, 2d. Ctrl-C once: start nothing new; twice: end the running trials;
 three times: kill them. `automl resume` carries on.";

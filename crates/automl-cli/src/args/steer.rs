@@ -19,7 +19,7 @@ pub(crate) struct SetArgs {
     /// Name of the study, or its folder
     #[arg(value_name = "STUDY")]
     pub(crate) study: String,
-    /// What to change: trials=N, timeout=DURATION, parallel=N, max-fidelity=N
+    /// What to change: trials=N, timeout=DURATION, parallel=N, max-fidelity=N, bound:PARAMETER=VALUES
     #[arg(value_name = "KEY=VALUE", required = true)]
     pub(crate) changes: Vec<String>,
 }

@@ -77,7 +77,7 @@ fn dry_run(
     output: Output,
 ) -> Result<Exit, Failure> {
     let (files, explained) = (job.files()?, job.explain()?);
-    let dry = Shown { files: &files, explained: explained.as_ref(), notes };
+    let dry = Shown { files: &files, recipe: None, explained: explained.as_ref(), notes };
     if output.json {
         let mut object = Map::new();
         object.insert("results_dir".into(), results.display().to_string().into());

@@ -38,6 +38,9 @@ pub(super) fn run(args: &BestArgs, project: &Project, output: Output) -> Result<
         if let Some(broken) = facts::broken(&study, trial) {
             output.data(&format!("infeasible: {broken}; no trial keeps to every constraint"))?;
         }
+        if study.outside.contains(&trial.id) {
+            output.data("outside the bounds that hold now")?;
+        }
         if let Some(foreign) = &trial.foreign {
             output.data(&format!("from: {}", foreign.source))?;
         }

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 const SHOWN_CHARS: usize = 120;
 /// Most names that are listed where the metric is not found.
 const NAMES_SHOWN: usize = 12;
-/// Bytes read at a time of a log that has no lines.
+/// Bytes read at a time of a log that has no lines, and of one whose lines have no end.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What has been read of one metric.
@@ -83,27 +83,37 @@ fn read_lines(
     output: Output,
 ) -> Result<(), Failure> {
     let mut file = BufReader::new(file);
-    let (mut line, mut lines) = (Vec::new(), 0);
+    let mut line = Vec::new();
     loop {
         line.clear();
-        let read = file.read_until(b'\n', &mut line).map_err(cannot_read)?;
-        lines += 1;
+        let read =
+            file.by_ref().take(CHUNK_BYTES as u64).read_until(b'\n', &mut line).map_err(cannot_read)?;
+        // The second byte of a line end in UTF-16.
+        if line.ends_with(b"\n") && file.fill_buf().map_err(cannot_read)?.first() == Some(&0) {
+            line.push(0);
+            file.consume(1);
+        }
         let meaning = match read {
             0 => LineMeaning::Measured(reader.finish()),
             _ => reader.read_line(&line),
         };
-        let text = String::from_utf8_lossy(&line);
+        let text = shown(&line);
         match meaning {
             LineMeaning::Nothing => {}
             LineMeaning::Measured(found) => {
                 found.iter().try_for_each(|m| show(m, text.trim(), seen, output))?;
             }
-            LineMeaning::Failure => show_failure(lines, text.trim(), output)?,
+            LineMeaning::Failure { line } => show_failure(line, text.trim(), output)?,
         }
         if read == 0 {
             return Ok(());
         }
     }
+}
+
+/// Returns a line for people. Of UTF-16, which the reader decodes by itself, the zero bytes are in the way.
+fn shown(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).replace(['\0', '\u{fffd}'], "")
 }
 
 fn read_records(

@@ -4,12 +4,14 @@
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::secret::{is_secret, masked};
-use automl_config::{AttemptFiles, Origins, annotated_yaml};
+use automl_config::{AttemptFiles, Origins, TrialRecipe, annotated_yaml};
 use serde_json::{Map, Value, json};
 
 /// Everything that there is to show.
 pub(super) struct Shown<'a> {
     pub(super) files: &'a AttemptFiles,
+    /// Knows the secrets among the arguments, where there may be some.
+    pub(super) recipe: Option<&'a TrialRecipe>,
     pub(super) explained: Option<&'a (Value, Origins)>,
     pub(super) notes: &'a [String],
 }
@@ -26,7 +28,7 @@ impl Shown<'_> {
             json!({"file": name, "text": masked, "origins": origins})
         });
         object.insert("spec".into(), spec.into());
-        object.insert("command".into(), self.files.argv.clone().into());
+        object.insert("command".into(), self.argv().into());
         let env = self.env().into_iter().map(|(name, value)| (name.clone(), value.into()));
         object.insert("env".into(), env.collect::<Map<_, _>>().into());
         object.insert("notes".into(), self.notes.into());
@@ -36,7 +38,7 @@ impl Shown<'_> {
     pub(super) fn print(&self, heading: &[String], output: Output) -> Result<(), Failure> {
         self.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
         heading.iter().try_for_each(|line| output.data(line))?;
-        let words: Vec<String> = self.files.argv.iter().map(|word| quoted(word)).collect();
+        let words: Vec<String> = self.argv().iter().map(|word| quoted(word)).collect();
         output.data(&format!("command\n  {}", words.join(" ")))?;
         output.data("environment")?;
         self.env()
@@ -46,6 +48,11 @@ impl Shown<'_> {
         output.data(name)?;
         let lines = self.explained.map(|(spec, origins)| annotated_yaml(spec, origins)).unwrap_or_default();
         lines.iter().try_for_each(|line| output.data(&format!("  {line}")))
+    }
+
+    fn argv(&self) -> Vec<String> {
+        let hidden = |word: &String| self.recipe.map_or_else(|| word.clone(), |r| r.hide_secrets(word));
+        self.files.argv.iter().map(hidden).collect()
     }
 
     fn env(&self) -> Vec<(&String, String)> {

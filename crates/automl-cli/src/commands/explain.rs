@@ -59,6 +59,7 @@ fn attempt_json(study: &Study, attempt: &Attempt) -> Value {
         "end": attempt.end.as_ref().map(|end| &end.outcome),
         "cpu_ms": attempt.end.as_ref().and_then(|end| end.cpu_ms),
         "max_rss_kib": attempt.end.as_ref().and_then(|end| end.max_rss_kib),
+        "memory_peak_kib": attempt.end.as_ref().and_then(|end| end.memory_peak_kib),
         "gpu_ms": attempt.end.as_ref().and_then(|end| end.gpu).map(|gpu| gpu.ms),
         "gpu_peak_mib": attempt.end.as_ref().and_then(|end| end.gpu?.peak_mib),
     })
@@ -71,6 +72,10 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
         format!("values      {}", value::params(&trial.params)),
         format!("proposed by {}: {}", origin.model, origin.reason),
     ];
+    if let Err(problems) = study.settings.space.check(&trial.params) {
+        let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.push(format!("bounds      outside of those that hold now: {}", why.join("; ")));
+    }
     if origin.observations > 0 {
         lines.push(format!("            it had seen {}", value::count(origin.observations, "result")));
     }
@@ -129,7 +134,12 @@ fn attempt_line(study: &Study, attempt: &Attempt) -> String {
 /// What an attempt cost, as far as it was measured.
 fn cost_line(end: &AttemptEnd) -> Option<String> {
     let cpu = end.cpu_ms.map(|ms| format!("{} of processor time", time::duration(ms)));
-    let memory = end.max_rss_kib.map(|kib| format!("{} of memory in its largest process", size(kib * 1024)));
+    let memory = match (end.memory_peak_kib, end.max_rss_kib) {
+        (Some(kib), _) => Some(format!("{} of memory", size(kib * 1024))),
+        (None, largest) => {
+            largest.map(|kib| format!("{} of memory in its largest process", size(kib * 1024)))
+        }
+    };
     let gpu = end.gpu.map(|gpu| format!("{} of GPU time", time::duration(gpu.ms)));
     let gpu_memory = end.gpu.and_then(|gpu| gpu.peak_mib);
     let gpu_memory = gpu_memory.map(|mib| format!("{} of GPU memory", size(mib << 20)));
@@ -240,7 +250,8 @@ mod tests {
         assert!(told(4).ends_with("now         running"));
         let outcome = Outcome::Infeasible { reason: "x".into() };
         let gpu = Some(GpuUse { ms: 90_000, peak_mib: Some(3000) });
-        let end = AttemptEnd { outcome, cpu_ms: Some(2500), max_rss_kib: Some(1024), gpu };
+        let end =
+            AttemptEnd { outcome, cpu_ms: Some(2500), max_rss_kib: Some(1024), memory_peak_kib: None, gpu };
         assert_eq!(
             cost_line(&end).unwrap().trim_start(),
             "it took 2.5s of processor time, 1.0 MiB of memory in its largest process, 1m 30s of GPU time, 2.9 GiB of \

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::project::{Project, study_word};
 use crate::render::value::count;
 use automl::{Health, Repaired, StudyDir, check, repair};
-use automl_store::{CopyState, Defect, LogCopy};
+use automl_store::{CopyState, Defect, LogCopy, Writer};
 use serde_json::{Value, json};
 
 /// Checks the log of a study, and repairs it where asked to.
@@ -33,6 +33,10 @@ fn describe(health: &Health) -> Vec<String> {
     let log = &health.log;
     let mut lines =
         vec![copy_line(LogCopy::Database, &log.database), copy_line(LogCopy::Journal, &log.journal)];
+    lines.extend(log.writers.last().map(|(writer, _)| {
+        let epochs = count(log.writers.len() as u64, "opening");
+        format!("written in    {epochs}, the last by process {} on {}", writer.pid, writer.host)
+    }));
     lines.extend(log.defects.iter().map(|defect| format!("damaged       {}", words(defect))));
     lines.extend(health.impossible.iter().map(|(_, why)| format!("impossible    {why}")));
     lines.extend(log.remarks.iter().map(|remark| format!("harmless      {remark}")));
@@ -108,6 +112,7 @@ fn object(dir: &StudyDir, health: &Health, repaired: Option<&Repaired>) -> Value
             "what": defect.what,
         })
     };
+    let writer = |(writer, from): &(Writer, u64)| json!({"epoch": writer.epoch, "host": writer.host, "pid": writer.pid, "from_event": from});
     let impossible = health.impossible.as_ref().map(|(seq, why)| json!({"event": seq, "what": why}));
     let repair = repaired.map(|r| json!({"events": r.events, "dropped": r.dropped, "notes": r.notes}));
     json!({
@@ -121,6 +126,7 @@ fn object(dir: &StudyDir, health: &Health, repaired: Option<&Repaired>) -> Value
         "impossible": impossible,
         "remarks": log.remarks,
         "contradictory": log.contradictory,
+        "writers": log.writers.iter().map(writer).collect::<Vec<_>>(),
         "repair": repair,
     })
 }

@@ -1,13 +1,13 @@
 //! `automl logs`: what a trial's program printed, on the streams it printed it to.
 
-use super::{find_trial, locate, look};
+use super::{find_trial, locate, unusable};
 use crate::args::LogsArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::project::Project;
 use crate::render::paint::{Paint, Style};
 use crate::render::size::size;
-use automl::{LineMeaning, LogReader, StudyDir, View};
+use automl::{LineMeaning, LogReader, View, Watch};
 use automl_config::{LogFormat, LogOrigin, TrialRecipe};
 use automl_core::{Attempt, AttemptNumber, Study, TrialId, number_as_json};
 use automl_exec::{Cut, STDERR_LOG, STDOUT_LOG};
@@ -28,8 +28,9 @@ pub(super) fn run(args: &LogsArgs, project: &Project, output: Output) -> Result<
     let (study, trial) = which(args)?;
     let dir = locate(project, study, output)?;
     let trial = TrialId(trial);
-    let view = look(&dir)?;
-    let attempt = find_attempt(&view, trial, args.attempt)?;
+    let mut watch = Watch::new(&dir);
+    let view = watch.look().map_err(|error| unusable(error, &dir))?;
+    let attempt = find_attempt(view, trial, args.attempt)?;
     let folder = dir.attempt(trial, attempt);
     let mut streams = [
         Stream::new(&view.study, "stdout", folder.join(STDOUT_LOG), LogOrigin::Stdout)?,
@@ -37,7 +38,10 @@ pub(super) fn run(args: &LogsArgs, project: &Project, output: Output) -> Result<
     ];
     loop {
         // Asked before reading: what was printed before the end is then read for certain.
-        let over = !args.follow || is_over(&dir, trial, attempt)?;
+        let over = !args.follow || {
+            let view = watch.look().map_err(|error| unusable(error, &dir))?;
+            is_over(view, trial, attempt)
+        };
         for stream in &mut streams {
             stream.show_news(output)?;
             if over {
@@ -80,10 +84,9 @@ fn find_attempt(view: &View, trial: TrialId, wanted: Option<u32>) -> Result<Atte
 }
 
 /// Tells whether nothing will be added: the attempt has ended, or nobody works on the study.
-fn is_over(dir: &StudyDir, trial: TrialId, attempt: AttemptNumber) -> Result<bool, Failure> {
-    let view = look(dir)?;
+fn is_over(view: &View, trial: TrialId, attempt: AttemptNumber) -> bool {
     let running = view.study.trials.get(&trial).and_then(|trial| trial.running_attempt());
-    Ok(view.engine.is_none() || running.is_none_or(|running: &Attempt| running.number != attempt))
+    view.engine.is_none() || running.is_none_or(|running: &Attempt| running.number != attempt)
 }
 
 /// One stream of the program, on its way to the same stream of this one.
@@ -150,7 +153,7 @@ impl Stream {
         let style = match meaning {
             LineMeaning::Nothing => return self.write(line, output),
             LineMeaning::Measured(_) => Style::Good,
-            LineMeaning::Failure => Style::Bad,
+            LineMeaning::Failure { .. } => Style::Bad,
         };
         let text = String::from_utf8_lossy(line);
         let (content, end) = text.split_at(text.trim_end_matches(['\n', '\r']).len());
@@ -172,7 +175,7 @@ impl Stream {
             "text": text,
             "step": step,
             "values": (!values.is_empty()).then_some(values),
-            "failure": *meaning == LineMeaning::Failure,
+            "failure": matches!(meaning, LineMeaning::Failure { .. }),
         })
     }
 

@@ -1,4 +1,4 @@
-//! `automl replay`: suggestions and stops, derived again from the log.
+//! `automl replay`: every decision in the log, derived again from what came before it.
 
 use super::{locate, unusable};
 use crate::args::StudyArg;
@@ -7,15 +7,14 @@ use crate::output::Output;
 use crate::project::Project;
 use crate::render::json;
 use crate::render::value::count;
-use automl::{Difference, Replay, replay};
+use automl::{ALGORITHMS, Difference, OtherAlgorithms, Replay, Unexplained, replay};
 use serde_json::json;
 
 /// Derives every suggestion of a study again and compares.
 pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
     let found = replay(&dir).map_err(|error| unusable(error, &dir))?;
-    let explained = found.difference.is_none() && found.unexplained_stop.is_none();
-    let exit = if explained { Exit::Done } else { Exit::Damaged };
+    let exit = if found.explains_all() { Exit::Done } else { Exit::Damaged };
     if output.json {
         let difference = found.difference.as_ref().map(|d| {
             json!({
@@ -29,17 +28,22 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
             "study": dir.name(),
             "events": found.events,
             "suggestions": found.suggestions,
+            "starts": found.starts,
             "stops": found.stops,
             "difference": difference,
-            "unexplained_stop": found.unexplained_stop.as_ref().map(|stop| {
+            "unexplained": found.unexplained.as_ref().map(|other| {
                 json!({
-                    "event": stop.event,
-                    "trial": stop.trial.0,
-                    "recorded": stop.recorded,
-                    "derived": stop.derived,
+                    "event": other.event,
+                    "what": other.what,
+                    "trial": other.trial,
+                    "recorded": other.recorded,
+                    "derived": other.derived,
                 })
             }),
-            "other_version": found.other_version,
+            "algorithms": ALGORITHMS,
+            "not_compared": found.other_algorithms.as_ref().map(|other| {
+                json!({"algorithms": other.version, "event": other.event, "decisions": other.decisions})
+            }),
         }))?;
         return Ok(exit);
     }
@@ -48,30 +52,57 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
 }
 
 fn describe(found: &Replay) -> Vec<String> {
-    let events = count(found.events, "event");
-    if let Some(stop) = &found.unexplained_stop {
-        return vec![
-            format!("event {}, trial {}: the log does not explain this stop", stop.event, stop.trial),
-            format!("  recorded  {}", stop.recorded),
-            format!("  derived   {}", stop.derived.as_deref().unwrap_or("it goes on")),
-        ];
-    }
-    let Some(Difference { event, trial, recorded, derived }) = &found.difference else {
-        let stops = match found.stops {
-            0 => String::new(),
-            stops => format!(" and {}", count(stops, "stop")),
-        };
-        let suggestions = count(found.suggestions, "suggestion");
-        return vec![format!("{events}: {suggestions}{stops} derived again, all the same")];
+    let mut lines = match (&found.difference, &found.unexplained) {
+        (Some(difference), _) => suggestion(difference),
+        (None, Some(other)) => decision(other),
+        (None, None) => vec![same(found)],
     };
+    lines.extend(found.other_algorithms.as_ref().map(not_compared));
+    if found.algorithms_unknown {
+        let why =
+            "nobody noted which version of the algorithms decided this; another one may decide differently";
+        lines.push(format!("  {why}"));
+    }
+    lines
+}
+
+fn suggestion(difference: &Difference) -> Vec<String> {
+    let Difference { event, trial, recorded, derived } = difference;
     let derived = derived.as_ref().map_or("nothing: the space is exhausted".into(), ToString::to_string);
-    let mut lines = vec![
+    vec![
         format!("event {event}, trial {trial}: the log does not explain this suggestion"),
         format!("  recorded  {recorded}"),
         format!("  derived   {derived}"),
-    ];
-    lines.extend(found.other_version.as_ref().map(|version| {
-        format!("  the study was begun by version {version}; another version may suggest differently")
-    }));
-    lines
+    ]
+}
+
+fn decision(other: &Unexplained) -> Vec<String> {
+    let Unexplained { event, what, trial, recorded, derived } = other;
+    let trial = trial.map_or_else(String::new, |trial| format!(", trial {trial}"));
+    let nothing = if *what == "stop" { "it goes on" } else { "nothing happens yet" };
+    vec![
+        format!("event {event}{trial}: the log does not explain this {what}"),
+        format!("  recorded  {recorded}"),
+        format!("  derived   {}", derived.as_deref().unwrap_or(nothing)),
+    ]
+}
+
+fn same(found: &Replay) -> String {
+    let further = [(found.starts, "start"), (found.stops, "stop")];
+    let further = further.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| count(n, word));
+    let all: Vec<String> = std::iter::once(count(found.suggestions, "suggestion")).chain(further).collect();
+    let (last, others) = all.split_last().expect("there are suggestions, if only none");
+    let all = if others.is_empty() { last.clone() } else { format!("{} and {last}", others.join(", ")) };
+    format!("{}: {all} derived again, all the same", count(found.events, "event"))
+}
+
+/// What could not be compared, and why.
+fn not_compared(other: &OtherAlgorithms) -> String {
+    format!(
+        "{} from event {} on cannot be compared: version {} of the algorithms made them, this program has version \
+         {ALGORITHMS}",
+        count(other.decisions, "decision"),
+        other.event,
+        other.version,
+    )
 }

@@ -127,7 +127,8 @@ fn dry_run(plan: &Plan, project: &Project, output: Output) -> Result<Exit, Failu
     let dir = StudyDir::new(&project.root, &plan.options.name);
     let trial = first_trial(&dir, &plan.settings()?, &plan.recipe.trial)?;
     let FirstTrial { params, origin, files, explained } = &trial;
-    let dry = Shown { files, explained: explained.as_ref(), notes: &plan.recipe.notes };
+    let (recipe, notes) = (Some(&plan.recipe.trial), &plan.recipe.notes);
+    let dry = Shown { files, recipe, explained: explained.as_ref(), notes };
     if output.json {
         let mut object = Map::new();
         object.insert("study".into(), plan.options.name.clone().into());

@@ -9,8 +9,8 @@ use crate::render::summary::{self, Finish, Places};
 use crate::render::time::now_ms;
 use crate::render::{json, lines};
 use crate::watcher::Watcher;
-use automl::{Control, Engine, EngineError, OpenStudy, RunEnd, StudyDir};
-use automl_core::{EndReason, Study};
+use automl::{Control, Engine, EngineError, OpenStudy, RunEnd, StudyDir, open_to_end};
+use automl_core::{EndReason, Study, TrialId};
 use serde_json::json;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -31,24 +31,8 @@ const SPEC_ENDINGS: [&str; 3] = ["yaml", "json", "toml"];
 /// # Errors
 /// If the engine cannot go on.
 pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Result<Exit, Failure> {
-    for note in &open.notes {
-        output.say(&format!("{}{note}", lines::verb("Note", Style::Warn, output::stderr_paint())));
-    }
-    let slots = u32::try_from(open.slots.len()).unwrap_or(u32::MAX);
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(Exit::Environment, format!("cannot wait for programs and signals: {error}"))
-    })?;
-    let (end, signalled) = runtime.block_on(drive(&mut open.engine, slots, output))?;
+    let (end, signalled) = run_engine(&mut open, dir, None, output)?;
     let study = open.engine.study();
-    let end = end.map_err(|error| {
-        let mut failure = Failure::from(error);
-        failure.advise(&format!(
-            "running trials go on; `automl resume {}` carries on from here",
-            study_word(dir)
-        ));
-        failure
-    })?;
     let exit = match end {
         RunEnd::Ended(_) if facts::succeeded(study) => Exit::Done,
         RunEnd::Ended(EndReason::Setup) => Exit::Environment,
@@ -60,20 +44,64 @@ pub(super) fn work(mut open: OpenStudy, dir: &StudyDir, output: Output) -> Resul
     Ok(exit)
 }
 
+/// Ends trials that have survived their engine: one of them, or all. The engine that does it starts nothing and
+/// records what becomes of them.
+///
+/// # Errors
+/// If the study cannot be taken, or the engine cannot go on.
+pub(super) fn end_trials(dir: &StudyDir, trial: Option<TrialId>, output: Output) -> Result<Exit, Failure> {
+    let opened = open_to_end(dir.clone(), super::run::runner()?);
+    let mut open = opened.map_err(|error| super::unusable(error, dir))?;
+    open.engine.only_end(trial);
+    // One trial is ended by the wish that names it.
+    let first = trial.is_none().then_some(Control::Stop);
+    let (_, signalled) = run_engine(&mut open, dir, first, output)?;
+    Ok(if signalled { Exit::Interrupted } else { Exit::Done })
+}
+
+/// Lets an opened engine work. Tells how it ended and whether a signal asked it to.
+fn run_engine(
+    open: &mut OpenStudy,
+    dir: &StudyDir,
+    first: Option<Control>,
+    output: Output,
+) -> Result<(RunEnd, bool), Failure> {
+    for note in &open.notes {
+        output.say(&format!("{}{note}", lines::verb("Note", Style::Warn, output::stderr_paint())));
+    }
+    let slots = u32::try_from(open.slots.len()).unwrap_or(u32::MAX);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Exit::Environment, format!("cannot wait for programs and signals: {error}"))
+    })?;
+    let (end, signalled) = runtime.block_on(drive(&mut open.engine, slots, first, output))?;
+    let end = end.map_err(|error| {
+        let mut failure = Failure::from(error);
+        failure.advise(&format!(
+            "running trials go on; `automl resume {}` carries on from here",
+            study_word(dir)
+        ));
+        failure
+    })?;
+    Ok((end, signalled))
+}
+
 /// Returns the incumbent's spec file, where there is one.
 pub(super) fn spec_path(dir: &StudyDir, study: &Study) -> Option<PathBuf> {
     study.incumbent()?;
     SPEC_ENDINGS.iter().map(|ending| dir.best_spec(ending)).find(|path| path.exists())
 }
 
-/// Runs the engine while signals are heard and the view is kept fresh. Tells how the engine ended and
+/// Runs the engine, with a wish that it hears first, while signals are heard and the view is kept fresh. Tells how the engine ended and
 /// whether a signal asked it to.
 async fn drive(
     engine: &mut Engine,
     slots: u32,
+    first: Option<Control>,
     output: Output,
 ) -> Result<(Result<RunEnd, EngineError>, bool), Failure> {
     let (control, mut wishes) = unbounded_channel();
+    first.into_iter().for_each(|first| control.send(first).expect("the engine listens"));
     let mut signals = Signals::listen(control)?;
     let watcher = RefCell::new(Watcher::new(engine.study(), slots, output));
     let mut observer = |update: automl::Update<'_>| watcher.borrow_mut().observe(&update);

@@ -1,7 +1,7 @@
 //! `automl status`.
 
 use super::search::spec_path;
-use super::{locate, look};
+use super::{locate, unusable};
 use crate::args::StatusArgs;
 use crate::exit::{Exit, Failure};
 use crate::facts::StudyState;
@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::render::json;
 use crate::render::status::{Page, lines};
 use crate::render::time::now_ms;
-use automl::StudyDir;
+use automl::{StudyDir, View, Watch};
 use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
@@ -21,9 +21,11 @@ const WATCH: Duration = Duration::from_millis(1000);
 /// Shows where a study stands, once or until its engine ends.
 pub(super) fn run(args: &StatusArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.study.as_deref(), output)?;
+    let mut watch = Watch::new(&dir);
     let mut drawn = 0;
     loop {
-        let running = show(&dir, &mut drawn, output)?;
+        let view = watch.look().map_err(|error| unusable(error, &dir))?;
+        let running = show(&dir, view, &mut drawn, output)?;
         if !(args.watch && running) {
             return Ok(Exit::Done);
         }
@@ -32,8 +34,7 @@ pub(super) fn run(args: &StatusArgs, project: &Project, output: Output) -> Resul
 }
 
 /// Shows the study over what was drawn before; tells whether an engine works on it.
-fn show(dir: &StudyDir, drawn: &mut usize, output: Output) -> Result<bool, Failure> {
-    let view = look(dir)?;
+fn show(dir: &StudyDir, view: &View, drawn: &mut usize, output: Output) -> Result<bool, Failure> {
     let (study, state) = (&view.study, StudyState::of(&view.study, view.engine.as_ref()));
     if view.torn {
         output.warn("the log breaks off within a record, as after a crash; `automl resume` mends what the other copy has");

@@ -1,6 +1,6 @@
 //! `automl enqueue`, `stop`, `pause`, `cancel` and `set`: wishes left for the engine of a study.
 
-use super::{locate, look};
+use super::{locate, look, search};
 use crate::args::{EnqueueArgs, Parallel, SetArgs, StudyArg, TrialArg};
 use crate::configurations::read_configurations;
 use crate::exit::{Exit, Failure};
@@ -8,8 +8,9 @@ use crate::output::Output;
 use crate::project::{Project, study_word};
 use crate::render::time::{duration, parse_duration};
 use crate::render::value::{self, count};
-use automl::{StudyDir, View, Wish, leave_wish};
-use automl_core::TrialId;
+use automl::{StudyDir, View, Wish, leave_wish, new_bounds};
+use automl_config::nearest;
+use automl_core::{Record, TrialId, TrialState};
 
 /// Looks at a study that an engine works on. One that hands its trials out does not read wishes.
 fn steerable(dir: &StudyDir) -> Result<View, Failure> {
@@ -48,12 +49,37 @@ pub(super) fn enqueue(args: &EnqueueArgs, project: &Project, output: Output) -> 
     Ok(Exit::Done)
 }
 
-/// Asks the engine to end: gracefully with its trials, or when they have ended.
+/// Asks the engine to end: gracefully with its trials, or when they have ended. Without an engine, trials may
+/// have survived the last one: stopping ends these.
 pub(super) fn end(args: &StudyArg, wish: &Wish, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, args.study.as_deref(), output)?;
-    let Some(engine) = steerable(&dir)?.engine else {
-        output.say(&format!("nothing works on study {}", dir.name()));
-        return Ok(Exit::Done);
+    let view = steerable(&dir)?;
+    let Some(engine) = view.engine else {
+        let left = view.study.in_state(TrialState::Running).count() as u64;
+        return match (left, wish) {
+            (1.., Wish::Stop) => {
+                output.say(&format!(
+                    "no engine works on study {}; ending {} that it left running",
+                    dir.name(),
+                    count(left, "trial")
+                ));
+                search::end_trials(&dir, None, output)
+            }
+            (1.., _) => {
+                let word = study_word(&dir);
+                output.say(&format!(
+                    "no engine works on study {}, so nothing new starts; {} may still be running: `automl stop {word}` \
+                     ends them, `automl resume {word}` carries on with them",
+                    dir.name(),
+                    count(left, "trial")
+                ));
+                Ok(Exit::Done)
+            }
+            (0, _) => {
+                output.say(&format!("nothing works on study {}", dir.name()));
+                Ok(Exit::Done)
+            }
+        };
     };
     leave(&dir, wish)?;
     let what = match wish {
@@ -76,43 +102,97 @@ pub(super) fn cancel(args: &TrialArg, project: &Project, output: Output) -> Resu
     }
     leave(&dir, &Wish::Cancel { trial: TrialId(number) })?;
     output.say(&format!("trial {number} of study {} is to be cancelled", dir.name()));
+    if view.engine.is_none() && trial.state == TrialState::Running {
+        // Nobody else would end it before the next engine does.
+        return search::end_trials(&dir, Some(TrialId(number)), output);
+    }
     say_when(&view, &dir, output);
     Ok(Exit::Done)
 }
 
-/// Changes limits of a study.
+/// What can be set, for whoever writes something else.
+const SETTABLE: &str = "write trials=N, timeout=DURATION, parallel=N, max-fidelity=N or bound:PARAMETER=VALUES (low..high[:log], a|b)";
+
+/// Changes limits and bounds of a study.
 pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<Exit, Failure> {
     let dir = locate(project, Some(&args.study), output)?;
     let view = steerable(&dir)?;
     let (mut trials, mut timeout_ms, mut parallel, mut max_fidelity) = (None, None, None, None);
+    let mut bounds = Vec::new();
     for change in &args.changes {
         let wrong = |why: String| Failure::new(Exit::Usage, format!("`{change}`: {why}"));
-        let shape = || wrong("write trials=N, timeout=DURATION, parallel=N or max-fidelity=N".into());
-        let (key, value) = change.split_once('=').ok_or_else(shape)?;
+        if let Some(bound) = change.strip_prefix("bound:") {
+            bounds.push(bound.to_string());
+            continue;
+        }
+        let (key, value) = change.split_once('=').ok_or_else(|| wrong(SETTABLE.into()))?;
         match key {
             "trials" => trials = Some(number_of_trials(value, &view).map_err(wrong)?),
             "timeout" => timeout_ms = Some(parse_duration(value).map_err(wrong)?),
-            "parallel" => match value.parse::<Parallel>().map_err(wrong)?.number() {
+            "parallel" | "jobs" => match value.parse::<Parallel>().map_err(wrong)?.number() {
                 Some(number) => parallel = Some(number),
                 None => {
                     return Err(wrong("give a number; `automl resume --parallel auto` works it out".into()));
                 }
             },
             "max-fidelity" => max_fidelity = Some(larger_fidelity(value, &view).map_err(wrong)?),
-            _ => return Err(shape()),
+            name if view.study.settings.space.get(name).is_some() => {
+                return Err(wrong(format!("bounds of a parameter are set with bound:{change}")));
+            }
+            other => {
+                let hint = nearest(other, ["trials", "timeout", "parallel", "max-fidelity"]).first().copied();
+                let hint = hint.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+                return Err(wrong(format!("`{other}` cannot be set; {hint}{SETTABLE}")));
+            }
         }
     }
-    leave(&dir, &Wish::Set { trials, timeout_ms, parallel, max_fidelity })?;
+    let bounded = bounded(&view, &bounds)?;
+    leave(&dir, &Wish::Set { trials, timeout_ms, parallel, max_fidelity, bounds })?;
     let changed = [
         trials.map(|n| format!("trials {n}")),
         timeout_ms.map(|ms| format!("timeout {}", duration(ms))),
         parallel.map(|n| format!("parallel {n}")),
         max_fidelity.map(|n| format!("max-fidelity {n}")),
     ];
-    let changed: Vec<String> = changed.into_iter().flatten().collect();
+    let changed: Vec<String> = changed.into_iter().flatten().chain(bounded.changes).collect();
     output.say(&format!("study {}: {}", dir.name(), changed.join(", ")));
+    bounded.notes.iter().for_each(|note| output.say(note));
     say_when(&view, &dir, output);
     Ok(Exit::Done)
+}
+
+/// What new bounds come to, for people.
+#[derive(Default)]
+struct Bounded {
+    changes: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// Tries new bounds on the study as it is now, so that what is wrong with them is told at once.
+fn bounded(view: &View, bounds: &[String]) -> Result<Bounded, Failure> {
+    if bounds.is_empty() {
+        return Ok(Bounded::default());
+    }
+    let found = new_bounds(&view.study, bounds).map_err(|why| Failure::new(Exit::Usage, why))?;
+    let Some(event) = found.event else {
+        return Ok(Bounded { changes: vec!["bounds as they are".into()], notes: found.notes });
+    };
+    let mut after = view.study.clone();
+    let record = Record { at: after.updated_at, event };
+    after.apply(&record).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let pairs = view.study.settings.space.parameters().iter().zip(after.settings.space.parameters());
+    let changes = pairs.filter(|(old, new)| old.distribution != new.distribution);
+    let changes =
+        changes.map(|(old, new)| format!("{} {} (was {})", new.name, value::domain(new), value::domain(old)));
+    let mut notes = found.notes;
+    let newly = after.outside.len().saturating_sub(view.study.outside.len());
+    if newly > 0 {
+        let trials = count(newly as u64, "trial");
+        notes.push(format!(
+            "{trials} outside of that from now on: kept in the study, but no model learns from it"
+        ));
+    }
+    Ok(Bounded { changes: changes.collect(), notes })
 }
 
 fn larger_fidelity(text: &str, view: &View) -> Result<u64, String> {

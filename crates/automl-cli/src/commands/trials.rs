@@ -53,10 +53,12 @@ fn table(study: &Study, now: u64) -> Table {
             trial.state.to_string(),
             trial.value().map_or_else(|| "-".into(), value::number),
         ];
+        let outside = study.outside.contains(&trial.id).then_some("outside bounds");
+        let words: Vec<&str> = standings.word(study, trial).into_iter().chain(outside).collect();
         let last = [
             trial.fidelity().map_or_else(|| "-".into(), |fidelity| fidelity.to_string()),
             time::duration(facts::run_time_ms(trial, now)),
-            standings.word(study, trial).unwrap_or_default().into(),
+            words.join(", "),
             value::params(&trial.params) + &reason,
         ];
         table.row(first.into_iter().chain(others).chain(last));

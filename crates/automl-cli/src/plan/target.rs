@@ -165,10 +165,11 @@ fn program_target(
         ..plain
     };
     let recipe = resolve_command(&request)?;
-    choices.note("command", args.program.command.join(" "), "arguments after `--`");
+    let command = recipe.trial.hide_secrets(&args.program.command.join(" "));
+    choices.note("command", command.clone(), "arguments after `--`");
     note_objective(&recipe, "--metric", choices);
     let stem = stem(&args.program.command);
-    Ok(Target { recipe, title: format!("command {}", args.program.command.join(" ")), stem })
+    Ok(Target { recipe, title: format!("command {command}"), stem })
 }
 
 fn note_objective(recipe: &StudyRecipe, source: &str, choices: &mut Choices<'_>) {

@@ -79,6 +79,13 @@ pub(crate) enum Happening {
         /// Why.
         reason: String,
     },
+    /// Bounds of parameters were changed.
+    Bounded {
+        /// What was asked for, `name=values` each.
+        asked: Vec<String>,
+        /// How many trials lie outside now.
+        outside: usize,
+    },
     /// The search is over.
     Ended(EndReason),
 }
@@ -130,6 +137,9 @@ impl Happening {
             }),
             Event::TrialStopped { trial, reason } => {
                 Some(Happening::Stopped { trial: trial.0, reason: reason.clone() })
+            }
+            Event::BoundsChanged { asked, .. } => {
+                Some(Happening::Bounded { asked: asked.clone(), outside: study.outside.len() })
             }
             Event::StudyEnded { reason } => Some(Happening::Ended(*reason)),
             Event::StudyCreated { .. }
@@ -183,6 +193,9 @@ impl Happening {
             }
             Happening::Stopped { trial, reason } => {
                 json!({"event": "stopped", "trial": trial, "reason": reason})
+            }
+            Happening::Bounded { asked, outside } => {
+                json!({"event": "bounds_changed", "bounds": asked, "outside_bounds": outside})
             }
             Happening::Ended(reason) => json!({"event": "ended", "reason": reason}),
         }

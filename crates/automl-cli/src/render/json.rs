@@ -27,6 +27,7 @@ pub(crate) fn status(study: &Study, state: &StudyState, spec_path: Option<&Path>
         "slots": study.slots,
         "eta_s": eta.map(seconds),
         "budget": study.settings.budget(),
+        "outside_bounds": study.outside.len(),
         "metric": study.settings.objective.metric,
         "direction": study.settings.objective.direction,
         "worked_s": seconds(facts::worked_ms(study, running, now)),

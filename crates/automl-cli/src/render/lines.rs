@@ -46,6 +46,13 @@ pub(crate) fn line(happening: &Happening, settings: &StudySettings, paint: Paint
         Happening::Stopped { trial, reason } => {
             verb("Stopped", Style::Warn, paint) + &format!("trial {trial}: {reason}")
         }
+        Happening::Bounded { asked, outside } => {
+            let outside = match outside {
+                0 => String::new(),
+                n => format!("; {} outside now", value::count(*n as u64, "trial")),
+            };
+            verb("Bounded", Style::Warn, paint) + &asked.join(", ") + &outside
+        }
         Happening::Ended(reason) => verb("Ended", Style::Good, paint) + &reason.to_string(),
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn lines(study: &Study, state: &StudyState, page: Page) -> Vec<String
         field("worked", &time::duration(facts::worked_ms(study, running, page.now)), page),
     ];
     lines.extend(rungs::line(study).map(|rungs| field("rungs", &rungs, page)));
+    lines.extend(bounds(study).map(|bounds| field("bounds", &bounds, page)));
     let eta = facts::eta_ms(study, study.slots, page.now).filter(|_| running);
     lines.extend(eta.map(|eta| field("remaining", &format!("about {}", time::duration(eta)), page)));
     let table = running_trials(study, page);
@@ -90,11 +91,26 @@ pub(crate) fn best(study: &Study) -> String {
     let value = trial.value().map_or_else(String::new, value::number);
     let further: String =
         further_values(study, trial).map(|(name, v)| format!(", {name} {}", value::number(v))).collect();
-    let standing = match Standings::of(study).word(study, trial) {
-        None | Some("best") => String::new(),
-        Some(word) => format!(" ({word})"),
-    };
+    let word = Standings::of(study).word(study, trial).filter(|word| *word != "best");
+    let outside = study.outside.contains(&trial.id).then_some("outside the present bounds");
+    let words: Vec<&str> = word.into_iter().chain(outside).collect();
+    let standing = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
     format!("trial {}: {metric} {value}{further}{standing}  {}", trial.id, value::params(&trial.params))
+}
+
+/// Says that bounds were changed, and what is left outside of them.
+fn bounds(study: &Study) -> Option<String> {
+    let rebound = study.rebound.as_ref()?;
+    let pairs = rebound.first_space.parameters().iter().zip(study.settings.space.parameters());
+    let changed = pairs.filter(|(first, now)| first.distribution != now.distribution);
+    let changed: Vec<String> =
+        changed.map(|(_, now)| format!("{} {}", now.name, value::domain(now))).collect();
+    let outside = match study.outside.len() as u64 {
+        0 => String::new(),
+        n => format!("; {} outside", value::count(n, "trial")),
+    };
+    let what = if changed.is_empty() { "as in the beginning".into() } else { changed.join(", ") };
+    Some(format!("{what}{outside}"))
 }
 
 fn describe(state: &StudyState, study: &Study) -> String {
@@ -105,7 +121,8 @@ fn describe(state: &StudyState, study: &Study) -> String {
         }
         StudyState::Paused => "paused; `automl resume` carries it on".into(),
         StudyState::Interrupted => {
-            "interrupted: its engine is gone, trials may still be running; `automl resume` carries it on"
+            "interrupted: its engine is gone, trials may still be running; `automl resume` carries it on, `automl stop` \
+             ends them"
                 .into()
         }
         StudyState::Ended(reason) => format!("ended: {reason}"),

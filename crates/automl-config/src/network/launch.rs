@@ -3,7 +3,7 @@
 //! The format this project reads leaves launching to a service; this section states it, so that any
 //! program can be a network. `{action: {…}}`, each action with
 //!
-//! - `command`: the argument vector. Placeholders `{spec} {config} {results_dir} {trial_dir} {study}
+//! - `command`: the argument vector. Placeholders `{spec} {config} {config_yaml} {results_dir} {trial_dir} {study}
 //!   {trial} {attempt} {resume} {fidelity} {max_fidelity} {seed} {gpus} {num_gpus} {adapter}` stand for values
 //!   within one argument; `{{` and `}}` are braces.
 //! - `environment`: variables and values, with the same placeholders.

@@ -31,8 +31,13 @@ pub use success::SuccessRule;
 pub(crate) use template::{Placeholder, Segment, Template};
 pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
 
+use crate::schema::Leaf;
+use crate::spec::Secrets;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Shortest secret that is looked for in texts.
+const SECRET_LENGTH_MIN: usize = 4;
 
 /// How to start, follow and carry on an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +47,9 @@ pub struct TrialRecipe {
     pub(crate) workdir: Option<PathBuf>,
     /// Present for networks; other programs get their parameters as arguments, variables and JSON.
     pub(crate) spec: Option<SpecRecipe>,
+    /// What the network's schema says of the parameters that are searched, as far as they can be bounded anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaves: Vec<Leaf>,
     pub(crate) logs: Vec<LogSource>,
     pub(crate) checkpoints: Option<CheckpointRule>,
     /// What the program is given for a fidelity.
@@ -75,6 +83,9 @@ pub struct TrialRecipe {
     /// Folder or URL that results are uploaded to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upload_to: Option<String>,
+    /// Secrets among the arguments, in the process that was given them.
+    #[serde(skip)]
+    pub(crate) secrets: Secrets,
 }
 
 /// An action of a network.
@@ -91,6 +102,11 @@ impl TrialRecipe {
     #[must_use]
     pub fn job(&self) -> Option<&JobName> {
         self.job.as_ref()
+    }
+
+    /// Returns what the network's schema says of a parameter that is searched.
+    pub(crate) fn leaf(&self, name: &str) -> Option<&Leaf> {
+        self.leaves.iter().find(|leaf| leaf.name == name)
     }
 
     /// Returns the checkpoint of another job that the spec refers to.
@@ -111,6 +127,25 @@ impl TrialRecipe {
         if let (Some(own), Some(original)) = (&mut self.spec, &original.spec) {
             own.secrets.clone_from(&original.secrets);
         }
+        self.secrets.clone_from(&original.secrets);
+    }
+
+    /// Returns a text with every secret of the recipe that this process knows as `…`.
+    #[must_use]
+    pub fn hide_secrets(&self, text: &str) -> String {
+        let of_spec = self.spec.iter().flat_map(SpecRecipe::known_secrets);
+        let known = of_spec.chain(self.secret_arguments().filter_map(|name| self.secrets.text(name)));
+        // What is shorter stands in any text by chance.
+        let hidden = known.filter(|secret| secret.len() >= SECRET_LENGTH_MIN);
+        hidden.fold(text.to_string(), |text, secret| text.replace(&secret, "…"))
+    }
+
+    /// Returns the names of the secrets among the arguments.
+    pub(crate) fn secret_arguments(&self) -> impl Iterator<Item = &str> {
+        self.argv.iter().flat_map(Template::segments).filter_map(|segment| match segment {
+            Segment::Secret(name) => Some(name.as_str()),
+            Segment::Text(_) | Segment::Value(_) | Segment::Param(_) => None,
+        })
     }
 
     /// Returns which metrics are read and which one counts.

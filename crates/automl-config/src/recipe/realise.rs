@@ -4,6 +4,7 @@ use super::container::ContainerCall;
 use super::origin::Origins;
 use super::template::{Placeholder, Segment};
 use super::{Parts, TrialRecipe, env_name};
+use crate::spec::{SpecFormat, variable};
 use automl_core::Params;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use thiserror::Error;
 
 /// File name of a trial's parameters, beside its spec in the trial's folder.
 pub const PARAMS_FILE: &str = "params.json";
+/// File name of the same as YAML, where the program wants it.
+const PARAMS_YAML: &str = "params.yaml";
 /// Variable that names the folder of the files fetched for the action.
 const DOWNLOADS_VARIABLE: &str = "AUTOML_DOWNLOADS";
 
@@ -49,8 +52,9 @@ pub struct AttemptContext<'a> {
 pub struct AttemptFiles {
     /// File name (within the trial's folder) and text of the spec. May hold secrets.
     pub spec: Option<(String, String)>,
-    /// File name (within the trial's folder) and text of the parameters as a JSON object.
-    pub params_file: (String, String),
+    /// File names (within the trial's folder) and texts of the parameters: as a JSON object and, where the
+    /// program wants it, as YAML.
+    pub params_files: Vec<(String, String)>,
     /// File name (within the trial's folder) and text of the script that stands before the program.
     pub adapter: Option<(String, String)>,
     /// Program and arguments.
@@ -119,7 +123,7 @@ impl TrialRecipe {
             let text = recipe.format.write(&recipe.build(context, self.fidelity_parts)?);
             text.map(|text| (file.clone(), text)).map_err(|reason| RecipeError::Write { file, reason })
         });
-        let params = serde_json::to_string_pretty(context.params).expect("plain values always serialise");
+        let params_files = self.params_files(context)?;
         let values = Values::new(self, context)?;
         let downloads = self.downloads_dir(context).map(path_text).transpose()?;
         let environment =
@@ -131,12 +135,24 @@ impl TrialRecipe {
         Ok(AttemptFiles {
             argv: self.in_container(command, &env, context)?,
             spec: spec.transpose()?,
-            params_file: (PARAMS_FILE.into(), params + "\n"),
+            params_files,
             adapter: self.adapter.clone(),
             env,
             // Within a container it is the command's business, and `docker` itself starts anywhere.
             workdir: self.workdir.clone().filter(|_| self.container.is_none()),
         })
+    }
+
+    fn params_files(&self, context: &AttemptContext<'_>) -> Result<Vec<(String, String)>, RecipeError> {
+        let params = serde_json::to_value(context.params).expect("plain values always serialise");
+        let templates = self.argv.iter().chain(self.environment.iter().map(|(_, template)| template));
+        let wants_yaml = templates.clone().any(|template| template.uses(Placeholder::ConfigYaml));
+        let wanted = [(SpecFormat::Json, PARAMS_FILE, true), (SpecFormat::Yaml, PARAMS_YAML, wants_yaml)];
+        let write = |(format, file, _): (SpecFormat, &str, bool)| match format.write(&params) {
+            Ok(text) => Ok((file.to_owned(), text.trim_end().to_owned() + "\n")),
+            Err(reason) => Err(RecipeError::Write { file: file.into(), reason }),
+        };
+        wanted.into_iter().filter(|(.., is_wanted)| *is_wanted).map(write).collect()
     }
 
     /// Returns the spec of an attempt as [`TrialRecipe::realise`] writes it, and where each of its values
@@ -208,22 +224,33 @@ struct Values<'a> {
     context: &'a AttemptContext<'a>,
     parts: Parts,
     paths: BTreeMap<Placeholder, String>,
+    secrets: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Values<'a> {
-    fn new(recipe: &TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
+    fn new(recipe: &'a TrialRecipe, context: &'a AttemptContext<'a>) -> Result<Self, RecipeError> {
         let spec_file = recipe.spec.as_ref().map_or(PARAMS_FILE, |spec| spec.format.file_name());
         let adapter = recipe.adapter.as_ref().map_or("", |(name, _)| name);
         let paths = [
             (Placeholder::Adapter, context.trial_dir.join(adapter)),
             (Placeholder::Spec, context.trial_dir.join(spec_file)),
             (Placeholder::Config, context.trial_dir.join(PARAMS_FILE)),
+            (Placeholder::ConfigYaml, context.trial_dir.join(PARAMS_YAML)),
             (Placeholder::TrialDir, context.trial_dir.into()),
             (Placeholder::ResultsDir, context.results_dir.into()),
             (Placeholder::Resume, context.resume_from.unwrap_or(Path::new("")).into()),
         ];
         let texts = paths.into_iter().map(|(placeholder, path)| Ok((placeholder, path_text(&path)?)));
-        Ok(Values { context, parts: recipe.fidelity_parts, paths: texts.collect::<Result<_, _>>()? })
+        let secret = |name: &'a str| {
+            let missing = || RecipeError::SecretMissing { key: name.into(), variable: variable(name) };
+            Ok((name, recipe.secrets.text(name).ok_or_else(missing)?))
+        };
+        Ok(Values {
+            context,
+            parts: recipe.fidelity_parts,
+            paths: texts.collect::<Result<_, _>>()?,
+            secrets: recipe.secret_arguments().map(secret).collect::<Result<_, _>>()?,
+        })
     }
 
     fn fill(&self, template: &super::Template) -> String {
@@ -233,6 +260,7 @@ impl<'a> Values<'a> {
             Segment::Param(name) => {
                 self.context.params.get(name).map(ToString::to_string).unwrap_or_default()
             }
+            Segment::Secret(name) => self.secrets.get(name.as_str()).cloned().unwrap_or_default(),
         })
     }
 
@@ -241,6 +269,7 @@ impl<'a> Values<'a> {
         match placeholder {
             Placeholder::Spec
             | Placeholder::Config
+            | Placeholder::ConfigYaml
             | Placeholder::TrialDir
             | Placeholder::ResultsDir
             | Placeholder::Resume

@@ -85,6 +85,15 @@ impl SpecRecipe {
         }
     }
 
+    /// Returns the secrets that this process knows.
+    pub(super) fn known_secrets(&self) -> impl Iterator<Item = String> {
+        let of_environment = |(key, expression): &(String, Expression)| {
+            matches!(expression, Expression::Call(Function::EncryptionKey)).then(|| key.clone())
+        };
+        let keys = self.secret_keys.iter().cloned().chain(self.functions.iter().filter_map(of_environment));
+        keys.filter_map(|key| self.secrets.text(&key))
+    }
+
     /// Returns where a whole spec breaks the rules between its keys.
     pub(crate) fn breaches(&self, spec: &Value) -> Vec<Breach> {
         self.between_keys.iter().flat_map(|rule| rule.breaches(spec)).collect()

@@ -19,6 +19,8 @@ pub(crate) enum Segment {
     Value(Placeholder),
     /// A parameter's value; empty where the parameter is inactive.
     Param(String),
+    /// A value that is kept nowhere, by the name that the environment supplies it under.
+    Secret(String),
 }
 
 /// A value of the attempt.
@@ -27,6 +29,7 @@ pub(crate) enum Segment {
 pub(crate) enum Placeholder {
     Spec,
     Config,
+    ConfigYaml,
     ResultsDir,
     TrialDir,
     Study,
@@ -42,9 +45,10 @@ pub(crate) enum Placeholder {
 }
 
 impl Placeholder {
-    pub(crate) const NAMES: [(&'static str, Placeholder); 14] = [
+    pub(crate) const NAMES: [(&'static str, Placeholder); 15] = [
         ("spec", Placeholder::Spec),
         ("config", Placeholder::Config),
+        ("config_yaml", Placeholder::ConfigYaml),
         ("results_dir", Placeholder::ResultsDir),
         ("trial_dir", Placeholder::TrialDir),
         ("study", Placeholder::Study),
@@ -130,6 +134,21 @@ impl Template {
             other => value(other),
         };
         self.0.iter().map(part).collect()
+    }
+
+    /// Returns the template with its literal end, from a byte on, taken for a secret; `None` where that part has
+    /// placeholders or is empty.
+    pub(crate) fn with_secret(&self, from: usize, name: &str) -> Option<(Self, String)> {
+        let [Segment::Text(text)] = self.0.as_slice() else { return None };
+        let (kept, secret) = text.split_at_checked(from).filter(|(_, secret)| !secret.is_empty())?;
+        let kept = (!kept.is_empty()).then(|| Segment::Text(kept.into()));
+        let segments = kept.into_iter().chain([Segment::Secret(name.into())]).collect();
+        Some((Template(segments), secret.into()))
+    }
+
+    /// Returns the text of a template without placeholders.
+    pub(crate) fn literal(&self) -> Option<&str> {
+        if let [Segment::Text(text)] = self.0.as_slice() { Some(text) } else { None }
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {

@@ -11,7 +11,7 @@ use crate::recipe::{
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
-use crate::spec::is_secret;
+use crate::spec::{Secrets, is_secret, variable};
 use automl_core::{Distribution, Parameter, SearchSpace, SpaceProblem};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,8 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     let mut problems = Vec::new();
     let parameters = read_parameters(request, &mut notes, &mut problems);
     check_variables(&parameters, &mut problems);
-    let argv = read_argv(request, &parameters, &mut problems);
+    let mut argv = read_argv(request, &parameters, &mut problems);
+    let secrets = take_secrets(&mut argv, &mut notes);
     note_unused(&argv, &parameters, &mut notes);
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
@@ -76,6 +77,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             environment: Vec::new(),
             workdir: None,
             spec: None,
+            leaves: Vec::new(),
             logs: request.logs.clone(),
             checkpoints,
             fidelity_parts: request
@@ -93,6 +95,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             downloads: Vec::new(),
             upload_rules: UploadRules::default(),
             upload_to: None,
+            secrets,
         },
     })
 }
@@ -245,6 +248,39 @@ fn read_argv(
     argv
 }
 
+/// Takes literal values of arguments that sound like secrets out of the command, which is recorded in clear:
+/// `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
+fn take_secrets(argv: &mut [Template], notes: &mut Vec<String>) -> Secrets {
+    let mut secrets = Secrets::default();
+    let literals: Vec<Option<String>> = argv.iter().map(|part| part.literal().map(String::from)).collect();
+    for i in 1..argv.len() {
+        let Some(text) = &literals[i] else { continue };
+        let flag = |text: &str| text.trim_start_matches('-').replace('-', "_");
+        let (name, from) = match text.split_once('=') {
+            Some((name, _)) => (flag(name), name.len() + 1),
+            None => match &literals[i - 1] {
+                Some(before) if before.starts_with('-') && !before.contains('=') => (flag(before), 0),
+                _ => continue,
+            },
+        };
+        // A number is a setting, as `--pad-token 0`; another flag is no value.
+        let is_value = text[from..].parse::<f64>().is_err() && (from > 0 || !text.starts_with('-'));
+        if !is_secret(&name) || !is_value {
+            continue;
+        }
+        if let Some((template, secret)) = argv[i].with_secret(from, &name) {
+            argv[i] = template;
+            notes.push(format!(
+                "`{name}` sounds like a secret: its value is not recorded, and `automl resume` reads it from {}; in a \
+                 variable of the environment other users of the machine do not see it",
+                variable(&name)
+            ));
+            secrets.insert(&name, secret.into());
+        }
+    }
+    secrets
+}
+
 /// `x=0..1` means the whole numbers 0 and 1, and is often meant as the interval.
 fn note_two_numbers(parameters: &[Parameter], notes: &mut Vec<String>) {
     for parameter in parameters {
@@ -259,7 +295,8 @@ fn note_two_numbers(parameters: &[Parameter], notes: &mut Vec<String>) {
 
 /// Programs may read their parameters elsewhere, so this is no error.
 fn note_unused(argv: &[Template], parameters: &[Parameter], notes: &mut Vec<String>) {
-    if argv.iter().any(|template| template.uses(Placeholder::Config)) {
+    let files = [Placeholder::Config, Placeholder::ConfigYaml];
+    if argv.iter().any(|template| files.iter().any(|file| template.uses(*file))) {
         return;
     }
     for parameter in parameters {

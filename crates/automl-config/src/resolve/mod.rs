@@ -12,6 +12,7 @@ mod log_rules;
 mod metric;
 mod network;
 mod probe;
+mod rebound;
 mod relate;
 mod settings;
 mod space;
@@ -22,6 +23,7 @@ pub use data::is_dataset;
 pub use log_rules::LogRules;
 pub use metric::further_objective;
 pub use network::{DatasetCheck, archives, check_dataset, resolve_job, resolve_network};
+pub use rebound::{Rebound, rebound};
 pub use space::space_of_schema;
 
 use crate::recipe::TrialRecipe;

@@ -24,7 +24,8 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
         spec: &stage.draft.spec,
         branches: &stage.branches,
     };
-    let space = space::build(&wanted, &inputs.schema, &mut stage.notes, &mut stage.problems);
+    let built = space::build(&wanted, &inputs.schema, &mut stage.notes, &mut stage.problems);
+    let (space, leaves) = built.map_or((None, Vec::new()), |built| (Some(built.space), built.leaves));
     let searched = searched(space.as_ref(), &mut stage);
     stage.check_mandatory(&searched);
     let objective = objective(request, &inputs, &mut stage);
@@ -41,7 +42,7 @@ pub fn resolve_network(catalog: &Catalog, request: &NetworkRequest) -> Result<St
     let resumable = stage.launch.checkpoints.is_some();
     let silence_limit_ms = stage.launch.silence_limit_s.map(|seconds| seconds * 1000);
     let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
-    let (trial, notes) = stage.finish(Kind { searched: &searched, automl: true, metric })?;
+    let (trial, notes) = stage.finish(Kind { searched: &searched, leaves, automl: true, metric })?;
     let space = space.expect("a space that cannot be built is a problem");
     let objective = objective.expect("a missing objective is a problem");
     probe::check_search(&trial, &space, full_fidelity)?;
@@ -70,7 +71,7 @@ pub fn resolve_job(catalog: &Catalog, request: &NetworkRequest) -> Result<JobRec
     let objective = monitored.then(|| objective(request, &inputs, &mut stage)).flatten();
     let full_fidelity = stage.full_fidelity();
     let metric = objective.as_ref().map(|objective| objective.metric.clone()).unwrap_or_default();
-    let (trial, notes) = stage.finish(Kind { searched: &[], automl: false, metric })?;
+    let (trial, notes) = stage.finish(Kind { searched: &[], leaves: Vec::new(), automl: false, metric })?;
     probe::check_job(&trial, full_fidelity)?;
     Ok(JobRecipe { trial, objective, full_fidelity, notes })
 }

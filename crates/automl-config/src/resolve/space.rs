@@ -45,7 +45,15 @@ pub fn space_of_schema(text: &str) -> Result<SearchSpace, Problems> {
     let wanted =
         Wanted { params: None, bounds: &[], fidelity_key: None, spec: &schema.default, branches: &branches };
     let mut problems = Vec::new();
-    build(&wanted, &schema, &mut Vec::new(), &mut problems).ok_or(Problems(problems))
+    let built = build(&wanted, &schema, &mut Vec::new(), &mut problems);
+    built.map(|built| built.space).ok_or(Problems(problems))
+}
+
+/// A space, and what it was built from.
+pub(super) struct Built {
+    pub(super) space: SearchSpace,
+    /// The leaves that stand for one parameter each, with what other keys ask of them worked in.
+    pub(super) leaves: Vec<Leaf>,
 }
 
 /// Builds the space; the parameters keep the order in which they were asked for.
@@ -54,10 +62,10 @@ pub(super) fn build(
     schema: &Schema,
     notes: &mut Vec<String>,
     problems: &mut Vec<Problem>,
-) -> Option<SearchSpace> {
+) -> Option<Built> {
     let names = names(wanted.params, schema, problems);
     let bounds = read_bounds(wanted.bounds, &names, schema, problems);
-    let mut parameters = Vec::new();
+    let (mut parameters, mut leaves) = (Vec::new(), Vec::new());
     for name in &names {
         let mut report = Report::new("--params");
         let mut remarks = Vec::new();
@@ -67,7 +75,9 @@ pub(super) fn build(
             let problem = report.error(Position::default(), "", Code::NotSearchable, message);
             problem.hint("use --max-fidelity and --min-fidelity");
         } else if let Some(leaf) = find(name, schema, &mut report) {
-            parameters.extend(from_leaf(leaf, bound, wanted, &names, schema, &mut remarks, &mut report));
+            let (found, leaf) = from_leaf(leaf, bound, wanted, &names, schema, &mut remarks, &mut report);
+            parameters.extend(found);
+            leaves.extend(leaf);
         }
         let found = report.into_problems();
         // The schema's own list may hold what cannot be searched; that is not the user's fault.
@@ -91,7 +101,8 @@ pub(super) fn build(
     match SearchSpace::new(parameters) {
         Ok(space) => {
             note_moved_defaults(&space, notes);
-            Some(space)
+            leaves.retain(|leaf| space.get(&leaf.name).is_some());
+            Some(Built { space, leaves })
         }
         Err(found) => {
             let plain = |p: &automl_core::SpaceProblem| {
@@ -226,7 +237,8 @@ fn read_override_forms(text: &str, report: &mut Report) -> Vec<Bound> {
     found.into_iter().map(bound).collect()
 }
 
-/// Returns the parameters that a leaf stands for: one, or the items of a list.
+/// Returns the parameters that a leaf stands for: one, with what is to be kept of the leaf, or the items of a
+/// list.
 fn from_leaf(
     leaf: &Leaf,
     bound: Option<&Bound>,
@@ -235,7 +247,7 @@ fn from_leaf(
     schema: &Schema,
     notes: &mut Vec<String>,
     report: &mut Report,
-) -> Vec<Parameter> {
+) -> (Vec<Parameter>, Option<Leaf>) {
     let mut flag = Report::new(bound.map_or_else(String::new, |bound| bound.flag.clone()));
     let leaf = match bound {
         Some(Bound { form: Form::Override(node), .. }) => overridden(leaf, node, &mut flag),
@@ -245,7 +257,7 @@ fn from_leaf(
         Some(Bound { form: Form::Short(short), .. }) => Some(short),
         _ => None,
     };
-    let mut found = Vec::new();
+    let (mut found, mut kept) = (Vec::new(), None);
     if let Some(mut leaf) = leaf {
         if leaf.automl == Some(false) {
             notes.push(format!("{}: the schema does not mean it to be searched", leaf.name));
@@ -256,13 +268,14 @@ fn from_leaf(
             Kind::Other(kind) if is_list(kind) => list(&leaf, kind, short, wanted, &mut flag, report),
             _ => scalar(&leaf, short, notes, &mut flag, report).into_iter().collect(),
         };
+        kept = found.iter().any(|parameter| parameter.name == leaf.name).then(|| leaf.to_keep());
         if let [parameter] = found.as_mut_slice() {
             parameter.relations.extend(relations);
             relate::follow(parameter, &context, notes);
         }
     }
     report.extend(flag.into_problems());
-    found
+    (found, kept)
 }
 
 fn list(

@@ -15,8 +15,8 @@ use crate::recipe::{
 };
 use crate::request::NetworkRequest;
 use crate::rule::Rule;
-use crate::schema::Branches;
-use crate::spec::{SpecPath, is_secret};
+use crate::schema::{Branches, Leaf};
+use crate::spec::{Secrets, SpecPath, is_secret};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -39,6 +39,8 @@ pub(super) struct Stage<'a> {
 pub(super) struct Kind<'n> {
     /// Names of the parameters that are searched; none in a plain job.
     pub(super) searched: &'n [String],
+    /// What the schema says of them.
+    pub(super) leaves: Vec<Leaf>,
     /// Whether functions are those of a search.
     pub(super) automl: bool,
     /// Metric that is read first; empty where none counts.
@@ -252,6 +254,7 @@ impl<'a> Stage<'a> {
             environment: launch.environment,
             workdir: launch.workdir,
             spec: Some(spec),
+            leaves: kind.leaves,
             logs: launch.logs,
             checkpoints: launch.checkpoints,
             fidelity_parts: launch.fidelity.as_ref().map_or(Parts::default(), |fidelity| fidelity.parts),
@@ -271,6 +274,7 @@ impl<'a> Stage<'a> {
             downloads: self.downloads,
             upload_rules: self.inputs.upload_rules(),
             upload_to: None,
+            secrets: Secrets::default(),
         };
         Ok((recipe, self.notes))
     }

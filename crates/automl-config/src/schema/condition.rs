@@ -10,9 +10,11 @@
 //! the format's `num_select`, which never exceeds the number of queries that it depends on.
 
 use automl_core::{Comparison, Expression, ParamValue, Relation};
+use serde::{Deserialize, Serialize};
 
 /// What the values of one parameter must satisfy.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Restrictions {
     /// Comparisons with constants.
     pub(crate) limits: Vec<(Comparison, f64)>,
@@ -37,6 +39,11 @@ const AT_MOST_ITS_PARENT: &str = "num_select";
 const PARENT: &str = "depends_on";
 
 impl Restrictions {
+    /// Tells whether nothing is asked of the values.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Restrictions::default()
+    }
+
     /// Reads the two keys of the parameter `name`.
     ///
     /// # Errors

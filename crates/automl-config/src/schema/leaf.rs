@@ -6,6 +6,7 @@ use crate::node::{Data, Node};
 use crate::problem::{Code, Position, Report};
 use crate::rule::{Test, read_tests};
 use automl_core::ParamValue;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Whole numbers from here on need not survive being floats.
@@ -18,40 +19,54 @@ const KEPT: [&str; 9] =
 pub(crate) const NO_BRANCH: &str = "none";
 
 /// One key of the spec.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Leaf {
     /// Dotted path in the spec.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     /// `None` where the file states none or an infinite one; may be null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<Value>,
     /// May be infinite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) minimum: Option<f64>,
     /// May be infinite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) maximum: Option<f64>,
     /// Allowed values; empty where any value of the type is allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) options: Vec<ParamValue>,
     /// Whether the options are those that a search tries, and others of their type are allowed, too.
     pub(crate) open: bool,
     /// Prior weights of the options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weights: Option<Vec<f64>>,
     /// Whether AutoML may search it; `None` where the schema does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) automl: Option<bool>,
+    #[serde(skip)]
     pub(crate) popular: bool,
+    #[serde(skip)]
     pub(crate) description: String,
     /// Lower bounds of a list's items; empty where the file states none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) minima: Vec<f64>,
     /// Upper bounds of a list's items; as many as lower ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) maxima: Vec<f64>,
     /// What `math_cond` and `depends_on` ask of its values.
+    #[serde(default, skip_serializing_if = "Restrictions::is_none")]
     pub(crate) restrictions: Restrictions,
     /// Tests of other keys that must all hold for the key to mean anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) active_if: Vec<(String, Test)>,
+    #[serde(skip)]
     pub(crate) at: Position,
 }
 
 /// Type of a leaf.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Float,
     Int,
@@ -130,6 +145,20 @@ impl Leaf {
     /// Returns the default as a parameter's value of the leaf's own type.
     pub(crate) fn default_param(&self) -> Option<ParamValue> {
         ParamValue::from_json(&self.typed(self.default.clone()?))
+    }
+
+    /// Returns what a study has to remember of the leaf to bound it anew: without what is for people, and
+    /// without infinite limits, which are none.
+    pub(crate) fn to_keep(&self) -> Self {
+        let finite = |limit: Option<f64>| limit.filter(|limit| limit.is_finite());
+        Leaf {
+            minimum: finite(self.minimum),
+            maximum: finite(self.maximum),
+            popular: false,
+            description: String::new(),
+            at: Position::default(),
+            ..self.clone()
+        }
     }
 
     /// Returns a spec value in the leaf's own type: `2` for a float becomes `2.0`, and the reverse.

@@ -35,6 +35,13 @@ impl Secrets {
     }
 }
 
+impl Secrets {
+    /// Returns a secret as it stands in texts.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        self.get(path).map(|value| value.as_str().map_or_else(|| value.to_string(), String::from))
+    }
+}
+
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secrets({} hidden)", self.0.len())

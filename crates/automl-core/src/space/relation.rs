@@ -12,7 +12,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How a value compares with a bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// `<`
     Below,

@@ -3,13 +3,15 @@
 //! A runner that was killed could not end its program, so whoever finds it dead does. Three things prove
 //! that a process belongs to the attempt, and a bare number is none of them: it is the recorded program
 //! by pid and start time, it sits in the group which that program still leads, or it inherited the
-//! attempt's marker. Descendants of such processes belong to it as well.
+//! attempt's marker. Descendants of such processes belong to it as well, and whatever is in its control
+//! group, if it had one.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::cgroup;
 use crate::files;
 use crate::process::{self, ProcessId, Stat};
 use crate::record::Owner;
@@ -25,6 +27,9 @@ const EMPTY_LOOKS: u32 = 3;
 /// Kills all processes of the attempt and waits until they are gone. The folder must be canonical.
 pub(super) fn end(owner: &Owner, dir: &Path) {
     let deadline = Instant::now() + PATIENCE;
+    if let Some(group) = &owner.group {
+        cgroup::kill(group);
+    }
     let mut empty_looks = 0;
     while empty_looks < EMPTY_LOOKS {
         let left = find(owner, dir);
@@ -39,6 +44,11 @@ pub(super) fn end(owner: &Owner, dir: &Path) {
         }
         std::thread::sleep(PAUSE);
     }
+    if let Some(group) = &owner.group
+        && let Err(error) = cgroup::remove(group)
+    {
+        files::note(dir, &format_args!("cannot remove the control group {}: {error}", group.display()));
+    }
 }
 
 fn find(owner: &Owner, dir: &Path) -> Vec<ProcessId> {
@@ -50,4 +60,27 @@ fn find(owner: &Owner, dir: &Path) -> Vec<ProcessId> {
     };
     let trees = process::trees(&all, belongs);
     trees.into_iter().filter(Stat::is_alive).map(|process| process.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AttemptKey;
+    use crate::record::Machine;
+
+    #[test]
+    fn control_group_of_a_dead_runner_is_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = dir.path().join("group");
+        std::fs::create_dir(&group).unwrap();
+        let owner = Owner {
+            key: AttemptKey { study: "0000000a".into(), trial: 1, attempt: 1 },
+            machine: Machine::here(),
+            runner: ProcessId { pid: i32::MAX, start: 1 },
+            child: None,
+            group: Some(group.clone()),
+        };
+        end(&owner, dir.path());
+        assert_eq!(std::fs::read_to_string(group.join("cgroup.kill")).unwrap(), "1");
+    }
 }

@@ -24,9 +24,11 @@ use std::thread;
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::watch::{Control, Watcher};
+use crate::cgroup;
 use crate::files;
 use crate::process::ProcessId;
 use crate::record::Machine;
+use crate::runner;
 use crate::signals;
 use crate::supervisor::Standing;
 use crate::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, LaunchSpec, Submit};
@@ -85,7 +87,10 @@ impl LocalExecutor {
             return Err("the runner command is empty".into());
         };
         let mut command = Command::new(program);
-        command.args(arguments).arg(&watcher.dir);
+        command.args(arguments).arg(&watcher.dir).env_remove(runner::CGROUP);
+        if let Some(place) = cgroup::prepared() {
+            command.env(runner::CGROUP, place);
+        }
         let failed = |error: io::Error| format!("cannot start the runner `{}`: {error}", self.runner_argv[0]);
         let log = files::open_log(&watcher.dir.join(files::RUNNER_LOG)).map_err(failed)?;
         let (key, control) = (watcher.key.clone(), Arc::clone(&watcher.control));

@@ -1,6 +1,6 @@
 //! What an attempt may use of the machine: memory, disk and log space.
 //!
-//! Memory and disk end the program; a log is never a reason to: its middle is given back to the disk, so
+//! Memory (where the kernel does not see to it, see `cgroup`) and disk end the program; a log is never a reason to: its middle is given back to the disk, so
 //! that the beginning and the recent past stay. Everything is looked at now and then, so a limit may be
 //! passed for as long as the time between two looks.
 
@@ -27,6 +27,8 @@ const WALK_SHARE: u32 = 20;
 pub(super) struct Guard {
     attempt_dir: PathBuf,
     memory_bytes: Option<u64>,
+    /// Most memory that a look has found.
+    memory_peak: u64,
     disk: Option<Disk>,
     logs: Vec<Log>,
     next_look: Instant,
@@ -50,7 +52,12 @@ struct Log {
 
 impl Guard {
     /// Returns the guard that the launch spec asks for, if it sets a limit.
-    pub(super) fn new(spec: &LaunchSpec, attempt_dir: &Path, now: Instant) -> Option<Self> {
+    pub(super) fn new(
+        spec: &LaunchSpec,
+        attempt_dir: &Path,
+        now: Instant,
+        kernel_bounds_memory: bool,
+    ) -> Option<Self> {
         let limits = &spec.limits;
         let folder = limits.disk_dir.as_ref().map(|folder| spec.workdir.join(folder));
         let disk = folder.zip(limits.disk_bytes);
@@ -61,7 +68,8 @@ impl Guard {
         let logs = limits.log_bytes.iter().flat_map(|bytes| names.map(|name| log(name, *bytes)));
         let guard = Guard {
             attempt_dir: attempt_dir.to_owned(),
-            memory_bytes: limits.memory_bytes,
+            memory_bytes: limits.memory_bytes.filter(|_| !kernel_bounds_memory),
+            memory_peak: 0,
             disk,
             logs: logs.collect(),
             next_look: now + LOOK_EVERY,
@@ -75,6 +83,11 @@ impl Guard {
         self.next_look
     }
 
+    /// Returns the most memory that a look has found, if any looked.
+    pub(super) fn memory_peak_bytes(&self) -> Option<u64> {
+        (self.memory_peak > 0).then_some(self.memory_peak)
+    }
+
     /// Takes a look, if one is due, and returns the limit that was passed. `processes` lists those of the
     /// attempt; they are asked for only where memory is limited.
     pub(super) fn look(&mut self, now: Instant, processes: impl FnOnce() -> Vec<Stat>) -> Option<Why> {
@@ -85,10 +98,12 @@ impl Guard {
         for log in &mut self.logs {
             log.keep_short(&self.attempt_dir);
         }
-        if let Some(limit) = self.memory_bytes
-            && process::memory(&processes(), limit) > limit
-        {
-            return Some(Why::MemoryLimit);
+        if let Some(limit) = self.memory_bytes {
+            let memory = process::memory(&processes(), limit);
+            self.memory_peak = self.memory_peak.max(memory);
+            if memory > limit {
+                return Some(Why::MemoryLimit);
+            }
         }
         self.disk.as_mut()?.is_over(now).then_some(Why::DiskLimit)
     }

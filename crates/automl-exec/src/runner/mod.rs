@@ -8,13 +8,15 @@
 //! 3. `mkdir claim`; whoever fails at that refuses, so at most one runner goes on;
 //! 4. write `claim/owner.json`, then look at the fence *again*. An engine that gave up on a claim
 //!    without an owner has raised the fence by then, so a claimant that was merely slow starts nothing;
-//! 5. start the program, add it to `claim/owner.json`, watch it (`watch`);
+//! 5. start the program, in a control group of its own where there can be one (`group`), add both to
+//!    `claim/owner.json`, watch it (`watch`);
 //! 6. once no process of the attempt is left, write `exit.json`.
 //!
 //! No program ever runs without an owner on record, and no exit record is written while a process of the
 //! attempt is alive. Nothing here starts a thread, an async runtime or a shell.
 
 mod activity;
+mod group;
 mod guard;
 mod program;
 mod watch;
@@ -35,6 +37,8 @@ use crate::launch::LaunchError;
 use crate::process::{self, ProcessId};
 use crate::record::{ExitRecord, Machine, Owner, Why};
 use crate::signals::Signals;
+
+pub(crate) use group::PLACE as CGROUP;
 
 /// Exit code of a runner that left the attempt to somebody else (`EX_TEMPFAIL`).
 pub const EXIT_REFUSED: i32 = 75;
@@ -84,12 +88,13 @@ struct End {
     status: Option<WaitStatus>,
     message: Option<String>,
     started_ms: Option<u64>,
+    memory_peak_kib: Option<u64>,
     oom_kills: bool,
 }
 
 impl End {
     fn before_start(why: Why, message: Option<String>) -> Self {
-        Self { why, status: None, message, started_ms: None, oom_kills: false }
+        Self { why, status: None, message, started_ms: None, memory_peak_kib: None, oom_kills: false }
     }
 }
 
@@ -103,7 +108,8 @@ fn run(attempt_dir: &Path) -> Result<i32, RunnerError> {
         .map_err(|source| RunnerError::Folder { path: attempt_dir.to_owned(), source })?;
     let spec = LaunchSpec::read(&dir)?;
     let runner = ProcessId::of(std::process::id().cast_signed()).ok_or(RunnerError::NoProc)?;
-    let mut owner = Owner { key: spec.key.clone(), machine: Machine::here(), runner, child: None };
+    let mut owner =
+        Owner { key: spec.key.clone(), machine: Machine::here(), runner, child: None, group: None };
 
     if let Some(reason) = superseded(&dir, &spec) {
         return refuse(&dir, &owner, &reason);
@@ -142,7 +148,9 @@ fn own(dir: &Path, spec: &LaunchSpec, owner: &mut Owner, signals: &Signals) -> R
         return Ok(End::before_start(Why::Terminated, None));
     }
     let oom_kills = process::oom_kills();
-    let main = match program::start(spec, dir) {
+    let group = group::Held::create(spec, dir);
+    owner.group = group.as_ref().map(|group| group.folder().to_owned());
+    let main = match group::start_in(group.as_ref(), dir, || program::start(spec, dir)) {
         Ok(main) => main,
         Err(message) => return Ok(End::before_start(Why::LaunchFailed, Some(message))),
     };
@@ -152,10 +160,22 @@ fn own(dir: &Path, spec: &LaunchSpec, owner: &mut Owner, signals: &Signals) -> R
         // The program runs and is watched all the same; its marker would identify it after a crash.
         files::note(dir, &format_args!("cannot add the program to {}: {error}", files::OWNER));
     }
-    let (why, status) =
-        watch::Watch::new(spec, dir, main, signals).run().map_err(system("watch the program"))?;
-    let oom_kills = process::oom_kills() > oom_kills;
-    Ok(End { why, status, message: None, started_ms: Some(started_ms), oom_kills })
+    let watch = watch::Watch::new(spec, dir, main, signals, group.is_some());
+    let watch::Watched { why, status, memory_peak_bytes } =
+        watch.run().map_err(system("watch the program"))?;
+    let counted = group.map(|group| group.memory_use());
+    let ended_well = matches!(status, Some(WaitStatus::Exited(_, 0)));
+    let passed_limit = why == Why::Exited && !ended_well && counted.is_some_and(|memory| memory.passed_limit);
+    Ok(End {
+        why: if passed_limit { Why::MemoryLimit } else { why },
+        status,
+        message: None,
+        started_ms: Some(started_ms),
+        memory_peak_kib: counted
+            .map_or(memory_peak_bytes, |memory| memory.peak_bytes)
+            .map(|bytes| bytes / 1024),
+        oom_kills: counted.map_or_else(|| process::oom_kills() > oom_kills, |memory| memory.starved),
+    })
 }
 
 /// Returns the reason for which this attempt may not start, if the fence gives one.
@@ -190,6 +210,7 @@ fn exit_record(owner: Owner, end: End) -> ExitRecord {
         ended_ms: files::now_ms(),
         cpu_ms: usage.as_ref().map(|usage| cpu(usage.user_time()) + cpu(usage.system_time())),
         max_rss_kib: usage.as_ref().and_then(|usage| u64::try_from(usage.max_rss()).ok()),
+        memory_peak_kib: end.memory_peak_kib,
         oom_kills: end.oom_kills,
         owner,
     }

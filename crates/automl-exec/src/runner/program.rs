@@ -26,6 +26,8 @@ use crate::LaunchSpec;
 use crate::files;
 use crate::process::{MARKER, MARKER_DIR};
 
+use super::group::PLACE;
+
 /// What a shell searches when `PATH` is unset.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -76,6 +78,7 @@ fn with_open_files(limit: Option<u64>, start: impl FnOnce() -> nix::Result<Pid>)
 /// Returns the inherited environment with that of the attempt, and its marker, on top.
 fn environment(spec: &LaunchSpec, attempt_dir: &Path) -> BTreeMap<OsString, OsString> {
     let mut env: BTreeMap<OsString, OsString> = env::vars_os().collect();
+    env.remove(OsStr::new(PLACE));
     env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
     env.insert(MARKER.into(), spec.key.to_string().into());
     env.insert(MARKER_DIR.into(), attempt_dir.into());

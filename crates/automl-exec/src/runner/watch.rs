@@ -60,6 +60,16 @@ enum Phase {
     },
 }
 
+/// What became of the program.
+pub(super) struct Watched {
+    /// Who ended it.
+    pub(super) why: Why,
+    /// Its wait status, if it could be learnt.
+    pub(super) status: Option<WaitStatus>,
+    /// Most memory of all processes that a look has found, where memory was looked at.
+    pub(super) memory_peak_bytes: Option<u64>,
+}
+
 /// What is left of the attempt.
 #[derive(PartialEq, Eq)]
 enum Left {
@@ -68,7 +78,14 @@ enum Left {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(spec: &LaunchSpec, dir: &'a Path, main: Pid, signals: &'a Signals) -> Self {
+    /// `kernel_bounds_memory` is whether somebody else sees to its limit of memory.
+    pub(super) fn new(
+        spec: &LaunchSpec,
+        dir: &'a Path,
+        main: Pid,
+        signals: &'a Signals,
+        kernel_bounds_memory: bool,
+    ) -> Self {
         let now = Instant::now();
         Self {
             dir,
@@ -83,12 +100,12 @@ impl<'a> Watch<'a> {
             next_beat: now + HEARTBEAT_EVERY,
             wall_end: spec.wall_limit_ms.map(|ms| now + Duration::from_millis(ms)),
             activity: Activity::new(spec, dir, now),
-            guard: Guard::new(spec, dir, now),
+            guard: Guard::new(spec, dir, now, kernel_bounds_memory),
         }
     }
 
-    /// Returns who ended the program, and its wait status if it could be learnt.
-    pub(super) fn run(mut self) -> nix::Result<(Why, Option<WaitStatus>)> {
+    /// Watches until nothing is left.
+    pub(super) fn run(mut self) -> nix::Result<Watched> {
         let mut verdict = None;
         let mut notices = Vec::new();
         loop {
@@ -104,7 +121,7 @@ impl<'a> Watch<'a> {
                         "the program's end was not reported: SIGCHLD is ignored by what started the runner";
                     files::note(self.dir, &reason);
                 }
-                return Ok((verdict.unwrap_or(Why::Lost), self.status));
+                return Ok(self.watched(verdict));
             }
             let now = Instant::now();
             for notice in notices {
@@ -116,9 +133,17 @@ impl<'a> Watch<'a> {
             }
             if self.kill_is_due(now) && self.kill(now) == Left::Nothing {
                 files::note(self.dir, &"a process of the attempt may not be signalled and was left behind");
-                return Ok((verdict.unwrap_or(Why::Lost), self.status));
+                return Ok(self.watched(verdict));
             }
             notices = self.signals.wait(self.next_deadline().saturating_duration_since(now))?;
+        }
+    }
+
+    fn watched(&self, verdict: Option<Why>) -> Watched {
+        Watched {
+            why: verdict.unwrap_or(Why::Lost),
+            status: self.status,
+            memory_peak_bytes: self.guard.as_ref().and_then(Guard::memory_peak_bytes),
         }
     }
 

@@ -239,13 +239,18 @@ fn loss_between_two_engines_is_found_by_adoption() {
 
 /// Writes an owner record of this machine that names this process as runner and program.
 fn forge_owner(trial: &Trial, pid: i32, start: u64) {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    forge_owner_of_boot(trial, pid, start, boot.trim());
+}
+
+fn forge_owner_of_boot(trial: &Trial, pid: i32, start: u64, boot: &str) {
     fs::create_dir(trial.path("claim")).unwrap();
     let read = |path: &str| fs::read_to_string(path).unwrap().trim().to_owned();
     let owner = serde_json::json!({
         "key": trial.spec.key,
         "machine": {
             "host": read("/proc/sys/kernel/hostname"),
-            "boot_id": read("/proc/sys/kernel/random/boot_id"),
+            "boot_id": boot,
             "pid_namespace": fs::read_link("/proc/self/ns/pid").unwrap(),
         },
         "runner": {"pid": pid, "start": start},
@@ -260,6 +265,23 @@ fn reused_pid_is_neither_adopted_nor_killed() {
     let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     let pid = bystander.id().cast_signed();
     forge_owner(&trial, pid, 1);
+    let (mut executor, _ended) = executor();
+    let Adoption::Ended(verdict) = executor.adopt(&trial.spec.key, trial.dir()) else { panic!("it is lost") };
+    assert_eq!(verdict.cause, Cause::Lost);
+    assert!(is_running(pid));
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[test]
+fn attempts_from_before_a_reboot_are_lost_at_once() {
+    let trial = Trial::script("true").prepare();
+    // The very process that the record names, by pid and start time: but of another boot.
+    let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = bystander.id().cast_signed();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
+    forge_owner_of_boot(&trial, pid, start, "an-earlier-boot");
     let (mut executor, _ended) = executor();
     let Adoption::Ended(verdict) = executor.adopt(&trial.spec.key, trial.dir()) else { panic!("it is lost") };
     assert_eq!(verdict.cause, Cause::Lost);

@@ -122,6 +122,25 @@ fn bounds_may_be_a_hair_or_the_world_apart() {
 }
 
 #[test]
+fn one_parameter_is_enough() {
+    let parameters = [
+        float("x", 0.0, 1.0, Scale::Linear),
+        int("k", 0, 1_000_000),
+        choice(
+            "c",
+            &[
+                "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r",
+                "s", "t",
+            ],
+        ),
+    ];
+    for parameter in parameters {
+        let space = SearchSpace::new(vec![parameter]).unwrap();
+        every_sampler_runs(&space, |trial, _| Some(((trial as f64) - 7.0).powi(2)));
+    }
+}
+
+#[test]
 fn space_of_one_point_is_tried_once() {
     let one = SearchSpace::new(vec![int("k", 3, 3), choice("c", &["only"])]).unwrap();
     let none = SearchSpace::new(Vec::new()).unwrap();

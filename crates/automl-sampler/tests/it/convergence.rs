@@ -2,7 +2,7 @@
 
 use crate::common::{choice, float, int, loss, number, run};
 use automl_core::{Condition, ParamValue, Params, Scale, SearchSpace};
-use automl_sampler::{Bayesian, Cma, Random, Sampler, Tpe};
+use automl_sampler::{Auto, Bayesian, Cma, Random, Sampler, Tpe, Warped};
 
 const TRIALS: u64 = 40;
 const SEEDS: u64 = 5;
@@ -133,6 +133,24 @@ fn tpe_beats_chance_everywhere() {
         [(branin(), 0.2), (ellipsoid(), 0.2), (training_run(), 0.2), (conditional(), 0.2)]
     {
         check_margin(&Tpe, &problem, margin);
+    }
+}
+
+#[test]
+fn default_beats_tpe_by_far() {
+    let problems = [branin(), ellipsoid(), training_run(), conditional()];
+    let mean = |sampler: &dyn Sampler| {
+        let regrets = problems.iter().map(|problem| mean_log_regret(sampler, problem));
+        regrets.sum::<f64>() / problems.len() as f64
+    };
+    let (default, tpe) = (mean(&Auto), mean(&Tpe));
+    assert!(default < tpe - 0.4, "log10 regret {default:.2} against {tpe:.2}");
+}
+
+#[test]
+fn bent_model_beats_chance() {
+    for problem in [branin(), training_run()] {
+        check_margin(&Warped, &problem, 0.7);
     }
 }
 

@@ -186,6 +186,19 @@ fn some_of_the_race_go_all_the_way() {
 }
 
 #[test]
+fn race_probes_its_rungs_before_it_goes_on() {
+    let mut log = Log::new(halving(Algorithm::Race, 100, 27));
+    for trial in 1..=10 {
+        log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
+    }
+    let run = |trial, until| Decision::Run { trial: TrialId(trial), until: Fidelity(until) };
+    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 3), run(6, 3), run(1, 3)]);
+    log = log.start(10, 2, 3).reach(10, 2, 3, 0.0).start(1, 2, 3);
+    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 9), run(6, 3)]);
+    assert_eq!(Race.decide(&log.study().unwrap(), 1), [run(10, 9)]);
+}
+
+#[test]
 fn race_skips_a_rung_whose_ranking_is_turned_round() {
     let mut log = Log::new(halving(Algorithm::Race, 1000, 9));
     for trial in 1..=6 {
@@ -197,10 +210,9 @@ fn race_skips_a_rung_whose_ranking_is_turned_round() {
     }
     let decisions = Race.decide(&log.study().unwrap(), 1);
     let [Decision::Choose(choice)] = &decisions[..] else { panic!("{decisions:?}") };
-    assert_eq!(
-        (choice.start.map(|new| new.until), &choice.levels[..]),
-        (Some(Fidelity(3)), &[3, 9].map(Fidelity)[..])
-    );
+    assert_eq!(choice.levels, [3, 9].map(Fidelity));
+    let start = choice.start.unwrap();
+    assert_eq!((start.until, start.all_the_way), (Fidelity(1), true), "one more that tells about the rung");
 }
 
 #[test]
@@ -208,6 +220,11 @@ fn race_weighs_the_best_of_a_rung() {
     let mut log = Log::new(halving(Algorithm::Race, 100_000, 27));
     for trial in 1..=60 {
         log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
+    }
+    for probe in [1, 6, 10] {
+        for (attempt, until) in [(2, 3), (3, 9), (4, 27)] {
+            log = log.start(probe, attempt, until).reach(probe, attempt, until, probe as f64);
+        }
     }
     let decisions = Race.decide(&log.study().unwrap(), 1);
     let [Decision::Choose(choice)] = &decisions[..] else { panic!("{decisions:?}") };

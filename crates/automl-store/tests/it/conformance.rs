@@ -60,12 +60,15 @@ fn journal_is_plain_json_lines() {
     let dir = study_with(3);
     let text = std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(lines[0]["automl_events"], 1);
-    assert_eq!((&lines[3]["seq"], &lines[3]["event"]["n"]), (&3.into(), &3.into()));
+    assert_eq!(lines[0]["automl_events"], 2);
+    assert_eq!((&lines[1]["epoch"], &lines[1]["pid"]), (&1.into(), &std::process::id().into()));
+    assert_eq!((&lines[4]["seq"], &lines[4]["event"]["n"]), (&3.into(), &3.into()));
+    assert_eq!(lines[4]["epoch"], 1);
     let mut crc = crc32fast::Hasher::new();
     crc.update(&3u64.to_be_bytes());
+    crc.update(&1u64.to_be_bytes());
     crc.update(&payload(3));
-    assert_eq!(lines[3]["crc"], format!("{:08x}", crc.finalize()));
+    assert_eq!(lines[4]["crc"], format!("{:08x}", crc.finalize()));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod child;
 mod conformance;
 mod crash;
 mod cuts;
+mod epochs;
 mod faults;
 mod fsck;
 mod full_disk;

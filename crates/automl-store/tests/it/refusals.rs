@@ -24,18 +24,18 @@ fn set_journal_format(dir: &Path, format: u32) {
 #[test]
 fn newer_format_asks_for_a_newer_program() {
     let dir = study_with(10);
-    set_journal_format(dir.path(), 1);
+    set_journal_format(dir.path(), 2);
     assert_eq!(read_journal(dir.path()).unwrap().damage, None, "the helper writes a right header");
     set_journal_format(dir.path(), 7);
     for error in [refusal(dir.path()), read_journal(dir.path()).unwrap_err()] {
-        assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerFormat { found: 7, supported: 2, .. }), "{error}");
         assert!(error.to_string().contains("use a newer automl"));
     }
-    set_journal_format(dir.path(), 1);
+    set_journal_format(dir.path(), 2);
     let db = sled::open(database(dir.path())).unwrap();
-    db.insert("format", &2u32.to_be_bytes()).unwrap();
+    db.insert("format", &3u32.to_be_bytes()).unwrap();
     drop(db);
-    assert!(matches!(refusal(dir.path()), StoreError::NewerFormat { found: 2, .. }));
+    assert!(matches!(refusal(dir.path()), StoreError::NewerFormat { found: 3, .. }));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn same_number_with_other_content_is_named() {
     // A second history of the same log: records 11 and 12 are told differently.
     let other = copy_of(dir.path());
     let text = fs::read_to_string(journal(dir.path())).unwrap();
-    let first_ten: String = text.split_inclusive('\n').take(11).collect();
+    let first_ten: String = text.split_inclusive('\n').take(12).collect();
     for (study, note) in [(&dir, "one"), (&other, "two")] {
         fs::write(journal(study.path()), &first_ten).unwrap();
         let (mut store, _) = SledStore::open(study.path()).unwrap();

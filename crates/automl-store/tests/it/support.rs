@@ -90,6 +90,14 @@ pub(crate) fn copy_of(study: &Path) -> TempDir {
     dir
 }
 
+/// Removes the block of the database that holds a record; returns the first record in it.
+pub(crate) fn remove_block_of(dir: &Path, seq: u64) -> u64 {
+    let db = sled::open(database(dir)).unwrap();
+    let (key, _) = db.range(..=seq.to_be_bytes().as_slice()).next_back().unwrap().unwrap();
+    db.remove(&key).unwrap();
+    u64::from_be_bytes(key[..8].try_into().unwrap())
+}
+
 /// Names in a folder that contain `part`.
 pub(crate) fn names_with(dir: &Path, part: &str) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());

@@ -4,11 +4,14 @@
 //! before is what makes early stopping easy, hard or harmful. Losses are noise-free regrets plus whatever the
 //! training still lacks, so the loss of a model is its regret and 0 is perfect.
 
+mod prior;
+mod real;
+
 use super::build::Draws;
-use super::table::Table;
-use super::{Definition, Problem, definitions};
+use super::{Definition, Problem, definitions, fingerprint};
 use automl_core::{Params, SearchSpace, rng};
-use serde_json::Value;
+use prior::Prior;
+use real::RealCurves;
 
 /// How early losses relate to final ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,10 @@ enum Kind {
     Uninformative,
     /// Like `Crossing`, and every reading is noisy.
     Noisy,
-    /// Errors of real networks after each epoch.
+    /// Errors of real models after each epoch.
     Real,
+    /// Shapes, speeds, overfitting and noise drawn anew in every instance.
+    Drawn,
 }
 
 /// A kind of curves over a kind of problem.
@@ -32,6 +37,7 @@ enum Kind {
 pub struct CurveDefinition {
     /// Short unique name.
     pub name: &'static str,
+    /// Problem that the curves are laid over, or table that they are read from.
     problem: &'static str,
     kind: Kind,
 }
@@ -40,7 +46,7 @@ const fn curves(name: &'static str, problem: &'static str, kind: Kind) -> CurveD
     CurveDefinition { name, problem, kind }
 }
 
-const DEFINITIONS: [CurveDefinition; 11] = [
+const DEFINITIONS: [CurveDefinition; 18] = [
     curves("aligned-training-6", "training-6", Kind::Aligned),
     curves("aligned-network-8", "network-8", Kind::Aligned),
     curves("crossing-training-6", "training-6", Kind::Crossing),
@@ -51,7 +57,14 @@ const DEFINITIONS: [CurveDefinition; 11] = [
     curves("uninformative-network-8", "network-8", Kind::Uninformative),
     curves("noisy-training-6", "training-6", Kind::Noisy),
     curves("noisy-network-8", "network-8", Kind::Noisy),
-    curves("real-perceptron-5", "perceptron-5", Kind::Real),
+    curves("real-perceptron-5", "network", Kind::Real),
+    curves("real-boosting-5", "boosting", Kind::Real),
+    curves("real-linear-4", "linear", Kind::Real),
+    curves("real-momentum-4", "momentum", Kind::Real),
+    curves("drawn-curves-numeric", "drawn-numeric", Kind::Drawn),
+    curves("drawn-curves-mixed", "drawn-mixed", Kind::Drawn),
+    curves("drawn-curves-conditional", "drawn-conditional", Kind::Drawn),
+    curves("drawn-curves-noisy", "drawn-noisy", Kind::Drawn),
 ];
 
 /// Returns all definitions of curves.
@@ -74,41 +87,61 @@ impl CurveDefinition {
             Kind::Uninformative => "uninformative",
             Kind::Noisy => "noisy",
             Kind::Real => "real",
+            Kind::Drawn => "drawn",
         }
     }
 
     /// Draws the instance that belongs to `seed`.
     ///
     /// # Panics
-    /// Never: every definition names a problem.
+    /// Never: every definition names a problem or a table.
     #[must_use]
     pub fn instance(&self, seed: u64) -> Curves {
-        let of_name = |definition: &Definition| definition.name == self.problem;
-        let definition = definitions().into_iter().find(of_name).expect("definitions name problems");
-        let problem = definition.instance(seed);
         let key = rng::derive(&[seed, 77, self.kind as u64]);
-        let mut draws = Draws::new(key);
-        let direction = problem.space.parameters().iter().map(|_| draws.normal()).collect();
-        let real = (self.kind == Kind::Real).then(|| RealCurves::new(seed, &problem));
-        Curves { problem, kind: self.kind, direction, key, real }
+        let source = match self.kind {
+            Kind::Real => Source::Table(RealCurves::new(self.problem, seed)),
+            Kind::Drawn => {
+                let problem = self.problem(seed);
+                let prior = Box::new(Prior::new(&mut Draws::new(key), &problem.space));
+                Source::Prior(problem, prior)
+            }
+            kind => {
+                let problem = self.problem(seed);
+                let mut draws = Draws::new(key);
+                let direction = problem.space.parameters().iter().map(|_| draws.normal()).collect();
+                Source::Laid(Laid { problem, kind, direction })
+            }
+        };
+        Curves { source, key }
+    }
+
+    fn problem(&self, seed: u64) -> Problem {
+        let of_name = |definition: &Definition| definition.name == self.problem;
+        let definition = definitions().into_iter().find(of_name);
+        definition.expect("curves that are laid over a problem name one").instance(seed)
     }
 }
 
 /// One instance: a loss for every configuration and epoch.
 pub struct Curves {
-    problem: Problem,
-    kind: Kind,
-    /// Speed of training along the columns of a row.
-    direction: Vec<f64>,
+    source: Source,
     key: u64,
-    real: Option<RealCurves>,
+}
+
+enum Source {
+    Laid(Laid),
+    Prior(Problem, Box<Prior>),
+    Table(RealCurves),
 }
 
 impl Curves {
     /// Returns what may vary.
     #[must_use]
     pub fn space(&self) -> &SearchSpace {
-        &self.problem.space
+        match &self.source {
+            Source::Laid(Laid { problem, .. }) | Source::Prior(problem, _) => &problem.space,
+            Source::Table(table) => table.space(),
+        }
     }
 
     /// Returns the noise-free loss after so many epochs: the regret of that model.
@@ -119,11 +152,48 @@ impl Curves {
     pub fn loss(&self, params: &Params, epoch: u64) -> f64 {
         let epochs = CurveDefinition::EPOCHS;
         assert!((1..=epochs).contains(&epoch), "epoch {epoch} of {epochs}");
-        if let Some(real) = &self.real {
-            return real.loss(params, epoch);
-        }
-        let last = self.problem.regret(params).expect("problems with curves do not fail");
         let share = epoch as f64 / epochs as f64;
+        match &self.source {
+            Source::Laid(laid) => laid.loss(params, share),
+            Source::Prior(problem, prior) => prior.loss(params, share, regret(problem, params)),
+            Source::Table(table) => table.loss(params, epoch),
+        }
+    }
+
+    /// Returns what a program reports: the loss, noisy where the kind says so.
+    #[must_use]
+    pub fn observe(&self, params: &Params, epoch: u64, trial: u64) -> f64 {
+        let noise = match &self.source {
+            Source::Laid(Laid { kind: Kind::Noisy, .. }) => 0.1,
+            Source::Laid(Laid { kind: Kind::Uninformative, .. }) => 0.02,
+            Source::Laid(_) | Source::Table(_) => 0.0,
+            Source::Prior(_, prior) => prior.noise(),
+        };
+        self.loss(params, epoch) + noise * Draws::new(rng::derive(&[self.key, trial, epoch])).normal()
+    }
+
+    /// Returns a number that changes when the space or the values reported of a few configurations do.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(self.space(), |params, trial| Some(self.observe(params, 1 + trial % 27, trial)))
+    }
+}
+
+fn regret(problem: &Problem, params: &Params) -> f64 {
+    problem.regret(params).expect("problems with curves do not fail")
+}
+
+/// Curves of one simple kind over a problem.
+struct Laid {
+    problem: Problem,
+    kind: Kind,
+    /// Speed of training along the columns of a row.
+    direction: Vec<f64>,
+}
+
+impl Laid {
+    fn loss(&self, params: &Params, share: f64) -> f64 {
+        let last = regret(&self.problem, params);
         let lacking = |amount: f64, speed: f64| amount * (share.powf(-speed) - 1.0);
         match self.kind {
             Kind::Aligned => last + lacking(0.1, 0.5 + 0.1 * self.speed(params)),
@@ -134,19 +204,8 @@ impl Curves {
                 let learned = ((share - onset) / (1.0 - onset)).max(0.0).powf(0.3);
                 last + (CHANCE - last).max(0.0) * (1.0 - learned)
             }
-            Kind::Real => unreachable!("answered above"),
+            Kind::Real | Kind::Drawn => unreachable!("not laid over a problem"),
         }
-    }
-
-    /// Returns what a program reports: the loss, noisy where the kind says so.
-    #[must_use]
-    pub fn observe(&self, params: &Params, epoch: u64, trial: u64) -> f64 {
-        let noise = match self.kind {
-            Kind::Noisy => 0.1,
-            Kind::Uninformative => 0.02,
-            Kind::Aligned | Kind::Crossing | Kind::Inverting | Kind::Real => 0.0,
-        };
-        self.loss(params, epoch) + noise * Draws::new(rng::derive(&[self.key, trial, epoch])).normal()
     }
 
     /// A number between 0 and 1 that varies smoothly with the configuration.
@@ -159,39 +218,6 @@ impl Curves {
 
 /// Loss of a model that has learned nothing: that of a bad configuration.
 const CHANCE: f64 = 2.0;
-
-/// The table of real curves, scaled like the problem made of their ends.
-struct RealCurves {
-    table: Table,
-    least: f64,
-    median: f64,
-}
-
-impl RealCurves {
-    fn new(seed: u64, problem: &Problem) -> Self {
-        // Splits alternate with the instance, so that curves and problem may belong to different ones: only
-        // the space is taken from the problem.
-        let table = Table::read(include_str!("../../tables/network.json"), |splits| seed as usize % splits);
-        let mut ends: Vec<f64> = table
-            .configurations()
-            .iter()
-            .map(|params| curve(table.at(params)).last().copied().expect("epochs"))
-            .collect();
-        ends.sort_by(f64::total_cmp);
-        assert_eq!(table.space, problem.space, "one table");
-        let (least, median) = (ends[0], ends[ends.len() / 2] - ends[0]);
-        RealCurves { table, least, median }
-    }
-
-    fn loss(&self, params: &Params, epoch: u64) -> f64 {
-        (curve(self.table.at(params))[epoch as usize - 1] - self.least) / self.median
-    }
-}
-
-fn curve(entry: &Value) -> Vec<f64> {
-    let epochs = entry.as_array().expect("a curve").iter();
-    epochs.map(|error| error.as_f64().expect("an error for each epoch")).collect()
-}
 
 #[cfg(test)]
 mod tests {
@@ -225,7 +251,9 @@ mod tests {
                 Kind::Crossing | Kind::Noisy => 0.1..0.8,
                 Kind::Inverting => -1.0..-0.2,
                 Kind::Uninformative => -0.2..0.4,
-                Kind::Real => 0.1..0.95,
+                Kind::Real => 0.0..0.95,
+                // Anything from no relation to equal, by instance.
+                Kind::Drawn => -0.9..1.0,
             };
             assert!(expected.contains(&mean), "{}: {taus:?}", definition.name);
         }
@@ -233,14 +261,20 @@ mod tests {
 
     #[test]
     fn curves_end_at_the_regret_of_the_problem() {
-        for definition in curve_definitions().iter().filter(|definition| definition.kind != Kind::Real) {
+        for definition in curve_definitions() {
             let curves = definition.instance(2);
+            let (Source::Laid(Laid { problem, .. }) | Source::Prior(problem, _)) = &curves.source else {
+                continue;
+            };
             let mut draws = Draws::new(9);
             for _ in 0..20 {
                 let params = curves.space().decode(&random_row(curves.space(), || draws.uniform()));
-                let expected = curves.problem.regret(&params).unwrap();
+                let expected = problem.regret(&params).unwrap();
                 assert!((curves.loss(&params, 27) - expected).abs() < 1e-9, "{}", definition.name);
-                assert!(curves.loss(&params, 1) >= expected - 1e-9, "{}", definition.name);
+                assert!((1..27).all(|epoch| curves.loss(&params, epoch) >= 0.0), "{}", definition.name);
+                if definition.kind != Kind::Drawn {
+                    assert!(curves.loss(&params, 1) >= expected - 1e-9, "{}", definition.name);
+                }
             }
         }
     }
@@ -249,10 +283,27 @@ mod tests {
     fn only_noisy_readings_differ_between_trials() {
         for definition in curve_definitions() {
             let curves = definition.instance(1);
-            let params = curves.problem.optimum.clone();
+            let params = curves.space().decode(&random_row(curves.space(), || 0.4));
             let same = curves.observe(&params, 9, 1) == curves.observe(&params, 9, 2);
-            let noisy = matches!(definition.kind, Kind::Noisy | Kind::Uninformative);
+            let noisy = matches!(definition.kind, Kind::Noisy | Kind::Uninformative | Kind::Drawn);
             assert_eq!(same, !noisy, "{}", definition.name);
         }
+    }
+
+    #[test]
+    fn fingerprints_belong_to_one_instance() {
+        let prints = |seed| curve_definitions().iter().map(move |d| d.instance(seed).fingerprint()).collect();
+        let (first, second): (Vec<u64>, Vec<u64>) = (prints(1), prints(2));
+        assert_eq!(first, prints(1));
+        assert!(first.iter().zip(&second).all(|(a, b)| a != b));
+    }
+
+    #[test]
+    fn drawn_instances_reach_from_helpful_to_useless_early_losses() {
+        let drawn = || curve_definitions().into_iter().filter(|definition| definition.kind == Kind::Drawn);
+        let taus: Vec<f64> =
+            drawn().flat_map(|d| (1..9).map(move |seed| agreement(&d.instance(seed), 1, 27))).collect();
+        let between = |low, high| taus.iter().filter(|tau| (low..high).contains(*tau)).count();
+        assert!(between(0.6, 1.0) > 2 && between(-1.0, 0.2) > 2 && between(0.2, 0.6) > 2, "{taus:?}");
     }
 }

@@ -208,17 +208,21 @@ impl Problem {
     /// Returns a number that changes when the space or the values reported at a few configurations do.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let text = serde_json::to_string(&self.space).expect("a space always serialises");
-        let space = text.bytes().fold(0, |hash, byte| rng::derive(&[hash, byte.into()]));
-        let mut draws = Draws::new(7);
-        (0..16).fold(space, |hash, trial| {
-            let params = self.space.decode(&random_row(&self.space, || draws.uniform()));
-            // Twelve digits: the last bits may differ between machines' mathematical libraries.
-            let value =
-                self.observe(&params, trial).map_or_else(String::new, |value| format!("{value:.11e}"));
-            value.bytes().fold(hash, |hash, byte| rng::derive(&[hash, byte.into()]))
-        })
+        fingerprint(&self.space, |params, trial| self.observe(params, trial))
     }
+}
+
+/// A number that changes when a space or the values reported at a few of its configurations do.
+fn fingerprint(space: &SearchSpace, observe: impl Fn(&Params, u64) -> Option<f64>) -> u64 {
+    let text = serde_json::to_string(space).expect("a space always serialises");
+    let start = text.bytes().fold(0, |hash, byte| rng::derive(&[hash, byte.into()]));
+    let mut draws = Draws::new(7);
+    (0..16).fold(start, |hash, trial| {
+        let params = space.decode(&random_row(space, || draws.uniform()));
+        // Twelve digits: the last bits may differ between machines' mathematical libraries.
+        let value = observe(&params, trial).map_or_else(String::new, |value| format!("{value:.11e}"));
+        value.bytes().fold(hash, |hash, byte| rng::derive(&[hash, byte.into()]))
+    })
 }
 
 fn reference_gaps(space: &SearchSpace, gap: &Gap, key: u64) -> Vec<f64> {

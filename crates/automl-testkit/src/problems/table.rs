@@ -117,6 +117,9 @@ mod tests {
             include_str!("../../tables/svm.json"),
             include_str!("../../tables/tree.json"),
             include_str!("../../tables/network.json"),
+            include_str!("../../tables/boosting.json"),
+            include_str!("../../tables/linear.json"),
+            include_str!("../../tables/momentum.json"),
         ] {
             let table = Table::read(text, |_| 0);
             let configurations = table.configurations();

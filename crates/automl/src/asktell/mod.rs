@@ -19,6 +19,7 @@ pub use error::AskError;
 pub use request::{Place, StudyRequest};
 pub use tell::{Decided, Elsewhere, NotAdded, Told};
 
+use crate::algorithms::ALGORITHMS;
 use crate::clock::{host_name, now_ms};
 use crate::engine::{EventLog, Resolved, beginning, resolve, sampler_for};
 use crate::study::has_begun;
@@ -128,7 +129,14 @@ impl AskTell {
         let epoch = study.study().engine_epoch + 1;
         let slots = study.study().settings.resources.parallel.unwrap_or(1);
         let (version, host, pid) = (env!("CARGO_PKG_VERSION").to_string(), host_name(), std::process::id());
-        study.commit(vec![Event::EngineStarted { epoch, version, host, pid, slots }])?;
+        study.commit(vec![Event::EngineStarted {
+            epoch,
+            version,
+            algorithms: ALGORITHMS,
+            host,
+            pid,
+            slots,
+        }])?;
         Ok(study)
     }
 

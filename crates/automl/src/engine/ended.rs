@@ -46,12 +46,14 @@ impl Engine {
             diagnosis: self.failures.diagnose(&notes),
         };
         let outcome = facts.outcome();
-        let peak_mib = self.gpu_peaks.get(key).copied();
+        let peak_mib = self.gpu_peaks.remove(key);
         let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
-        let end = AttemptEnd { outcome, cpu_ms: verdict.cpu_ms, max_rss_kib: verdict.max_rss_kib, gpu };
+        let automl_exec::Verdict { cpu_ms, max_rss_kib, memory_peak_kib, .. } = *verdict;
+        let end = AttemptEnd { outcome, cpu_ms, max_rss_kib, memory_peak_kib, gpu };
         let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
         self.attempt_has_ended = true;
+        self.distrust_gpus();
         self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);
         if let Some(reason) = given_up.filter(|_| open) {

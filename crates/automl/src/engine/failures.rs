@@ -27,7 +27,7 @@ struct Class {
 ///
 /// Each way that a pattern can match must hold a few letters of its own: lines without such letters are
 /// jumped over.
-const CLASSES: [Class; 9] = [
+const CLASSES: [Class; 10] = [
     Class {
         kind: FailureKind::OutOfMemory,
         policy: FailurePolicy::Infeasible,
@@ -90,6 +90,13 @@ const CLASSES: [Class; 9] = [
         advice: "training diverged: lower learning rates, or narrow their range",
         pattern: "(?i)(loss (is|became|was|=) ?(nan|inf|infinite)|(nan|non-finite|infinite) loss|nan or inf(inity)? found)\
                   |(?i:diverged with loss|contains nan)",
+    },
+    Class {
+        kind: FailureKind::Known,
+        policy: FailurePolicy::Fail,
+        advice: "the program asked its GPU for something impossible, mostly a label or token beyond the size of the \
+                 model's output: `CUDA_LAUNCH_BLOCKING=1` in its environment shows where",
+        pattern: "device-side assert triggered",
     },
     Class {
         kind: FailureKind::Device,
@@ -253,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_programs_print_is_understood() {
-        use FailureKind::{Device, DiskFull, HostMemory, NotFinite, OutOfMemory, Setup};
+        use FailureKind::{Device, DiskFull, HostMemory, Known, NotFinite, OutOfMemory, Setup};
         for (kind, line) in [
             (OutOfMemory, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"),
             (OutOfMemory, "RuntimeError: CUDA error: out of memory"),
@@ -289,6 +296,7 @@ mod tests {
             (NotFinite, "FloatingPointError: Loss became infinite or NaN at iteration=7!"),
             (NotFinite, "ValueError: Input X contains NaN."),
             (Device, "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1970"),
+            (Known, "RuntimeError: CUDA error: device-side assert triggered"),
             (Device, "RuntimeError: CUDA error: uncorrectable ECC error encountered"),
             (Device, "[rank1]: Watchdog caught collective operation timeout: WorkNCCL(SeqNum=5)"),
             (Device, "RuntimeError: No CUDA GPUs are available"),

@@ -1,6 +1,7 @@
 //! The study as a sampler sees it, and the next configuration to try.
 //!
-//! Trials from elsewhere count as results where they lie within the space. Those whose values were not
+//! Results count where they lie within the space, those from elsewhere and those from before bounds were changed
+//! alike. Trials from elsewhere whose values were not
 //! measured like the study's own are no values here: only their rank within their source is used, placed
 //! on the scale of the study's own results (see [`rescaled`]), and only until there are some of these: ranks
 //! blur where the optimum is, and a source that is unlike the study would mislead it to the end.
@@ -68,10 +69,9 @@ pub(crate) fn observations(study: &Study) -> Vec<Observation> {
     trials(study).flat_map(observe).collect()
 }
 
-/// The trials that lie within the space: all of the study's own, and those from elsewhere that fit.
+/// The trials that lie within the space that holds.
 fn trials(study: &Study) -> impl Iterator<Item = &Trial> {
-    let fits = |t: &&Trial| t.foreign.is_none() || study.settings.space.check(&t.params).is_ok();
-    study.trials.values().filter(fits)
+    study.trials.values().filter(|trial| !study.outside.contains(&trial.id))
 }
 
 /// Places results that were measured otherwise on the scale of the study's own: each becomes the score

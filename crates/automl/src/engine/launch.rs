@@ -68,6 +68,7 @@ impl Launcher {
                 trial: trial.id.0,
                 attempt: attempt.number.0,
             },
+            recipe,
             folder: &self.dir.trial(trial.id),
             results: &self.dir.results(trial.id),
             attempt: &self.dir.attempt(trial.id, attempt.number),
@@ -140,6 +141,8 @@ pub(crate) fn streams(attempt_dir: &Path) -> [PathBuf; 2] {
 /// Where an attempt's files lie, and what bounds it.
 pub(crate) struct Place<'a> {
     pub(crate) key: AttemptKey,
+    /// Knows what has to stay out of files that others may read.
+    pub(crate) recipe: &'a TrialRecipe,
     /// Folder of the spec; the attempt's own folder lies in it.
     pub(crate) folder: &'a Path,
     /// Folder that the program writes to.
@@ -180,16 +183,13 @@ impl Place<'_> {
         for path in [self.attempt, self.results] {
             fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
         }
-        let command = serde_json::json!({ "argv": spec.argv, "workdir": spec.workdir });
+        let shown: Vec<String> = spec.argv.iter().map(|part| self.recipe.hide_secrets(part)).collect();
+        let command = serde_json::json!({ "argv": shown, "workdir": spec.workdir });
         let command = serde_json::to_string_pretty(&command).expect("plain values always serialise");
-        let (params_name, params) = &realised.params_file;
         let fence = spec.key.attempt.to_string();
-        let plain = [
-            (self.folder.join(FENCE), &fence),
-            (self.folder.join(COMMAND_FILE), &command),
-            (self.folder.join(params_name), params),
-        ];
-        for (path, text) in plain {
+        let plain = [(self.folder.join(FENCE), &fence), (self.folder.join(COMMAND_FILE), &command)];
+        let params = realised.params_files.iter().map(|(name, text)| (self.folder.join(name), text));
+        for (path, text) in plain.into_iter().chain(params) {
             files::write(&path, text.as_bytes()).map_err(|source| PrepareError::File { path, source })?;
         }
         if let Some((name, text)) = &realised.adapter {

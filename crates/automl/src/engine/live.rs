@@ -15,6 +15,8 @@ pub(crate) struct LiveAttempt {
     number: AttemptNumber,
     metrics: Arc<Metrics>,
     logs: Vec<LiveLog>,
+    /// Whether any reading was found.
+    is_heard: bool,
     /// Why the engine asked the attempt to end, if it did.
     pub(crate) asked: Option<&'static str>,
     /// When its program gets the signal, having been asked in its own way to end (milliseconds since 1970).
@@ -69,6 +71,7 @@ impl LiveAttempt {
             number: attempt.number,
             metrics,
             logs,
+            is_heard: false,
             asked: None,
             signal_at: None,
             cancelled: false,
@@ -78,6 +81,11 @@ impl LiveAttempt {
     /// Returns the attempt's number.
     pub(crate) fn number(&self) -> AttemptNumber {
         self.number
+    }
+
+    /// Whether any reading was found since it is followed.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard
     }
 
     /// Reads what is new and returns it as events.
@@ -118,6 +126,7 @@ impl LiveAttempt {
                 events.extend(merge_by_step(measurements).into_iter().map(measured));
             }
         }
+        self.is_heard |= !events.is_empty();
         Ok(events)
     }
 }

@@ -29,11 +29,13 @@ mod wishes;
 pub(crate) use choice::resolve;
 pub use choice::{Resolved, Takeover, beginning};
 pub use event_log::LogError;
-pub(crate) use event_log::{EventLog, fold, records};
+pub(crate) use event_log::{EventLog, Folding, fold, fold_store, records, snapshot_format};
 pub(crate) use launch::realise;
+pub(crate) use limits::setup_is_wrong;
 pub use live::LogFileError;
 pub(crate) use uploads::Uploads;
 
+use crate::algorithms::ALGORITHMS;
 use crate::clock::Clock;
 use crate::files::StudyDir;
 use crate::incumbent;
@@ -43,11 +45,14 @@ use automl_core::{
     Trial, TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
-use automl_exec::{Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuWatch, LaunchError, Submit};
+use automl_exec::{
+    Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuError, GpuWatch, LaunchError, Submit,
+};
 use automl_sampler::{Sampler, SamplerKind};
 use automl_scheduler::{Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use failures::Failures;
+use gpus::Obstacle;
 use launch::{Launcher, PrepareError};
 use live::LiveAttempt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,6 +60,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
+use turns::{POLL, POLL_QUIET, QUICKLY_LOOKED_AT};
 
 /// How uploads that are left are tried again.
 const UPLOAD_AGAIN: &str = "`automl resume`";
@@ -144,17 +150,21 @@ pub struct Engine {
     slots: Vec<Slot>,
     /// Absent without GPUs, or where nobody can be asked about them.
     gpus: Option<GpuWatch>,
-    /// What stands in the way of using a slot, as it was last told.
-    obstacles: BTreeMap<u32, String>,
+    /// Free slots that cannot be used now.
+    obstacles: BTreeMap<u32, Obstacle>,
     /// Most memory that running attempts were seen to hold on GPUs, in MiB.
     gpu_peaks: BTreeMap<AttemptKey, u64>,
+    /// Whether what is known of the GPUs is newer than the end of the last attempt.
+    gpus_are_known: bool,
+    /// Errors of GPUs that were told of.
+    gpu_errors: BTreeSet<GpuError>,
     live: BTreeMap<TrialId, LiveAttempt>,
     mode: Mode,
     clock: Clock,
     /// Trials whose start is recorded and that are still to be launched, in order.
     unlaunched: VecDeque<TrialId>,
-    /// Whether the last look at the logs found readings.
-    has_news: bool,
+    /// When all logs are looked at next, in milliseconds since 1970.
+    look_at_all: u64,
     /// Whether the disk was full when the engine last tried to write.
     stalled: bool,
     incumbent: Option<(TrialId, Fidelity)>,
@@ -171,6 +181,8 @@ pub struct Engine {
     attempt_has_ended: bool,
     /// Trials whose checkpoints go when that is durable.
     to_delete: Vec<TrialId>,
+    /// The one trial that this engine is there to end, if it is.
+    to_end: Option<TrialId>,
 }
 
 /// What the engine is willing to do.
@@ -213,11 +225,13 @@ impl Engine {
             gpus: parts.gpus,
             obstacles: BTreeMap::new(),
             gpu_peaks: BTreeMap::new(),
+            gpus_are_known: true,
+            gpu_errors: BTreeSet::new(),
             live: BTreeMap::new(),
             mode: Mode::Search,
             clock: parts.clock,
             unlaunched: VecDeque::new(),
-            has_news: false,
+            look_at_all: 0,
             stalled: false,
             incumbent: None,
             unpublished: true,
@@ -227,6 +241,7 @@ impl Engine {
             to_stop: Vec::new(),
             attempt_has_ended: true,
             to_delete: Vec::new(),
+            to_end: None,
         }
     }
 
@@ -275,11 +290,20 @@ impl Engine {
 
     fn hear_wishes(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
         let (notes, controls) = self.grant_wishes()?;
-        self.commit(observer)?;
-        self.forget_granted()?;
+        if !self.granted.is_empty() {
+            self.commit(observer)?;
+            self.forget_granted()?;
+        }
         notes.iter().for_each(|note| observer(Update::Note(note)));
         controls.into_iter().for_each(|control| self.on_control(control));
         Ok(())
+    }
+
+    /// Has the engine start nothing: it only follows what runs to its end. With a trial its work is done when
+    /// that one is over, and the others run on.
+    pub fn only_end(&mut self, trial: Option<TrialId>) {
+        self.mode = Mode::Drain(None);
+        self.to_end = trial;
     }
 
     /// Lets go of running trials without ending them.
@@ -292,7 +316,8 @@ impl Engine {
         let epoch = self.study().engine_epoch + 1;
         let (version, host) = (env!("CARGO_PKG_VERSION").to_string(), crate::clock::host_name());
         let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.record(Event::EngineStarted { epoch, version, host, pid: std::process::id(), slots })?;
+        let (algorithms, pid) = (ALGORITHMS, std::process::id());
+        self.record(Event::EngineStarted { epoch, version, algorithms, host, pid, slots })?;
         self.commit(observer)?;
         let running = |t: &Trial| t.running_attempt().map(|a| (t.id, a.number));
         let running: Vec<_> = self.study().trials.values().filter_map(running).collect();
@@ -331,15 +356,19 @@ impl Engine {
             if let Some(reason) = self.study().ended {
                 return Ok(Some(RunEnd::Ended(reason)));
             }
-            if self.log.study().in_state(TrialState::Running).next().is_none()
-                && self.mode == Mode::Drain(None)
-            {
+            if self.mode == Mode::Drain(None) && self.is_done_ending() {
                 return Ok(Some(RunEnd::Stopped));
             }
             if !started {
                 return Ok(None);
             }
         }
+    }
+
+    /// Tells whether nothing that this engine should see to its end runs any more.
+    fn is_done_ending(&self) -> bool {
+        let ended = |trial: TrialId| self.study().trials.get(&trial).is_none_or(|t| t.state.is_final());
+        self.study().in_state(TrialState::Running).next().is_none() || self.to_end.is_some_and(ended)
     }
 
     /// Turns decisions into events, and the trials among them into ones to launch after the commit. Tells
@@ -479,23 +508,36 @@ impl Engine {
         }
     }
 
+    /// Looks at the logs of attempts that nothing was heard of yet, and of all where that is due.
     fn poll_logs(&mut self) -> Result<(), EngineError> {
+        let now = (self.clock)();
+        let pause = |quick: bool| if quick { POLL_QUIET } else { POLL }.as_millis() as u64;
+        // A time further ahead than any pause was told by another clock.
+        let all = !(now + 1..=now + pause(false)).contains(&self.look_at_all);
         let mut events = Vec::new();
-        for (trial, live) in &mut self.live {
+        for (trial, live) in self.live.iter_mut().filter(|(_, live)| all || !live.is_heard()) {
             let news = live.poll()?;
             if !news.is_empty() {
                 self.reported.insert(*trial);
             }
             events.extend(news);
         }
-        self.has_news = !events.is_empty();
+        if all {
+            self.look_at_all = now + pause(events.is_empty() && self.live.len() <= QUICKLY_LOOKED_AT);
+        }
         for event in events {
             self.record(event)?;
         }
         Ok(())
     }
 
-    fn record(&mut self, event: Event) -> Result<(), EngineError> {
+    /// Records an event. What programs print may hold secrets that they were given: these stay out of the log.
+    fn record(&mut self, mut event: Event) -> Result<(), EngineError> {
+        if let Event::AttemptEnded { end, .. } = &mut event
+            && let Some(reason) = end.outcome.reason_mut()
+        {
+            *reason = self.recipe.hide_secrets(reason);
+        }
         Ok(self.log.record((self.clock)(), event)?)
     }
 
@@ -543,6 +585,7 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         Algorithm::Auto => SamplerKind::Auto,
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
+        Algorithm::BayesianWarped => SamplerKind::Warped,
         // Which models the highest rung with enough results.
         Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
         Algorithm::CmaEs => SamplerKind::CmaEs,

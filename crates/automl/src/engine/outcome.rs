@@ -260,7 +260,7 @@ mod tests {
     fn attempt(values: &[f64]) -> Attempt {
         let mut series = Series::default();
         for (line, value) in (1..).zip(values) {
-            series.push(0, line, Some(line), &[("loss".to_string(), *value)].into());
+            series.push(0, line, Some(line), [("loss", *value)]);
         }
         Attempt {
             number: AttemptNumber(1),

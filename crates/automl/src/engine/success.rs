@@ -79,7 +79,7 @@ mod tests {
         std::fs::write(&path, printed).unwrap();
         let mut series = Series::default();
         for epoch in 0..epochs {
-            series.push(0, epoch + 1, Some(epoch), &[("loss".to_string(), 0.5)].into());
+            series.push(0, epoch + 1, Some(epoch), [("loss", 0.5)]);
         }
         let attempt = Attempt {
             number: AttemptNumber(1),

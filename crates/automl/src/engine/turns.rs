@@ -13,14 +13,16 @@ use automl_core::{AttemptEnd, Event, Outcome};
 use automl_exec::AttemptEnded;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
 
 /// How often running attempts' logs are looked at while there is news in them: each look that finds some
 /// is a write that the disk must confirm.
-const POLL: Duration = Duration::from_millis(150);
-/// How often quiet logs are looked at, so that the first line of news is heard at once.
-const POLL_QUIET: Duration = Duration::from_millis(20);
-/// More running attempts than this are looked at less often: each look costs the same.
-const QUICKLY_LOOKED_AT: usize = 16;
+pub(super) const POLL: Duration = Duration::from_millis(150);
+/// How often quiet logs are looked at, and those of attempts that have reported nothing yet, so that the first
+/// line of news is heard at once.
+pub(super) const POLL_QUIET: Duration = Duration::from_millis(20);
+/// More running attempts than this that have reported are looked at less often: each look costs the same.
+pub(super) const QUICKLY_LOOKED_AT: usize = 16;
 /// How often a full disk is tried again.
 const SPACE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -49,15 +51,27 @@ impl Engine {
                 return Ok(end);
             }
             self.uploads.report(&mut |note| observer(Update::Note(note)));
+            self.wait(control).await?;
+        }
+    }
+
+    /// Waits until there may be something to decide: something was heard, or nothing for a while.
+    async fn wait(&mut self, control: &mut UnboundedReceiver<Control>) -> Result<(), EngineError> {
+        let until = Instant::now() + POLL;
+        loop {
             let pause = self.pause();
             let input = tokio::select! {
                 Some(ended) = self.ended.recv() => Input::Ended(ended),
                 Some(wish) = control.recv() => Input::Control(wish),
                 () = tokio::time::sleep(pause) => Input::Look,
             };
+            let only_looked = matches!(input, Input::Look);
             self.take(input)?;
             while let Ok(ended) = self.ended.try_recv() {
                 self.take(Input::Ended(ended))?;
+            }
+            if !only_looked || self.log.has_pending() || self.awaits_gpus() || Instant::now() >= until {
+                return Ok(());
             }
         }
     }
@@ -65,11 +79,17 @@ impl Engine {
     /// Returns for how long nothing is done unless something happens.
     fn pause(&self) -> Duration {
         if self.stalled {
-            SPACE_AGAIN
-        } else if self.has_news || self.live.is_empty() || self.live.len() > QUICKLY_LOOKED_AT {
+            return SPACE_AGAIN;
+        }
+        let is_unheard = self.live.values().any(|live| !live.is_heard());
+        if is_unheard || self.awaits_gpus() {
+            return POLL_QUIET;
+        }
+        let next = self.look_at_all.saturating_sub((self.clock)());
+        if self.live.is_empty() {
             POLL
         } else {
-            POLL_QUIET
+            Duration::from_millis(next).clamp(Duration::from_millis(1), POLL)
         }
     }
 
@@ -126,7 +146,12 @@ impl Engine {
     }
 
     fn attempt_turn(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<Option<RunEnd>, EngineError> {
-        self.commit(observer)?;
+        // What a full disk has kept from being written comes before anything new. Else what was heard becomes
+        // durable together with what is decided about it: the disk is waited for once between two trials.
+        if self.stalled {
+            self.commit(observer)?;
+            self.forget_granted()?;
+        }
         if self.mode == Mode::Drain(None) {
             self.give_up_unlaunched()?;
         }

@@ -1,7 +1,7 @@
 //! Grants what users wish of a study while it is worked on.
 
 use super::{Control, Engine, EngineError};
-use crate::study::{raise, slots};
+use crate::study::{NewBounds, new_bounds, raise, slots};
 use crate::wishes::{Left, Wish, left};
 use automl_core::{Event, TrialId, TrialState};
 use automl_exec::CancelMode;
@@ -64,14 +64,19 @@ impl Engine {
                 Ok(Granted::Recorded(None))
             }
             Wish::Cancel { trial } => self.cancel_trial(trial),
-            Wish::Set { trials, timeout_ms, parallel, max_fidelity } => {
+            Wish::Set { trials, timeout_ms, parallel, max_fidelity, bounds } => {
+                let mut notes = match self.bound(&bounds)? {
+                    Ok(notes) => notes,
+                    Err(why) => return Ok(Granted::Recorded(Some(why))),
+                };
                 if let Some(max) = max_fidelity {
                     match raise(self.study(), max, trials) {
                         Ok(events) => events.into_iter().try_for_each(|event| self.record(event))?,
                         Err(why) => return Ok(Granted::Recorded(Some(why))),
                     }
                 }
-                self.change(trials, timeout_ms, parallel)
+                notes.extend(self.change(trials, timeout_ms, parallel)?);
+                Ok(Granted::Recorded((!notes.is_empty()).then(|| notes.join("; "))))
             }
         }
     }
@@ -100,28 +105,43 @@ impl Engine {
         }
     }
 
+    /// Changes bounds. Returns what people should know, or why they cannot be changed like that.
+    fn bound(&mut self, asked: &[String]) -> Result<Result<Vec<String>, String>, EngineError> {
+        if asked.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        match new_bounds(self.study(), asked) {
+            Ok(NewBounds { event, notes }) => {
+                event.into_iter().try_for_each(|event| self.record(event))?;
+                Ok(Ok(notes))
+            }
+            Err(why) => Ok(Err(format!("the bounds stay as they are: {why}"))),
+        }
+    }
+
+    /// Changes budget and slots. Returns why not, where that makes no sense.
     fn change(
         &mut self,
         trials: Option<u64>,
         timeout_ms: Option<u64>,
         parallel: Option<u32>,
-    ) -> Result<Granted, EngineError> {
+    ) -> Result<Option<String>, EngineError> {
         let started = self.study().started();
         if let Some(asked) = trials.filter(|asked| *asked < started) {
             let note = format!("{started} trials have been started already; their number cannot be {asked}");
-            return Ok(Granted::Recorded(Some(note)));
+            return Ok(Some(note));
         }
         if parallel.is_some() {
             let mut resources = self.study().settings.resources.clone();
             resources.parallel = parallel;
             match slots(&resources) {
                 Ok((slots, _)) => self.slots = slots,
-                Err(error) => return Ok(Granted::Recorded(Some(error.to_string()))),
+                Err(error) => return Ok(Some(error.to_string())),
             }
         }
         if trials.is_some() || timeout_ms.is_some() || parallel.is_some() {
             self.record(Event::BudgetChanged { trials, timeout_ms, gpu_time_ms: None, parallel })?;
         }
-        Ok(Granted::Recorded(None))
+        Ok(None)
     }
 }

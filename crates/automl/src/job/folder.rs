@@ -27,7 +27,8 @@ pub(super) fn attempt_dir(folder: &Path, number: u32) -> PathBuf {
 /// fetched is somewhere else already.
 pub(super) fn own_files(files: &AttemptFiles) -> impl Fn(&str) -> bool + Send + 'static {
     let spec = files.spec.iter().map(|(name, _)| name.as_str());
-    let names = [FENCE, COMMAND_FILE, UPLOADS_FILE, files.params_file.0.as_str()].into_iter().chain(spec);
+    let params = files.params_files.iter().map(|(name, _)| name.as_str());
+    let names = [FENCE, COMMAND_FILE, UPLOADS_FILE].into_iter().chain(params).chain(spec);
     let names: Vec<String> = names.map(String::from).collect();
     move |path: &str| {
         let top = path.split_once('/').map(|(top, _)| top);

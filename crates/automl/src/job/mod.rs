@@ -188,6 +188,7 @@ impl Job {
         let key = self.key();
         let place = Place {
             key: key.clone(),
+            recipe: &self.recipe.trial,
             folder: &folder,
             results: &folder,
             attempt: &attempt_dir,
@@ -390,7 +391,12 @@ fn show(streams: &mut [Tail], observer: &mut dyn FnMut(JobUpdate<'_>)) {
 fn take(events: Vec<Event>, attempt: &mut Attempt, observer: &mut dyn FnMut(JobUpdate<'_>)) {
     for event in events {
         if let Event::Measured { source, line, step, values, .. } = event {
-            attempt.series.push(source, line, step, &values);
+            attempt.series.push(
+                source,
+                line,
+                step,
+                values.iter().map(|(name, value)| (name.as_str(), *value)),
+            );
             observer(JobUpdate::Measured { step, values: &values });
         }
     }

@@ -160,6 +160,29 @@ pub fn open(dir: StudyDir, changes: &Changes, runner: Vec<String>) -> Result<Ope
     Ok(opened)
 }
 
+/// Opens an existing study to end trials that survived their engine. What it takes to start trials is not
+/// looked at, and none is started.
+///
+/// # Errors
+/// If it does not exist, another engine holds it, or its store is damaged beyond repair.
+pub fn open_to_end(dir: StudyDir, runner: Vec<String>) -> Result<OpenStudy, StudyError> {
+    let (log, lock, notes) = reopen(&dir)?;
+    let settings = &log.study().settings;
+    if settings.recipe.is_null() {
+        return Err(StudyError::NoProgram { name: dir.name() });
+    }
+    let recipe: TrialRecipe = serde_json::from_value(settings.recipe.clone()).map_err(StudyError::Recipe)?;
+    let metrics = metrics_of(&recipe, settings)?;
+    // Where its GPUs are gone there is no slot, and none is needed.
+    let slots = slots(&settings.resources).map_or_else(|_| Vec::new(), |(slots, _)| slots);
+    let ready = Ready { recipe, metrics: Arc::new(metrics), slots, notes: Vec::new(), upload_to: None };
+    let mut opened = ready.open(dir, log, lock, notes, runner);
+    opened.engine.only_end(None);
+    let told = opened.engine.settle_wishes()?;
+    opened.notes.extend(told);
+    Ok(opened)
+}
+
 /// Fetches what the action needs; what is there already is whole and stays.
 pub(crate) fn fetch_downloads(recipe: &TrialRecipe, folder: &Path) -> Result<(), FetchError> {
     recipe.downloads().iter().try_for_each(|download| fetch(&download.from, &folder.join(&download.name)))
@@ -214,6 +237,12 @@ pub(crate) fn write_settings(dir: &StudyDir, study: &Study) -> Result<(), StudyE
     files::write(&path, text.as_bytes()).map_err(|source| StudyError::NotWritable { path, source })
 }
 
+/// Returns what is read out of the logs of a study's trials.
+fn metrics_of(recipe: &TrialRecipe, settings: &StudySettings) -> Result<Metrics, StudyError> {
+    let counted = settings.metrics().map(String::from).collect();
+    Ok(Metrics::compile(&metric_rules(&LogRules::of_recipe(recipe), counted))?)
+}
+
 /// What must be in order before a study is created or taken over.
 struct Ready {
     recipe: TrialRecipe,
@@ -226,10 +255,7 @@ struct Ready {
 
 impl Ready {
     fn check(dir: &StudyDir, settings: &StudySettings, recipe: TrialRecipe) -> Result<Self, StudyError> {
-        let metrics = Metrics::compile(&metric_rules(
-            &LogRules::of_recipe(&recipe),
-            settings.metrics().map(String::from).collect(),
-        ))?;
+        let metrics = metrics_of(&recipe, settings)?;
         let (slots, reason) = slots(&settings.resources)?;
         let note = reason.map(|reason| format!("trials run on the CPU: {reason}"));
         let command = first_trial(dir, settings, &recipe)?.files;

@@ -1,10 +1,10 @@
 //! Studies as readers see them: no lock is taken, nothing is written, nobody is waited for.
 
 use super::StudyError;
-use crate::engine::fold;
+use crate::engine::{Folding, snapshot_format};
 use crate::files::{self, StudyDir};
 use automl_core::Study;
-use automl_store::{EngineInfo, JournalView, read_journal, running_engine};
+use automl_store::{EngineInfo, JournalFollower, JournalView, read_journal, running_engine};
 use std::path::Path;
 
 /// A study as a reader sees it: its state, and who works on it.
@@ -24,25 +24,80 @@ pub struct View {
 /// # Errors
 /// If there is no study, or its log cannot be read.
 pub fn view(dir: &StudyDir) -> Result<View, StudyError> {
+    let mut watch = Watch::new(dir);
+    watch.look()?;
+    Ok(watch.seen.expect("a look that succeeds has seen the study"))
+}
+
+/// Looks at a study again and again, as [`view`] does once, and reads each time only what is new.
+#[derive(Debug)]
+pub struct Watch {
+    dir: StudyDir,
+    follower: JournalFollower,
+    seen: Option<View>,
+}
+
+impl Watch {
+    /// Begins to watch a study. Nothing is read yet.
+    #[must_use]
+    pub fn new(dir: &StudyDir) -> Self {
+        Watch { dir: dir.clone(), follower: JournalFollower::new(dir.path()), seen: None }
+    }
+
+    /// Returns the study as it is now.
+    ///
+    /// # Errors
+    /// As for [`view`]. The next look begins anew.
+    pub fn look(&mut self) -> Result<&View, StudyError> {
+        let anew = JournalFollower::new(self.dir.path());
+        let mut follower = std::mem::replace(&mut self.follower, anew);
+        check_journal(&self.dir)?;
+        let known = match self.seen.take() {
+            Some(seen) => Some(seen.study),
+            None => {
+                let snapshot = follower.begin_with_snapshot(&snapshot_format());
+                let known = snapshot.and_then(|bytes| Study::from_snapshot(&bytes));
+                if known.is_none() {
+                    follower = JournalFollower::new(self.dir.path());
+                }
+                known
+            }
+        };
+        let mut folding = Folding::from(known);
+        let found = follower.follow(|seq, payload| folding.apply(seq, payload))?;
+        if let Some(what) = found.damage {
+            return Err(damaged(&self.dir, what));
+        }
+        let study = if found.records > 0 { folding.finish()? } else { Folding::default().finish()? };
+        let engine = running_engine(self.dir.path());
+        let torn = found.torn_tail_bytes > 0 && engine.is_none();
+        self.follower = follower;
+        Ok(self.seen.insert(View { study, engine, torn }))
+    }
+}
+
+fn damaged(dir: &StudyDir, what: String) -> StudyError {
+    StudyError::Damaged { path: dir.path().to_path_buf(), what }
+}
+
+/// Checks that there is a journal to read.
+fn check_journal(dir: &StudyDir) -> Result<(), StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let journal = whole_journal(dir)?;
-    let engine = running_engine(dir.path());
-    let torn = journal.torn_tail_bytes > 0 && engine.is_none();
-    Ok(View { study: fold(&journal.records)?, engine, torn })
+    if !dir.path().join(files::JOURNAL).exists() {
+        return Err(damaged(dir, "the file is missing".into()));
+    }
+    Ok(())
 }
 
 /// Reads a study's journal; one that is damaged before its end tells only a part of the story and is
 /// refused.
 pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
-    let damaged = |what: String| StudyError::Damaged { path: dir.path().to_path_buf(), what };
-    if !dir.path().join(files::JOURNAL).exists() {
-        return Err(damaged("the file is missing".into()));
-    }
+    check_journal(dir)?;
     let journal = read_journal(dir.path())?;
     match journal.damage {
-        Some(what) => Err(damaged(what)),
+        Some(what) => Err(damaged(dir, what)),
         None => Ok(journal),
     }
 }

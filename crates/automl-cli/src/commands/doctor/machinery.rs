@@ -24,7 +24,7 @@ pub(super) fn check(root: &Path) -> Vec<Finding> {
         Err(message) => return vec![Finding::fail("root", message, "choose another folder with `--root`")],
     };
     let writable = Finding::ok("root", format!("{} can be written", root.display()));
-    vec![writable, store(&scratch.0), executor(&scratch.0)]
+    vec![writable, store(&scratch.0), executor(&scratch.0), memory(&automl_exec::control_groups())]
 }
 
 /// A folder on the root's disk that goes with this value.
@@ -113,6 +113,21 @@ fn run_idle_program(scratch: &Path) -> Result<Cause, String> {
     Ok(end.verdict.cause)
 }
 
+/// Tells what bounds and counts the memory of trials. Either way does.
+fn memory(groups: &Result<PathBuf, String>) -> Finding {
+    let message = match groups {
+        Ok(folder) => {
+            format!("of trials is bounded by the kernel, in control groups in {}", folder.display())
+        }
+        Err(reason) => {
+            format!(
+                "of trials is what their processes hold, looked at twice a second; no control groups: {reason}"
+            )
+        }
+    };
+    Finding::ok("memory", message)
+}
+
 fn wait(ended: &mut UnboundedReceiver<AttemptEnded>) -> Option<AttemptEnded> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
@@ -151,6 +166,15 @@ mod tests {
         assert_eq!(store(&scratch.0).health, Health::Ok);
         drop(scratch);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn whatever_bounds_memory_is_told() {
+        let (there, absent) = (Ok(PathBuf::from("/sys/fs/cgroup/a")), Err("not mounted".to_string()));
+        assert!(memory(&there).message.ends_with("by the kernel, in control groups in /sys/fs/cgroup/a"));
+        let seen = memory(&absent);
+        assert_eq!(seen.health, Health::Ok);
+        assert!(seen.message.ends_with("no control groups: not mounted"), "{}", seen.message);
     }
 
     #[test]

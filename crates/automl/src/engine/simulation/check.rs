@@ -70,8 +70,12 @@ impl Check {
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::TrialSuggested { trial, .. } => {
+            Event::TrialSuggested { trial, params, origin, .. } => {
                 let study = self.study();
+                if !origin.is_enqueued() && study.settings.space.check(params).is_err() {
+                    self.wrong(format!("trial {trial} was proposed outside the bounds: {params}"));
+                    return;
+                }
                 let (started, budget) = (study.started(), study.settings.trials);
                 if started > budget {
                     self.wrong(format!("trial {trial} is number {started} of a budget of {budget}"));
@@ -178,7 +182,7 @@ impl Check {
             self.wrong(format!("nobody asked for {wish}"));
         }
         match replay_records(&self.records) {
-            Ok(replay) if replay.difference.is_none() && replay.unexplained_stop.is_none() => {}
+            Ok(replay) if replay.explains_all() && replay.other_algorithms.is_none() => {}
             other => self.wrong(format!("the log does not replay: {other:?}")),
         }
     }

@@ -83,8 +83,11 @@ impl Store for SimulatedStore {
         Ok(last)
     }
 
-    fn read_all(&self) -> Result<Vec<StoredRecord>, StoreError> {
-        Ok(self.0.records())
+    fn visit(&self, first: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        let state = self.0.state.borrow();
+        let records = state.payloads.iter().zip(1..);
+        records.skip_while(|(_, seq)| *seq < first).for_each(|(payload, seq)| visit(seq, payload));
+        Ok(())
     }
 
     fn last_seq(&self) -> u64 {

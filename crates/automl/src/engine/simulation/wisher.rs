@@ -27,7 +27,7 @@ impl Wisher {
         }
         self.wishes += 1;
         let name = format!("{:013}-1", self.wishes);
-        let wish = match chance.below(9) {
+        let wish = match chance.below(11) {
             0 => Wish::Stop,
             1 => Wish::Pause,
             2 | 3 => Wish::Cancel { trial: TrialId(1 + chance.below(study.started() + 1)) },
@@ -36,18 +36,36 @@ impl Wisher {
                 timeout_ms: None,
                 parallel: None,
                 max_fidelity: None,
+                bounds: Vec::new(),
             },
             5 => Wish::Set {
                 trials: None,
                 timeout_ms: None,
                 parallel: Some(1 + chance.below(4) as u32),
                 max_fidelity: None,
+                bounds: Vec::new(),
             },
             7 => Wish::Set {
                 trials: None,
                 timeout_ms: None,
                 parallel: None,
                 max_fidelity: Some(5 + 4 * chance.below(6)),
+                bounds: Vec::new(),
+            },
+            8 => Wish::Set {
+                trials: None,
+                timeout_ms: Some(1_000 * chance.below(2_000_000)),
+                parallel: None,
+                max_fidelity: None,
+                bounds: Vec::new(),
+            },
+            // Some of these are no bounds at all.
+            9 => Wish::Set {
+                trials: chance.happens(0.3).then(|| chance.below(12)),
+                timeout_ms: None,
+                parallel: None,
+                max_fidelity: None,
+                bounds: vec![format!("x={}..{}", chance.unit() - 0.2, chance.unit() + 0.2)],
             },
             6 => Wish::Enqueue { params: Params::default() },
             _ => {
