@@ -165,11 +165,11 @@ impl Pairs {
                             let mut partial = *sums;
                             let (other, other_slope) =
                                 (column.blocks[first][b % LANES], slopes[first][b % LANES]);
-                            for block in first..blocks {
+                            let rows = self.weights[first..].iter().zip(&column.blocks[first..]);
+                            for ((weights, values), slopes) in rows.zip(&slopes[first..]) {
                                 for lane in 0..LANES {
-                                    partial[lane] += self.weights[block][lane]
-                                        * (column.blocks[block][lane] - other)
-                                        * (slopes[block][lane] - other_slope);
+                                    partial[lane] +=
+                                        weights[lane] * (values[lane] - other) * (slopes[lane] - other_slope);
                                 }
                             }
                             *sums = partial;
