@@ -28,6 +28,8 @@ struct Service {
     handed: BTreeMap<TrialId, Params>,
     /// Tells that are still on their way although they were answered or repeated.
     late: Vec<(TrialId, Option<Fidelity>, f64)>,
+    /// Names of workers that are gone.
+    gone: Vec<String>,
 }
 
 struct Worker {
@@ -62,6 +64,7 @@ impl Service {
             acknowledged: BTreeMap::new(),
             handed: BTreeMap::new(),
             late: Vec::new(),
+            gone: Vec::new(),
             plan,
             chance,
         }
@@ -119,7 +122,7 @@ impl Service {
                 }
                 false
             }
-            Ok(Answer::Wait) => false,
+            Ok(Answer::Wait) => self.release_the_gone(server),
             Ok(Answer::Done(_)) => {
                 self.workers.iter().all(|worker| worker.holds.is_none()) && server.study().ended.is_some()
             }
@@ -175,11 +178,17 @@ impl Service {
     /// A worker is gone for good, and somebody says so; another takes its place.
     fn lose_worker(&mut self, server: &mut AskTell, worker: usize) -> bool {
         let name = self.workers[worker].name.clone();
-        match server.release(None, Some(&name)) {
-            Ok(_) => {
-                self.workers[worker] = Worker { name: format!("{name}+"), holds: None };
-                false
-            }
+        self.workers[worker] = Worker { name: format!("{name}+"), holds: None };
+        self.gone.push(name);
+        self.release_the_gone(server)
+    }
+
+    /// Says who is gone, those of earlier, too: a step that was refused for want of space, handing out a trial
+    /// to one or taking it back, may turn up when the log is opened the next time.
+    fn release_the_gone(&self, server: &mut AskTell) -> bool {
+        let released = |name: &String| server.release(None, Some(name));
+        match self.gone.iter().map(released).collect::<Result<Vec<_>, _>>() {
+            Ok(_) => false,
             Err(error) => self.only_full(&error),
         }
     }
