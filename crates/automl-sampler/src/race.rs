@@ -32,8 +32,9 @@ use crate::startup::startup_trials;
 use crate::training::{Training, constraints, in_trial_order, middle};
 use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 
-/// Rows that the model is conditioned on: those of the highest rungs, and of one rung the best ones.
-const ROWS_MAX: usize = 500;
+/// Rows that the model is conditioned on: those of the highest rungs, and of one rung the best ones. With 500 a choice
+/// took nearly twice as long (`benches/schedule.rs`).
+const ROWS_MAX: usize = 300;
 /// Least correlation between a rung and the last one, so that its logarithm is a number.
 const CORRELATION_MIN: f64 = 1e-3;
 /// First results, spread evenly, whose median the output warp uses.
