@@ -47,13 +47,13 @@ fn without_a_rule_everything_runs_to_its_end() {
     assert_eq!((run.epochs, run.regret(), run.advantage()), (TRIALS * EPOCHS, 0.0, 0.0));
 }
 
-/// Curves that say nothing early on, or the wrong thing: the curve rule is no worse than as many epochs of whole
-/// trainings by more than a little, the median by not much more. (The rungs of `asha` cannot know; the race can.)
+/// Curves that say nothing early on, or the wrong thing: the curve rule and the median are not much worse than as many
+/// epochs of whole trainings. (The rungs of `asha` cannot know; the race can.)
 #[test]
 fn cautious_rules_survive_curves_that_mislead() {
     const SEEDS: u64 = 6;
     for definition in curve_definitions() {
-        for (rule, worse_max) in [(EarlyStop::Median, 0.2), (EarlyStop::Curve, 0.1)] {
+        for (rule, worse_max) in [(EarlyStop::Median, 0.2), (EarlyStop::Curve, 0.15)] {
             let run =
                 |seed| Training::run(Lab::Family(Box::new(definition.instance(seed))), rule, TRIALS, seed);
             let worse = (1..=SEEDS).map(|seed| run(seed).advantage()).sum::<f64>() / SEEDS as f64;
