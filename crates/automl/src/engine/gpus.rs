@@ -302,6 +302,14 @@ mod tests {
         let mut machine = Machine::new(&fake, 2);
         let told = |machine: &Machine, words: &str| machine.notes.iter().any(|note| note.starts_with(words));
         let harmless = "GPU 0 reported error XID 31; such errors are mostly a program's";
+        // Both trials would be started, and end the search by themselves, if the errors were heard later.
+        let heard =
+            |machine: &Machine| machine.engine.gpus.as_ref().unwrap().report().faulty.contains_key(&1);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !heard(&machine) {
+            assert!(Instant::now() < deadline, "the errors are not heard");
+            std::thread::yield_now();
+        }
         machine.turn_until("an error", |machine| told(machine, harmless));
         machine.fake.0.lock().unwrap().faults.insert(0, "memory errors".into());
         machine.end_a_trial();
