@@ -25,6 +25,7 @@ mod settings;
 mod space;
 mod stored;
 mod study;
+mod transitions;
 mod trial;
 mod value;
 
