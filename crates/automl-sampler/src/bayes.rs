@@ -82,11 +82,10 @@ fn propose(
 ) -> Result<Suggestion, SuggestError> {
     let history = &*history.within(space);
     let design = Design::new(space);
-    let dimension = design.columns().len();
-    if let Some(first) = opening(space, history, trial, seed, dimension) {
+    let startup = startup_trials(design.columns().len(), history.budget);
+    if let Some(first) = opening(space, history, trial, seed, startup) {
         return first;
     }
-    let startup = startup_trials(dimension, history.budget);
     let results_min = RESULTS_MIN.min(startup as usize);
     let training = Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
         .filter(|training| !training.is_flat());

@@ -19,7 +19,7 @@ use automl_surrogate::{Axis, CmaEs, Draws};
 use crate::axes::Axes;
 use crate::history::Observation;
 use crate::quasi::suggest_point;
-use crate::startup::{opening, startup_trials};
+use crate::startup::{long_startup_trials, opening};
 use crate::training::{RESULTS_MIN, modelled_fidelity};
 use crate::{History, Sampler, SuggestError, Suggestion, Tpe, fresh, stream};
 
@@ -49,7 +49,9 @@ impl Sampler for Cma {
     ) -> Result<Suggestion, SuggestError> {
         let history = &*history.within(space);
         let axes = Axes::new(space);
-        if let Some(first) = opening(space, history, trial, seed, axes.axes().len()) {
+        if let Some(first) =
+            opening(space, history, trial, seed, long_startup_trials(axes.axes().len(), history.budget))
+        {
             return first;
         }
         if let Some(why) = unsuitable(space, &axes).or_else(|| several_objectives(history)) {
@@ -58,7 +60,7 @@ impl Sampler for Cma {
             return Ok(suggestion);
         }
         let earlier =
-            self.after.unwrap_or_else(|| startup_trials(axes.axes().len(), history.budget) as usize);
+            self.after.unwrap_or_else(|| long_startup_trials(axes.axes().len(), history.budget) as usize);
         match Fold::new(&axes, history, earlier, seed) {
             Some(fold) => fold.suggest(space, history, trial, seed),
             None => suggest_point(space, history, trial, seed, "too few results are known"),

@@ -28,7 +28,7 @@ use crate::bayes::{
 use crate::design::Design;
 use crate::history::{History, Observation};
 use crate::quasi::suggest_point;
-use crate::startup::startup_trials;
+use crate::startup::long_startup_trials;
 use crate::training::{Training, constraints, in_trial_order, middle};
 use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 
@@ -37,6 +37,8 @@ use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 const ROWS_MAX: usize = 300;
 /// Least correlation between a rung and the last one, so that its logarithm is a number.
 const CORRELATION_MIN: f64 = 1e-3;
+/// Results at the largest fidelity from which on they alone say where a trial starts that goes there anyway.
+const FULL_RESULTS_MIN: usize = 4;
 /// First results, spread evenly, whose median the output warp uses.
 const REFERENCE_ROWS: usize = 10;
 
@@ -109,11 +111,17 @@ pub fn choose(
 ) -> Result<Chosen, SuggestError> {
     let history = &*history.within(space);
     let design = Design::new(space);
-    let startup = startup_trials(design.columns().len(), history.budget) as usize;
+    let startup = long_startup_trials(design.columns().len(), history.budget) as usize;
     let trials = history.trials_up_to(startup);
     let turn = Turn { space, design: &design, history, contest, trial, seed };
     if trials < startup && contest.start.is_some() {
         return turn.without_model(&format!("trial {} of {startup} before the model", trials + 1));
+    }
+    if let Some(contest) = turn.of_full_results() {
+        let turn = Turn { contest: &contest, ..turn };
+        if let Ok(model) = Model::new(&turn) {
+            return model.choose(&turn);
+        }
     }
     match Model::new(&turn) {
         Ok(model) => model.choose(&turn),
@@ -122,6 +130,7 @@ pub fn choose(
 }
 
 /// Everything a choice depends on.
+#[derive(Clone, Copy)]
 struct Turn<'a> {
     space: &'a SearchSpace,
     design: &'a Design<'a>,
@@ -145,6 +154,19 @@ impl Turn<'_> {
             return design.map(Chosen::Start).or_else(|error| self.first().ok_or(error));
         }
         Ok(self.first().expect("a contest offers something"))
+    }
+
+    /// The contest by results at the largest fidelity alone, where a new trial goes there whatever it comes to and there are
+    /// some: what early results are worth has no part in it, so where they mislead, it does not.
+    fn of_full_results(&self) -> Option<Contest> {
+        let full = *self.contest.levels.last()?;
+        let results = self.history.observations.iter().filter(|o| o.fidelity == full);
+        let enough = results.take(FULL_RESULTS_MIN).count() == FULL_RESULTS_MIN;
+        (self.contest.start?.all_the_way && enough).then(|| Contest {
+            levels: vec![full],
+            contenders: Vec::new(),
+            ..self.contest.clone()
+        })
     }
 
     /// The fidelity at which a new trial shall be good: the largest one where it goes there anyway, otherwise by

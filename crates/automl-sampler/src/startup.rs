@@ -5,29 +5,37 @@ use automl_core::{SearchSpace, TrialId};
 use crate::quasi::suggest_point;
 use crate::{History, SuggestError, Suggestion};
 
-/// Trials before the model takes over, and fewer of them in up to two dimensions.
-const STARTUP: u64 = 10;
+/// Trials before a Gaussian process takes over: one for each parameter, within these bounds. Other models begin with the
+/// most.
+const STARTUP: std::ops::RangeInclusive<u64> = 5..=10;
+/// The most for up to two parameters.
 const STARTUP_LOW_DIMENSION: u64 = 6;
 /// A study of known length spends at most a quarter of it on startup, but at least three trials.
 const STARTUP_MIN: u64 = 3;
 
-/// Returns how many trials come before the model; `dimension` is the number of parameters that vary.
+/// Returns how many trials come before a Gaussian process; `dimension` is the number of parameters that vary.
 pub(crate) fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
-    let usual = if dimension <= 2 { STARTUP_LOW_DIMENSION } else { STARTUP };
-    budget.map_or(usual, |budget| usual.min((budget / 4).max(STARTUP_MIN)))
+    within_budget((dimension as u64).clamp(*STARTUP.start(), *STARTUP.end()), budget)
 }
 
-/// Returns the suggestion of a trial that comes before the model, and `None` for later ones.
-///
-/// `dimension` is the number of parameters that vary.
+/// As [`startup_trials`], for a model that learns less from few results, or whose first trials cost little.
+pub(crate) fn long_startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
+    within_budget(if dimension <= 2 { STARTUP_LOW_DIMENSION } else { *STARTUP.end() }, budget)
+}
+
+fn within_budget(trials: u64, budget: Option<u64>) -> u64 {
+    budget.map_or(trials, |budget| trials.min((budget / 4).max(STARTUP_MIN)))
+}
+
+/// Returns the suggestion of a trial that comes before the model, and `None` for later ones; `startup` is the number of
+/// the former.
 pub(crate) fn opening(
     space: &SearchSpace,
     history: &History,
     trial: TrialId,
     seed: u64,
-    dimension: usize,
+    startup: u64,
 ) -> Option<Result<Suggestion, SuggestError>> {
-    let startup = startup_trials(dimension, history.budget);
     let trials = history.trials_up_to(startup as usize) as u64;
     if let Some(params) = space.defaults().filter(|_| trials == 0) {
         let reason = "the default configuration, tried first".into();
@@ -45,10 +53,9 @@ mod tests {
 
     #[test]
     fn startup_depends_on_dimension_and_budget() {
-        assert_eq!(startup_trials(2, None), 6);
-        assert_eq!(startup_trials(3, None), 10);
-        assert_eq!(startup_trials(3, Some(20)), 5);
-        assert_eq!(startup_trials(3, Some(4)), 3);
-        assert_eq!(startup_trials(3, Some(400)), 10);
+        assert_eq!([1, 5, 8, 10, 30].map(|dimension| startup_trials(dimension, None)), [5, 5, 8, 10, 10]);
+        assert_eq!([4, 20, 28, 400].map(|budget| startup_trials(8, Some(budget))), [3, 5, 7, 8]);
+        assert_eq!([None, Some(20), Some(400)].map(|budget| long_startup_trials(3, budget)), [10, 5, 10]);
+        assert_eq!(long_startup_trials(2, None), 6);
     }
 }

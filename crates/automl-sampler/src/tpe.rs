@@ -13,7 +13,7 @@ use automl_surrogate::{Draws, Parzen, ParzenOptions};
 use crate::axes::Axes;
 use crate::quasi::suggest_point;
 use crate::split::Split;
-use crate::startup::opening;
+use crate::startup::{long_startup_trials, opening};
 use crate::{History, Sampler, SuggestError, Suggestion, fresh, stream};
 
 /// Draws from the good group's density, of which the one of the largest ratio is proposed. More of them
@@ -37,7 +37,9 @@ impl Sampler for Tpe {
     ) -> Result<Suggestion, SuggestError> {
         let history = &*history.within(space);
         let axes = Axes::new(space);
-        if let Some(first) = opening(space, history, trial, seed, axes.axes().len()) {
+        if let Some(first) =
+            opening(space, history, trial, seed, long_startup_trials(axes.axes().len(), history.budget))
+        {
             return first;
         }
         propose(&axes, space, history, trial, seed).unwrap_or_else(|| {

@@ -1,19 +1,39 @@
-//! The race's probes: three of its first trials that train fully, to tell early whether rungs mislead.
+//! The race's probes: of its first trials some that train fully, to tell whether rungs mislead.
 //!
-//! Among the first trials that were compared at the lowest rung these are the best, the middle and the worst one. Where
-//! early results mean something the best of them is a good one to train fully anyway; where they favour the wrong
-//! trials, three results as far apart as they come show it. Until they are known misleading rungs cost whole
-//! trainings, so nothing that goes further than the lowest rung comes before them.
+//! Among the first trials that were compared at the lowest rung the middle one is trained fully, once some work has been
+//! done without it, and then the best one, which a race has mostly trained by then. Where early results mean
+//! something the best ends better, and all this cost one training. Where it does not, the worst one follows: three results
+//! as far apart as they come show whether early results favour the wrong trials.
 
 use crate::bracket::levels;
 use automl_core::{Loss, Study, Trial, TrialState};
-use std::collections::BTreeSet;
 
 /// Trials among which the probes are: as many as a model is begun with.
 const PROBED: u64 = 10;
+/// Probes are begun when so many full trainings have been spent: before that a race where rungs mean something gains most.
+const PROBED_AFTER: f64 = 4.0;
 
-/// Returns the probes, the best one first; none before the first trials have been compared.
-pub(crate) fn probes(study: &Study) -> Vec<&Trial> {
+/// Returns the trials that shall train fully whatever they come to, in the order in which they were chosen, those that
+/// have among them. `spent` is the work done so far, in full trainings.
+pub(crate) fn probes(study: &Study, spent: f64) -> Vec<&Trial> {
+    let full = study.settings.fidelity.max;
+    let ranked = ranked(study);
+    let [best, .., worst] = &ranked[..] else { return Vec::new() };
+    let middle = ranked[(ranked.len() - 1) / 2];
+    if spent < PROBED_AFTER {
+        return Vec::new();
+    }
+    let mut probes = vec![middle];
+    let Some(of_middle) = study.loss_at(middle, full) else { return probes };
+    probes.push(best);
+    if study.loss_at(best, full).is_some_and(|of_best| of_middle < of_best) {
+        probes.push(worst);
+    }
+    probes
+}
+
+/// The first trials by what they came to at the lowest rung, the best one first; none before all of them have.
+fn ranked(study: &Study) -> Vec<&Trial> {
     let lowest = levels(&study.settings.fidelity)[0];
     // In a small study a third of the trials.
     let count = (study.settings.trials / 3).clamp(3, PROBED) as usize;
@@ -26,9 +46,7 @@ pub(crate) fn probes(study: &Study) -> Vec<&Trial> {
     let mut ranked: Vec<(Loss, &Trial)> = compared.collect();
     // Oldest first among equals.
     ranked.sort_by_key(|(loss, trial)| (*loss, trial.id));
-    let last = ranked.len().saturating_sub(1);
-    let places = BTreeSet::from([0, last / 2, last]);
-    places.into_iter().filter_map(|place| Some(ranked.get(place)?.1)).collect()
+    ranked.into_iter().map(|(_, trial)| trial).collect()
 }
 
 /// Tells whether a trial has got to a rung, or never will.
@@ -50,7 +68,7 @@ mod tests {
     use automl_testkit::{Log, settings};
 
     /// Trials with these losses after one epoch; one without a loss runs.
-    fn found(trials: u64, losses: &[Option<f64>]) -> Vec<u64> {
+    fn compared(trials: u64, losses: &[Option<f64>]) -> Log {
         let mut settings = settings(Algorithm::Race);
         settings.objective.direction = Direction::Minimize;
         settings.trials = trials;
@@ -61,21 +79,41 @@ mod tests {
                 log = log.reach(trial, 1, 1, *loss);
             }
         }
-        probes(&log.study().unwrap()).iter().map(|trial| trial.id.0).collect()
+        log
+    }
+
+    fn trained(log: Log, trial: u64, loss: f64) -> Log {
+        let full = log.study().unwrap().settings.fidelity.max.0;
+        log.start(trial, 2, full).reach(trial, 2, full, loss)
+    }
+
+    fn found(log: &Log, spent: f64) -> Vec<u64> {
+        probes(&log.study().unwrap(), spent).iter().map(|trial| trial.id.0).collect()
     }
 
     #[test]
-    fn best_middle_and_worst_of_the_first_are_probes() {
+    fn middle_of_the_first_and_then_the_best_are_probes() {
         let losses = [5.0, 4.0, 9.0, 1.0, 7.0, 3.0, 8.0, 2.0, 6.0, 0.0, -1.0, 99.0].map(Some);
-        assert_eq!(found(100, &losses), [10, 2, 3]);
-        assert_eq!(found(9, &losses), [2, 1, 3], "the first three of a small study");
+        let log = compared(100, &losses);
+        assert_eq!(found(&log, 3.9), [0; 0], "not before some work was done");
+        assert_eq!(found(&log, 4.0), [2]);
+        let log = trained(log, 2, 0.5);
+        assert_eq!(found(&log, 5.0), [2, 10]);
+        assert_eq!(found(&trained(log, 10, 0.4), 6.0), [2, 10], "the best ended better");
+    }
+
+    #[test]
+    fn worst_is_a_probe_where_the_middle_ended_better_than_the_best() {
+        let log = compared(9, &[5.0, 4.0, 9.0].map(Some));
+        let log = trained(trained(log, 1, 0.5), 2, 0.6);
+        assert_eq!(found(&log, 6.0), [1, 2, 3], "the first three of a small study");
     }
 
     #[test]
     fn there_are_none_before_the_first_were_compared() {
         let mut losses = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0].map(Some);
-        assert_eq!(found(100, &losses[..9]), [0; 0]);
+        assert_eq!(found(&compared(100, &losses[..9]), 9.0), [0; 0]);
         losses[2] = None;
-        assert_eq!(found(100, &losses), [0; 0]);
+        assert_eq!(found(&compared(100, &losses), 9.0), [0; 0]);
     }
 }

@@ -6,7 +6,7 @@
 //! next depends on it.
 //!
 //! Two rules do without the model. A share of the work goes to trials that go all the way, whatever their
-//! early results: first three of those that the race begins with (`probes.rs`), then new ones ([`FULL_RUNS`]). From them
+//! early results: new ones ([`FULL_RUNS`]), and a few of those that the race begins with (`probes.rs`). From them
 //! is known which rungs are worth comparing at, without the bias of having been promoted for their early
 //! results; they bound what misleading rungs can cost; and they get to the largest fidelity even where the model is
 //! wrong. And when the budget of trials is spent, only what ASHA would promote goes on.
@@ -22,8 +22,8 @@ use automl_core::{Fidelity, Study, Trial, TrialState};
 
 /// Bracket of the trials that go all the way; all others belong to none.
 const FULL_RUNS: u32 = 0;
-/// Such a trial starts when this many times the fidelity spent so far exceeds what the probes, those before it and
-/// itself cost.
+/// Such a trial starts when this many times the fidelity spent so far exceeds what the probes that have trained fully,
+/// those before it and itself cost.
 const FULL_RUN_SHARE: f64 = 0.5;
 /// Newest trials that go all the way among which paused ones are looked for: more than run at a time.
 const FULL_RUNS_OPEN: usize = 4096;
@@ -61,19 +61,28 @@ impl Scheduler for Race {
 fn full_runs<'a>(study: &'a Study, visited: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
     let full = study.index().in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
     // Each is run on as soon as it pauses: those that do are among the last to have been started.
-    let all = other_probes(study).chain(full.take(FULL_RUNS_OPEN));
+    let all = other_probes(study).into_iter().chain(full.take(FULL_RUNS_OPEN));
     let paused = all.filter(|trial| trial.state == TrialState::Paused);
     paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, visited)? }))
 }
 
 /// Probes that did not go all the way from their start.
-fn other_probes(study: &Study) -> impl Iterator<Item = &Trial> {
-    probes(study).into_iter().filter(|trial| trial.bracket != Some(FULL_RUNS))
+fn other_probes(study: &Study) -> Vec<&Trial> {
+    let mut probes = probes(study, trainings(study));
+    probes.retain(|trial| trial.bracket != Some(FULL_RUNS));
+    probes
 }
 
 /// Tells whether less than their share has been spent on trials that go all the way. Where only the largest
 /// fidelity is worth comparing at, all trials do.
 fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
+    let probes = other_probes(study).into_iter().filter(|trial| trial.state == TrialState::Complete);
+    let full_runs = (probes.count() + study.index().in_bracket(FULL_RUNS).len()) as f64;
+    useful.len() == 1 || full_runs + 1.0 <= FULL_RUN_SHARE * trainings(study)
+}
+
+/// The work done so far, in full trainings.
+fn trainings(study: &Study) -> f64 {
     let rungs = levels(&study.settings.fidelity);
     let results = |level: &Fidelity| study.index().rung(*level).map_or(0, |rung| rung.results.len() as u64);
     let steps = rungs.iter().scan(0, |below, level| {
@@ -81,10 +90,7 @@ fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
         *below = level.0;
         Some(results(level) * added)
     });
-    let spent = steps.sum::<u64>() as f64;
-    let full_runs = (other_probes(study).count() + study.index().in_bracket(FULL_RUNS).len()) as f64;
-    let full = study.settings.fidelity.max.0 as f64;
-    useful.len() == 1 || (full_runs + 1.0) * full <= FULL_RUN_SHARE * spent
+    steps.sum::<u64>() as f64 / study.settings.fidelity.max.0 as f64
 }
 
 /// The best paused trials of every rung, whether new trials are still compared there or not; those of the

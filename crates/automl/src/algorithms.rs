@@ -3,7 +3,7 @@
 
 /// Version of everything that decides what is tried next and how far it runs. It rises with any change after which
 /// some log would get another suggestion, start or stop; the test below finds most of these.
-pub const ALGORITHMS: u32 = 1;
+pub const ALGORITHMS: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -19,18 +19,18 @@ mod tests {
     /// What each algorithm decides in one small study, as a number. Where the test finds another one, an algorithm
     /// decides differently than before: raise [`ALGORITHMS`] and put the new numbers here.
     const DIGESTS: [(&str, u64); 15] = [
-        ("auto", 9_754_709_992_319_408_287),
+        ("auto", 6_014_665_015_064_797_198),
         ("random", 17_263_334_093_650_380_407),
         ("sobol", 11_214_004_541_807_571_174),
-        ("bayesian", 9_754_709_992_319_408_287),
-        ("bayesian-warped", 8_595_530_202_854_130_097),
+        ("bayesian", 6_014_665_015_064_797_198),
+        ("bayesian-warped", 5_152_865_967_637_820_381),
         ("tpe", 14_456_093_845_957_306_499),
         ("cma-es", 6_892_363_845_939_804_449),
         ("hyperband", 16_502_482_657_396_826_405),
         ("successive-halving", 13_428_056_567_398_986_594),
         ("asha", 1_325_471_244_179_543_836),
         ("bohb", 230_309_057_021_854_653),
-        ("race", 1_040_042_330_573_473_907),
+        ("race", 13_722_694_613_234_819_817),
         ("pasha", 1_463_442_449_648_306_997),
         ("dehb", 12_222_392_022_398_539_010),
         ("pbt", 14_485_174_799_343_033_530),

@@ -186,16 +186,21 @@ fn some_of_the_race_go_all_the_way() {
 }
 
 #[test]
-fn race_probes_its_rungs_before_it_goes_on() {
-    let mut log = Log::new(halving(Algorithm::Race, 100, 27));
-    for trial in 1..=10 {
+fn race_probes_its_rungs_after_some_work() {
+    let mut log = Log::new(halving(Algorithm::Race, 200, 9));
+    for trial in 1..=35 {
         log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
     }
+    let chooses = |log: &Log| matches!(Race.decide(&log.study().unwrap(), 5)[..], [Decision::Choose(_)]);
+    assert!(chooses(&log), "less than four trainings were spent");
+    log = log.suggest(36).start(36, 1, 1).reach(36, 1, 1, 36.0);
     let run = |trial, until| Decision::Run { trial: TrialId(trial), until: Fidelity(until) };
-    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 3), run(6, 3), run(1, 3)]);
-    log = log.start(10, 2, 3).reach(10, 2, 3, 0.0).start(1, 2, 3);
-    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 9), run(6, 3)]);
-    assert_eq!(Race.decide(&log.study().unwrap(), 1), [run(10, 9)]);
+    // Larger is better here: of the first ten 10 is the best, 6 the middle and 1 the worst one.
+    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(6, 3)]);
+    log = log.start(6, 2, 3).reach(6, 2, 3, 1.0).start(6, 3, 9).reach(6, 3, 9, 2.0);
+    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 3)]);
+    log = log.start(10, 2, 3).reach(10, 2, 3, 1.0).start(10, 3, 9).reach(10, 3, 9, 1.0);
+    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(1, 3)], "the best ended worse than the middle");
 }
 
 #[test]
