@@ -7,23 +7,24 @@ use crate::{History, SuggestError, Suggestion};
 
 /// Trials before a Gaussian process takes over: one for each parameter, within these bounds. Other models begin with the
 /// most.
-const STARTUP: std::ops::RangeInclusive<u64> = 5..=10;
-/// The most for up to two parameters.
+const STARTUP: std::ops::RangeInclusive<u64> = 7..=10;
+/// The same for up to two parameters.
 const STARTUP_LOW_DIMENSION: u64 = 6;
 /// A study of known length spends at most a quarter of it on startup, but at least three trials.
 const STARTUP_MIN: u64 = 3;
 
 /// Returns how many trials come before a Gaussian process; `dimension` is the number of parameters that vary.
 pub(crate) fn startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
-    within_budget((dimension as u64).clamp(*STARTUP.start(), *STARTUP.end()), budget)
+    usual(dimension, (dimension as u64).clamp(*STARTUP.start(), *STARTUP.end()), budget)
 }
 
 /// As [`startup_trials`], for a model that learns less from few results, or whose first trials cost little.
 pub(crate) fn long_startup_trials(dimension: usize, budget: Option<u64>) -> u64 {
-    within_budget(if dimension <= 2 { STARTUP_LOW_DIMENSION } else { *STARTUP.end() }, budget)
+    usual(dimension, *STARTUP.end(), budget)
 }
 
-fn within_budget(trials: u64, budget: Option<u64>) -> u64 {
+fn usual(dimension: usize, trials: u64, budget: Option<u64>) -> u64 {
+    let trials = if dimension <= 2 { STARTUP_LOW_DIMENSION } else { trials };
     budget.map_or(trials, |budget| trials.min((budget / 4).max(STARTUP_MIN)))
 }
 
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn startup_depends_on_dimension_and_budget() {
-        assert_eq!([1, 5, 8, 10, 30].map(|dimension| startup_trials(dimension, None)), [5, 5, 8, 10, 10]);
+        assert_eq!([1, 5, 8, 10, 30].map(|dimension| startup_trials(dimension, None)), [6, 7, 8, 10, 10]);
         assert_eq!([4, 20, 28, 400].map(|budget| startup_trials(8, Some(budget))), [3, 5, 7, 8]);
         assert_eq!([None, Some(20), Some(400)].map(|budget| long_startup_trials(3, budget)), [10, 5, 10]);
         assert_eq!(long_startup_trials(2, None), 6);
