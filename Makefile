@@ -4,6 +4,7 @@
 CARGO ?= cargo
 PREFIX ?= $(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)
 AUTOML = target/release/automl
+DEBUG = $(or $(CARGO_TARGET_DIR),target)/debug
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .PHONY: help demo test test-external build torch lint fmt bench bench-peers install clean
@@ -37,6 +38,9 @@ ifeq ($(NEXTEST),yes)
 else
 	$(CARGO) test --workspace --locked --no-fail-fast
 endif
+	$(CARGO) build --locked -p automl-cli
+	AUTOML="$(abspath $(DEBUG)/automl)" python3 -m unittest discover -q -s examples/ask_and_tell
+	python3 scripts/serve_conformance.py $(DEBUG)/automl
 
 # Searches over the real programs; PYTHON names a Python 3.12, ONLY=Searches.test_dreem one test.
 test-external:

@@ -216,7 +216,7 @@ mod tests {
     fn proposals_outside_the_space_are_an_error() {
         let problem = problem("bowl-5");
         let mut script = script(&problem, 3);
-        script.proposals[1].0.remove("x00");
+        script.proposals[1].remove("x00");
         let message = race(&problem, &mut script, setup(1, Durations::Constant)).unwrap_err();
         assert!(message.contains("trial 2 on bowl-5") && message.contains("x00"), "{message}");
     }

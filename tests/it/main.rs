@@ -1,6 +1,7 @@
 //! The real program from outside: arguments in, output, files and exit codes out. One module a feature.
 
 mod support;
+mod talk;
 
 mod action;
 mod architecture;
@@ -19,6 +20,7 @@ mod limits;
 mod looking;
 mod mal;
 mod odd_programs;
+mod odd_questions;
 mod orphans;
 mod plan;
 mod population;

@@ -1,61 +1,11 @@
 //! The service from outside: the protocol, bad input, HTTP, and `kill -9` in the middle of it.
 
 use crate::support::{TestEnv, wait_until};
+use crate::talk::Talk;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-
-/// A served study, one call a line.
-struct Talk {
-    child: Child,
-    calls: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    id: u64,
-}
-
-impl Talk {
-    fn begin(env: &TestEnv) -> Self {
-        let mut command = env.command("serve --stdio");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (calls, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Talk { child, calls, answers, id: 0 }
-    }
-
-    fn line(&mut self, message: &str) -> Value {
-        writeln!(self.calls.as_mut().unwrap(), "{message}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer:?} to {message}"))
-    }
-
-    fn call(&mut self, method: &str, params: Value) -> Value {
-        self.id += 1;
-        let answer = self.line(&json!({"id": self.id, "method": method, "params": params}).to_string());
-        assert_eq!(answer["id"], self.id);
-        answer
-    }
-
-    fn ok(&mut self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, params);
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
-    }
-
-    fn refused(&mut self, method: &str, params: Value) -> Value {
-        let answer = self.call(method, params.clone());
-        assert!(answer["error"]["message"].is_string(), "{method} {params}: {answer}");
-        answer["error"].clone()
-    }
-}
-
-impl Drop for Talk {
-    fn drop(&mut self) {
-        self.calls.take();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Stdio;
 
 fn float(name: &str) -> Value {
     json!({"name": name, "type": "float", "low": 0, "high": 1})

@@ -21,7 +21,7 @@ pub fn read_assignments(text: &str) -> Result<Params, String> {
         if name.is_empty() || value.is_empty() {
             return Err(shape());
         }
-        if params.0.insert(name.into(), scalar(value)).is_some() {
+        if params.insert(name.into(), scalar(value)).is_some() {
             return Err(format!("`{name}` is given twice"));
         }
     }

@@ -34,6 +34,16 @@ pub struct Objective {
 }
 
 impl Objective {
+    /// Returns the goal of small values of a metric.
+    pub fn minimize(metric: impl Into<String>) -> Self {
+        Objective { metric: metric.into(), direction: Direction::Minimize }
+    }
+
+    /// Returns the goal of large values of a metric.
+    pub fn maximize(metric: impl Into<String>) -> Self {
+        Objective { metric: metric.into(), direction: Direction::Maximize }
+    }
+
     /// Turns a metric value into a loss; `None` for NaN and infinities, which are failures and never
     /// results.
     #[must_use]

@@ -17,6 +17,7 @@ use crate::study::{Rebound, Study};
 use crate::trial::{Attempt, Dropped, Foreign, Inherited, Metric, Series, Trial, TrialState};
 use crate::value::{ParamValue, Params};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 impl Study {
     /// Returns the state as bytes for [`Study::from_snapshot`] of the same build of the program.
@@ -143,6 +144,16 @@ impl<T: Pack> Pack for Box<T> {
 
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         T::unpack(from).map(Box::new)
+    }
+}
+
+impl<T: Pack> Pack for Arc<T> {
+    fn pack(&self, out: &mut Vec<u8>) {
+        T::pack(self, out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        T::unpack(from).map(Arc::new)
     }
 }
 

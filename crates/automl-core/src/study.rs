@@ -318,10 +318,14 @@ impl Study {
         Ok(())
     }
 
-    /// A request that was read twice, because a crash came before it could be removed, counts once.
+    /// A request that was read twice, because a crash came before it could be removed, counts once. A space that
+    /// was used up has something to be tried again.
     fn enqueue(&mut self, params: &Params, wish: Option<&String>) {
         if wish.is_none_or(|wish| self.wishes.insert(wish.clone())) {
             self.queue.push_back(params.clone());
+            if self.ended == Some(EndReason::Exhausted) {
+                self.ended = None;
+            }
         }
     }
 

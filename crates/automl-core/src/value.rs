@@ -1,8 +1,9 @@
 //! One parameter value, and the values of one trial.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A value that a parameter can take. Its JSON form is the plain value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,9 +105,10 @@ fn shortest(value: f64) -> String {
 }
 
 /// The values of one trial, by parameter name. Inactive conditional parameters are absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Params(pub BTreeMap<String, ParamValue>);
+///
+/// Clones share the values, so a list of all configurations so far costs no copy of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params(pub(crate) Arc<BTreeMap<String, ParamValue>>);
 
 impl Params {
     /// Returns the value of a parameter where the trial has one.
@@ -120,6 +122,16 @@ impl Params {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Sets the value of a parameter; returns the one it had.
+    pub fn insert(&mut self, name: String, value: ParamValue) -> Option<ParamValue> {
+        Arc::make_mut(&mut self.0).insert(name, value)
+    }
+
+    /// Takes a parameter's value away and returns it.
+    pub fn remove(&mut self, name: &str) -> Option<ParamValue> {
+        Arc::make_mut(&mut self.0).remove(name)
+    }
+
     /// Returns a text that is equal exactly for equal configurations; used to find duplicates.
     #[must_use]
     pub fn key(&self) -> String {
@@ -127,9 +139,21 @@ impl Params {
     }
 }
 
+impl Serialize for Params {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|values| Params(Arc::new(values)))
+    }
+}
+
 impl FromIterator<(String, ParamValue)> for Params {
     fn from_iter<T: IntoIterator<Item = (String, ParamValue)>>(iter: T) -> Self {
-        Params(iter.into_iter().collect())
+        Params(Arc::new(iter.into_iter().collect()))
     }
 }
 
@@ -173,6 +197,16 @@ mod tests {
             assert_eq!(ParamValue::Float(value).to_string(), text);
             assert_eq!(text.parse::<f64>().unwrap(), value);
         }
+    }
+
+    #[test]
+    fn clones_share_values_until_one_changes() {
+        let one: Params = [("a".to_string(), ParamValue::Int(1))].into_iter().collect();
+        let mut other = one.clone();
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+        assert_eq!(other.insert("a".into(), ParamValue::Int(2)), Some(ParamValue::Int(1)));
+        assert_eq!((one.to_string(), other.to_string()), ("a=1".into(), "a=2".into()));
+        assert_eq!(serde_json::from_str::<Params>(&one.key()).unwrap(), one);
     }
 
     #[test]

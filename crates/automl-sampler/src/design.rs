@@ -125,8 +125,9 @@ impl<'a> Design<'a> {
         let mut params: Params = self.parameters.iter().map(level).collect();
         // What has no column has one value, or one that the others dictate: any will do.
         for parameter in self.space.parameters() {
-            let only = || parameter.distribution.from_unit(0.0);
-            params.0.entry(parameter.name.clone()).or_insert_with(only);
+            if params.get(&parameter.name).is_none() {
+                params.insert(parameter.name.clone(), parameter.distribution.from_unit(0.0));
+            }
         }
         self.row(&params)
     }

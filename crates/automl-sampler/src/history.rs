@@ -43,7 +43,7 @@ impl Observation {
     }
 
     /// Sum of what exceeds 0 in the constraints; NaN counts as infinite.
-    fn excess(&self) -> f64 {
+    pub(crate) fn excess(&self) -> f64 {
         let above = |&violation: &f64| if violation.is_nan() { f64::INFINITY } else { violation.max(0.0) };
         self.violations.iter().map(above).fold(0.0, |sum, above| sum + above)
     }

@@ -4,10 +4,12 @@
 //! trials are spread from the values of all trials. No model is fitted, so that it works in every space
 //! and costs next to nothing.
 //!
+//! Results that break a constraint count as worse than all that keep it.
+//!
 //! A conditional parameter is judged among the trials in which it was active, and its divergence counts
 //! by the share of the best trials in which it was. What decides whether it is active is its parent's.
 
-use automl_core::{Distribution, Encoding, Scale, SearchSpace};
+use automl_core::{Distribution, Encoding, Loss, Scale, SearchSpace};
 use automl_surrogate::{choice_density, grid_density, pearson_divergence};
 
 use crate::axes::Axes;
@@ -33,15 +35,16 @@ pub struct Importance {
     pub observations: usize,
 }
 
-/// Returns the importance of every parameter that varies, the largest first.
+/// Returns the importance of every parameter that varies for an objective, counted from 0; the largest first.
 ///
 /// Only results of one fidelity count: the highest that enough trials have reached, as for the models.
 /// Observations outside the space are skipped. The list is empty where there is nothing to tell: fewer
-/// than six results, all results equal, or the best ones spread exactly as all. Below five results for
-/// every parameter the shares say little.
-pub fn importance(space: &SearchSpace, observations: &[Observation]) -> Vec<Importance> {
-    let ranked = ranked(space, observations);
-    let best = best_count(&ranked);
+/// than six results of the objective, all results equal, or the best ones spread exactly as all. Below five results
+/// for every parameter the shares say little.
+pub fn importance(space: &SearchSpace, observations: &[Observation], objective: usize) -> Vec<Importance> {
+    let (places, ranked): (Vec<Place>, Vec<&Observation>) =
+        ranked(space, observations, objective).into_iter().unzip();
+    let best = best_count(&places);
     if ranked.len() < RESULTS_MIN || best == ranked.len() {
         return Vec::new();
     }
@@ -72,21 +75,35 @@ pub fn importance(space: &SearchSpace, observations: &[Observation]) -> Vec<Impo
     list
 }
 
+/// How far a result is beyond its constraints, and its loss.
+type Place = (f64, Loss);
+
 /// Results at the modelled fidelity that belong to the space, the best first.
-fn ranked<'a>(space: &SearchSpace, observations: &'a [Observation]) -> Vec<&'a Observation> {
+fn ranked<'a>(
+    space: &SearchSpace,
+    observations: &'a [Observation],
+    objective: usize,
+) -> Vec<(Place, &'a Observation)> {
     let axes = Axes::new(space);
     let Some(fidelity) = modelled_fidelity(observations, axes.axes().len()) else { return Vec::new() };
     let belongs = |o: &&Observation| o.fidelity == fidelity && axes.holds(&o.params);
-    let mut results: Vec<&Observation> = observations.iter().filter(belongs).collect();
-    results.sort_by_key(|o| (o.loss, o.trial));
+    let place = |o: &'a Observation| {
+        let loss = if objective == 0 { Some(&o.loss) } else { o.others.get(objective - 1) };
+        Some(((o.excess(), *loss?), o))
+    };
+    let mut results: Vec<(Place, &Observation)> =
+        observations.iter().filter(belongs).filter_map(place).collect();
+    results.sort_by(|((a, a_loss), a_of), ((b, b_loss), b_of)| {
+        a.total_cmp(b).then(a_loss.cmp(b_loss)).then(a_of.trial.cmp(&b_of.trial))
+    });
     results
 }
 
 /// Number of results as good as the last of the best tenth.
-fn best_count(ranked: &[&Observation]) -> usize {
-    let wanted = ((BEST_SHARE * ranked.len() as f64).ceil() as usize).max(BEST_MIN).min(ranked.len());
-    let limit = wanted.checked_sub(1).map(|last| ranked[last].loss);
-    ranked.iter().take_while(|o| Some(o.loss) <= limit).count()
+fn best_count(places: &[Place]) -> usize {
+    let wanted = ((BEST_SHARE * places.len() as f64).ceil() as usize).max(BEST_MIN).min(places.len());
+    let limit = wanted.checked_sub(1).map(|last| places[last]);
+    places.iter().take_while(|place| Some(**place) <= limit).count()
 }
 
 /// Index of the grid point or option that a value belongs to, midpoints to the lower one.

@@ -102,7 +102,7 @@ pub(crate) fn number(value: &Value, path: &str) -> Result<f64, RpcError> {
 pub(crate) fn whole(value: &Value, path: &str) -> Result<i64, RpcError> {
     let exact = |v: f64| (v.fract() == 0.0 && v.abs() <= (1_u64 << 53) as f64).then_some(v as i64);
     let found = value.as_i64().or_else(|| value.as_f64().and_then(exact));
-    found.ok_or_else(|| wrong(path, "a whole number", value))
+    found.ok_or_else(|| wrong(path, "a whole number of at most 64 bits", value))
 }
 
 /// Reads a list with the path of each item.

@@ -2,6 +2,7 @@
 
 use crate::error::{INVALID_PARAMS, INVALID_REQUEST, PARSE, RpcError};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Calls in one list; more is a mistake or an attack.
 const BATCH_MAX: usize = 10_000;
@@ -47,7 +48,7 @@ fn answer_one(
     }
 }
 
-fn read(object: &Map<String, Value>) -> Result<(&str, Value), RpcError> {
+fn read(object: &Map<String, Value>) -> Result<(&str, Cow<'_, Value>), RpcError> {
     const MEMBERS: [&str; 4] = ["jsonrpc", "id", "method", "params"];
     if let Some(unknown) = object.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
         return Err(invalid(format!("unknown member `{unknown}`; a call has {}", MEMBERS.join(", "))));
@@ -61,8 +62,8 @@ fn read(object: &Map<String, Value>) -> Result<(&str, Value), RpcError> {
     let method = object.get("method").and_then(Value::as_str);
     let method = method.ok_or_else(|| invalid("`method` is missing, or no text".into()))?;
     match object.get("params") {
-        None | Some(Value::Null) => Ok((method, json!({}))),
-        Some(params @ Value::Object(_)) => Ok((method, params.clone())),
+        None | Some(Value::Null) => Ok((method, Cow::Owned(json!({})))),
+        Some(params @ Value::Object(_)) => Ok((method, Cow::Borrowed(params))),
         Some(_) => {
             let message = "`params` must be an object with named fields";
             Err(RpcError::new(INVALID_PARAMS, "invalid_params", message))

@@ -174,6 +174,22 @@ fn prior_matches() {
     assert_close(log_prior(&case.hyperparameters).value, number(expected), 1e-12, "prior");
 }
 
+/// Ours is the density of the logarithm, without its constant.
+#[test]
+fn prior_of_warps_matches() {
+    let table = table(include_str!("golden/kumaraswamy.json"));
+    let densities = table["lognormal_prior_0_075_logpdf"].as_object().unwrap();
+    let at = |a: f64| {
+        let plain = Hyperparameters::with_unknown_mean(vec![1.0], 1.0, 1e-2);
+        log_prior(&Hyperparameters { warps: vec![InputWarp { a, b: 1.0 }], ..plain }).value
+    };
+    for (a, expected) in densities {
+        let a: f64 = a.parse().unwrap();
+        let expected = number(expected) + a.ln() - number(&densities["1.0"]);
+        assert_close(at(a) - at(1.0), expected, 1e-12, "prior of a warp");
+    }
+}
+
 #[test]
 fn log_h_and_derivative_match() {
     let table = table(include_str!("golden/logei_h.json"));

@@ -90,12 +90,21 @@ pub fn best_and_recommended(study: &Study, trial: &Trial, spec_path: Option<&Pat
     object
 }
 
-/// How much each parameter matters: `automl importance --json`, and `importance` of the service.
+/// How much each parameter matters: `automl importance --json`, and `importance` of the service. With several
+/// objectives `importance` is that of the first, and `objectives` holds that of each.
 #[must_use]
 pub fn importance(study: &Study) -> Value {
     let one = |i: &crate::Importance| json!({"parameter": i.parameter, "share": i.share, "observations": i.observations});
-    let list: Vec<Value> = crate::importance(study).iter().map(one).collect();
-    json!({"study": study.settings.study, "importance": list})
+    let lists = crate::importance(study).into_iter().map(|(objective, list)| {
+        let list: Vec<Value> = list.iter().map(one).collect();
+        json!({"metric": objective.metric, "importance": list})
+    });
+    let lists: Vec<Value> = lists.collect();
+    let mut object = json!({"study": study.settings.study, "importance": lists[0]["importance"]});
+    if lists.len() > 1 {
+        object["objectives"] = lists.into();
+    }
+    object
 }
 
 /// Values by parameter name.

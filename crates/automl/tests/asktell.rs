@@ -158,9 +158,15 @@ fn exhausted_spaces_are_done() {
     let Answer::Trials(trials) = study.ask(5, None).unwrap() else { panic!("none") };
     assert_eq!(trials.len(), 2);
     assert_eq!(study.ask(1, None).unwrap(), Answer::Done(EndReason::Exhausted));
-    for trial in trials {
+    for trial in &trials {
         study.tell(trial.trial, value(1.0)).unwrap();
     }
+    assert_eq!(study.ask(1, None).unwrap(), Answer::Done(EndReason::Exhausted));
+    // Measuring one again is the user's choice.
+    study.enqueue(&trials[0].params).unwrap();
+    let again = one(&mut study);
+    assert_eq!((again.params.clone(), again.trial), (trials[0].params.clone(), TrialId(3)));
+    study.tell(again.trial, value(3.0)).unwrap();
     assert_eq!(study.ask(1, None).unwrap(), Answer::Done(EndReason::Exhausted));
 }
 

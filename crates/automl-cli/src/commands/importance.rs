@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::Project;
 use crate::render::table::{Align, Table};
-use automl::{importance, present};
+use automl::{Importance, importance, present};
 
 /// Results for every parameter below which the shares say little.
 const RESULTS_EACH: usize = 5;
@@ -20,13 +20,23 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
         output.object(&present::importance(&study))?;
         return Ok(Exit::Done);
     }
-    let list = importance(&study);
+    let lists = importance(&study);
+    for (objective, list) in &lists {
+        if lists.len() > 1 {
+            output.data(&format!("{}:", objective.metric))?;
+        }
+        show(list, output)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(list: &[Importance], output: Output) -> Result<(), Failure> {
     if list.is_empty() {
         output.say("too few different results to tell which parameters matter");
-        return Ok(Exit::Done);
+        return Ok(());
     }
     let mut table = Table::new([("parameter", Align::Left), ("share", Align::Right), ("", Align::Left)]);
-    for one in &list {
+    for one in list {
         let bar = "#".repeat((one.share * BAR).round() as usize);
         table.row([one.parameter.clone(), format!("{:.1}%", 100.0 * one.share), bar]);
     }
@@ -35,5 +45,5 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
     if results < RESULTS_EACH * list.len() {
         output.say(&format!("from {results} results only; with more of them the shares may change"));
     }
-    Ok(Exit::Done)
+    Ok(())
 }

@@ -19,11 +19,11 @@ impl SearchSpace {
         let mut params = self.canonical(given);
         for &i in &self.top_down {
             let parameter = &self.parameters[i];
-            if !params.0.contains_key(&parameter.name)
+            if params.get(&parameter.name).is_none()
                 && parameter.is_active(&params)
                 && let Some(default) = &parameter.default
             {
-                params.0.insert(parameter.name.clone(), default.clone());
+                params.insert(parameter.name.clone(), default.clone());
             }
         }
         self.check(&params).map(|()| params)

@@ -103,6 +103,14 @@ pub enum DistributionError {
         /// Upper bound.
         high: f64,
     },
+    /// Bounds whose difference is beyond the numbers.
+    #[error("bounds {low:e}..{high:e} are further apart than a number can say; bring them closer together")]
+    TooFarApart {
+        /// Lower bound.
+        low: f64,
+        /// Upper bound.
+        high: f64,
+    },
     /// The lower bound is above the upper one.
     #[error("lower bound {low} is above upper bound {high}; swap them")]
     Reversed {
@@ -120,6 +128,14 @@ pub enum DistributionError {
     /// Step not positive, or larger than the range.
     #[error("step {step} must be above 0 and at most the range {range}")]
     BadStep {
+        /// Given step.
+        step: f64,
+        /// Upper minus lower bound.
+        range: f64,
+    },
+    /// A step of which the range has more than can be counted one by one.
+    #[error("step {step:e} is too small for the range {range:e}; leave it out, and any value may be tried")]
+    TooFine {
         /// Given step.
         step: f64,
         /// Upper minus lower bound.
@@ -156,6 +172,31 @@ pub fn log_scale_by_rule(low: f64, high: f64, whole: bool) -> bool {
 }
 
 impl Distribution {
+    /// Returns the real numbers from `low` to `high`.
+    #[must_use]
+    pub fn float(low: f64, high: f64) -> Self {
+        Distribution::Float { low, high, scale: Scale::Linear, step: None }
+    }
+
+    /// Returns the real numbers from `low` to `high`, of which ratios count.
+    #[must_use]
+    pub fn log_float(low: f64, high: f64) -> Self {
+        Distribution::Float { low, high, scale: Scale::Log, step: None }
+    }
+
+    /// Returns the whole numbers from `low` to `high`.
+    #[must_use]
+    pub fn int(low: i64, high: i64) -> Self {
+        Distribution::Int { low, high, step: 1, scale: Scale::Linear }
+    }
+
+    /// Returns texts without an order.
+    #[must_use]
+    pub fn choice(choices: &[&str]) -> Self {
+        let choices = choices.iter().map(|text| ParamValue::Text((*text).into())).collect();
+        Distribution::Categorical { choices, weights: None }
+    }
+
     /// Returns the truth values as a categorical distribution.
     #[must_use]
     pub fn bool() -> Self {
@@ -171,7 +212,15 @@ impl Distribution {
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), DistributionError> {
         match self {
-            Distribution::Float { low, high, scale, step } => check_bounds(*low, *high, *scale, *step),
+            Distribution::Float { low, high, scale, step } => {
+                check_bounds(*low, *high, *scale, *step)?;
+                match step {
+                    Some(step) if (high - low) / step > LEVELS_MAX => {
+                        Err(DistributionError::TooFine { step: *step, range: high - low })
+                    }
+                    _ => Ok(()),
+                }
+            }
             Distribution::Int { low, high, step, scale } => {
                 let step = Some(*step as f64).filter(|s| *s != 1.0);
                 check_bounds(*low as f64, *high as f64, *scale, step)
@@ -322,8 +371,11 @@ impl Distribution {
 }
 
 fn check_bounds(low: f64, high: f64, scale: Scale, step: Option<f64>) -> Result<(), DistributionError> {
-    if !low.is_finite() || !high.is_finite() || !(high - low).is_finite() {
+    if !low.is_finite() || !high.is_finite() {
         return Err(DistributionError::NotFinite { low, high });
+    }
+    if !(high - low).is_finite() {
+        return Err(DistributionError::TooFarApart { low, high });
     }
     if low > high {
         return Err(DistributionError::Reversed { low, high });
@@ -399,6 +451,8 @@ fn cell_centre(index: f64, levels: u64) -> f64 {
     (index + 0.5) / levels as f64
 }
 
+/// Steps of a real parameter at most: as many whole numbers are exact in a double.
+const LEVELS_MAX: f64 = 9_007_199_254_740_992.0;
 /// Relative slack when counting steps, so that 0..1 by 0.1 has 11 values in spite of rounding.
 const STEP_SLACK: f64 = 1e-9;
 
@@ -483,14 +537,16 @@ mod tests {
         let whole = Distribution::Int { low: i64::MIN, high: i64::MAX, step: 1, scale: Scale::Linear };
         assert_eq!(whole.cardinality(), Some(u64::MAX));
         assert!(whole.contains(&whole.from_unit(1.0)) && whole.contains(&whole.from_unit(0.0)));
-        assert_eq!(float(0.0, 1.0, Scale::Linear, Some(1e-300)).cardinality(), Some(u64::MAX));
     }
 
     #[test]
     fn unsound_distributions_are_named() {
         use DistributionError as E;
-        let cases: [(Distribution, E); 7] = [
+        let (low, high) = (f64::MIN, f64::MAX);
+        let cases: [(Distribution, E); 9] = [
             (float(2.0, 1.0, Scale::Linear, None), E::Reversed { low: 2.0, high: 1.0 }),
+            (float(low, high, Scale::Linear, None), E::TooFarApart { low, high }),
+            (float(0.0, 1.0, Scale::Linear, Some(1e-300)), E::TooFine { step: 1e-300, range: 1.0 }),
             (float(0.0, 1.0, Scale::Log, None), E::LogOfNonPositive { low: 0.0 }),
             (float(0.0, 1.0, Scale::Linear, Some(2.0)), E::BadStep { step: 2.0, range: 1.0 }),
             (float(0.1, 1.0, Scale::Log, Some(0.1)), E::StepOnLog { step: 0.1 }),

@@ -85,7 +85,7 @@ impl SearchSpace {
         for &i in &self.top_down {
             let parameter = &self.parameters[i];
             if parameter.is_active(&params) {
-                params.0.insert(parameter.name.clone(), parameter.allowed(&params).from_unit(row[i]));
+                params.insert(parameter.name.clone(), parameter.allowed(&params).from_unit(row[i]));
             }
         }
         params
@@ -105,7 +105,7 @@ impl SearchSpace {
                 continue;
             };
             row[i] = unit;
-            lawful.0.insert(parameter.name.clone(), value);
+            lawful.insert(parameter.name.clone(), value);
         }
         row
     }
@@ -119,7 +119,7 @@ impl SearchSpace {
             let parameter = &self.parameters[i];
             if parameter.is_active(&params) {
                 let (_, value) = parameter.nearest(parameter.default.as_ref()?, &params)?;
-                params.0.insert(parameter.name.clone(), value);
+                params.insert(parameter.name.clone(), value);
             }
         }
         Some(params)

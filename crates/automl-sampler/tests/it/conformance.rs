@@ -79,6 +79,7 @@ fn results_of_any_size_are_borne() {
         every_sampler_runs(&space, |trial, _| {
             Some([f64::MAX, 1e-300, -1e300, 0.0, f64::MIN, 1e12, -0.0][trial as usize % 7])
         });
+        every_sampler_runs(&space, |trial, _| Some([5e-324, 1e-323, -5e-324, 2e-310][trial as usize % 4]));
     }
 }
 
@@ -115,10 +116,40 @@ fn bounds_may_be_a_hair_or_the_world_apart() {
         float("tiny", 5e-324, 1e-323, Scale::Log),
         float("world", -8e307, 8e307, Scale::Linear),
         float("decades", 1e-300, 1e300, Scale::Log),
-        int("int", i64::MIN / 4, i64::MAX / 4),
+        int("int", i64::MIN, i64::MAX),
+        int("exact", (1 << 53) - 3, (1 << 53) + 3),
+        Parameter::new("log_int", Distribution::Int { low: 1, high: i64::MAX, step: 1, scale: Scale::Log }),
     ])
     .unwrap();
     every_sampler_runs(&space, |_, params| Some(number(params, "world").abs()));
+}
+
+#[test]
+fn two_hundred_parameters_are_searched() {
+    let space =
+        SearchSpace::new((0..200).map(|i| float(&format!("x{i}"), 0.0, 1.0, Scale::Linear)).collect());
+    every_sampler_runs(&space.unwrap(), |_, params| Some(number(params, "x0") + number(params, "x199")));
+}
+
+#[test]
+fn names_and_options_may_be_any_text() {
+    let options = ["true", "false", "1", "1e3", "é", "e\u{301}", "", " ", "\"\\\n\u{0}"];
+    let mut choices: Vec<ParamValue> = options.map(|text| ParamValue::Text(text.into())).to_vec();
+    choices.extend([ParamValue::Bool(true), ParamValue::Int(1), ParamValue::Float(1e3)]);
+    let of = |name: &str, choices: &[ParamValue]| {
+        Parameter::new(name, Distribution::Categorical { choices: choices.to_vec(), weights: None })
+    };
+    let mut child = float("x", 0.0, 1.0, Scale::Linear);
+    child.conditions =
+        vec![Condition { parent: "λ \u{2603}\"".into(), values: vec![ParamValue::Text("1".into())] }];
+    let space = SearchSpace::new(vec![of("λ \u{2603}\"", &choices), of("a b=c,d", &choices), child]).unwrap();
+    every_sampler_runs(&space, |trial, _| Some(trial as f64));
+    for kind in SamplerKind::ALL {
+        let alone = SearchSpace::new(vec![of("c", &choices)]).unwrap();
+        let found = run(&*kind.build(), &alone, 12, 5, |_| Some(loss(1.0))).unwrap();
+        let keys: BTreeSet<String> = found.iter().map(|suggestion| suggestion.params.key()).collect();
+        assert_eq!(keys.len(), 12, "{kind:?}: a text and the value that it spells are two options");
+    }
 }
 
 #[test]
@@ -164,6 +195,12 @@ fn unsound_spaces_are_refused() {
         (vec![float("x", 0.0, 1.0, Scale::Log)], "a log scale needs a lower bound above 0, found 0"),
         (vec![float("x", -1.0, 1.0, Scale::Log)], "a log scale needs a lower bound above 0, found -1"),
         (vec![float("x", f64::NAN, 1.0, Scale::Linear)], "bounds must be finite numbers"),
+        (vec![int("a", 0, 1), int("a", 0, 1)], "parameter `a` is declared twice"),
+        (
+            vec![Parameter::new("k", Distribution::Int { low: 0, high: 8, step: 1, scale: Scale::Log })],
+            "a log scale needs a lower bound above 0, found 0",
+        ),
+        (vec![float("x", f64::MIN, f64::MAX, Scale::Linear)], "bring them closer together"),
         (vec![under("a", "nobody")], "condition on unknown parameter `nobody`"),
         (vec![under("a", "b"), under("b", "a")], "cycle through a, b"),
     ];
@@ -221,7 +258,7 @@ fn results_from_outside_the_space_are_skipped() {
             .collect()
     };
     let mut unknown = outside(1e-3, 3);
-    unknown.0.insert("else".into(), ParamValue::Int(1));
+    unknown.insert("else".into(), ParamValue::Int(1));
     for kind in SamplerKind::ALL {
         let history = history_of(kind, &space);
         let mut mixed = history.clone();

@@ -25,7 +25,7 @@ fn shares(evaluate: impl Fn(&Params) -> f64) -> Vec<Importance> {
         let loss = loss(evaluate(&params));
         Observation::single(trial, params, loss, Fidelity(1))
     };
-    importance(&space, &(1..=300).map(TrialId).map(observe).collect::<Vec<_>>())
+    importance(&space, &(1..=300).map(TrialId).map(observe).collect::<Vec<_>>(), 0)
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn conditional_parameter_counts_where_it_is_active() {
 #[test]
 fn nothing_is_said_where_nothing_is_known() {
     assert_eq!(shares(|_| 1.0), []);
-    assert_eq!(importance(&space(), &[]), []);
+    assert_eq!(importance(&space(), &[], 0), []);
 }
 
 #[test]
@@ -64,9 +64,50 @@ fn results_from_outside_the_space_do_not_count() {
         let value = number(&params, "lr");
         observations.push(Observation::single(trial, params, loss(value), Fidelity(1)));
     }
-    let before = importance(&space, &observations);
+    let before = importance(&space, &observations, 0);
     let mut params = observations[0].params.clone();
-    params.0.insert("lr".into(), ParamValue::Float(7.0));
+    params.insert("lr".into(), ParamValue::Float(7.0));
     observations.push(Observation::single(TrialId(900), params, loss(-5.0), Fidelity(1)));
-    assert_eq!(importance(&space, &observations), before);
+    assert_eq!(importance(&space, &observations, 0), before);
+}
+
+#[test]
+fn each_objective_has_its_own_parameters_and_broken_constraints_count_as_bad() {
+    let (space, history) = (space(), History::default());
+    let observe = |trial| {
+        let params = SamplerKind::Random.build().suggest(&space, &history, trial, 5).unwrap().params;
+        let (lr, idle) = (libm::log10(number(&params, "lr")).abs(), number(&params, "idle"));
+        Observation {
+            others: vec![loss(idle)],
+            violations: vec![if params.get("depth").is_some() { 1.0 } else { -1.0 }],
+            ..Observation::single(trial, params, loss(lr), Fidelity(1))
+        }
+    };
+    let observations: Vec<Observation> = (1..=300).map(TrialId).map(observe).collect();
+    let share = |objective, name: &str| {
+        let list = importance(&space, &observations, objective);
+        list.iter().find(|one| one.parameter == name).map_or(0.0, |one| one.share)
+    };
+    assert!(share(0, "lr") > 3.0 * share(0, "idle") && share(1, "idle") > 3.0 * share(1, "lr"));
+    let (model, idle) = (share(0, "model"), share(0, "idle"));
+    assert!(model > 2.0 * idle, "only lines keep the constraint: {model}, {idle}");
+    assert_eq!(importance(&space, &observations, 2), [], "there are two objectives");
+}
+
+#[test]
+fn few_results_and_lower_fidelities_say_what_they_can() {
+    let (space, history) = (space(), History::default());
+    let observe = |trial: u64, fidelity| {
+        let params = SamplerKind::Random.build().suggest(&space, &history, TrialId(trial), 5).unwrap().params;
+        // What matters at the low fidelity does not at the high one.
+        let value = number(&params, if fidelity == 1 { "idle" } else { "lr" });
+        Observation::single(TrialId(trial), params, loss(value), Fidelity(fidelity))
+    };
+    let mut observations: Vec<Observation> = (1..=5).map(|trial| observe(trial, 1)).collect();
+    assert_eq!(importance(&space, &observations, 0), []);
+    observations.extend((6..=80).map(|trial| observe(trial, 1)));
+    observations.extend((1..=3).map(|trial| observe(trial, 9)));
+    assert_eq!(importance(&space, &observations, 0)[0].parameter, "idle");
+    observations.extend((4..=60).map(|trial| observe(trial, 9)));
+    assert_eq!(importance(&space, &observations, 0)[0].parameter, "lr");
 }

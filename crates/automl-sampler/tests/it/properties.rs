@@ -146,7 +146,7 @@ fn constant_parameter_changes_nothing() {
             let evaluate =
                 |params: &Params| Some(loss((number(params, "x") - 0.3).abs() + number(params, "k")));
             let mut found = values(&run(&*kind.build(), &space, 12, 4, evaluate).unwrap());
-            found.iter_mut().for_each(|params| drop(params.0.remove("c")));
+            found.iter_mut().for_each(|params| drop(params.remove("c")));
             found
         };
         assert_eq!(trace(plain), trace(padded), "{kind:?}");

@@ -375,7 +375,7 @@ fn interrupted(trial: TrialId, attempt: AttemptNumber, reason: &str) -> Event {
 fn told_before(study: &Study, trial: &Trial) -> String {
     match (trial.state, trial.value(), &trial.reason) {
         (TrialState::Queued, ..) => "it waits to be handed out".into(),
-        (state, Some(value), _) => format!("{state} with {} {value}", study.settings.objective.metric),
+        (state, Some(value), _) => format!("{state} with {} {value:?}", study.settings.objective.metric),
         (state, None, Some(reason)) => format!("{state}: {reason}"),
         (state, None, None) => state.to_string(),
     }

@@ -47,6 +47,38 @@ pub struct StudyRequest {
 }
 
 impl StudyRequest {
+    /// Describes a study without a name or limits, by the default algorithm. Set fields for anything else.
+    ///
+    /// ```
+    /// use automl::{Answer, AskTell, Place, StudyRequest, Told};
+    /// use automl_core::{Distribution, Objective, ParamValue, Parameter, SearchSpace};
+    ///
+    /// let space = SearchSpace::new(vec![Parameter::new("x", Distribution::float(-5.0, 5.0))]).unwrap();
+    /// let request = StudyRequest { max_trials: Some(20), ..StudyRequest::new(space, vec![Objective::minimize("loss")]) };
+    /// let mut study = AskTell::create(&Place::Memory, request)?;
+    /// while let Answer::Trials(trials) = study.ask(1, None)? {
+    ///     let x = trials[0].params.get("x").and_then(ParamValue::as_f64).unwrap();
+    ///     study.tell(trials[0].trial, Told::value((x - 1.0).powi(2)))?;
+    /// }
+    /// assert!(study.study().incumbent().unwrap().value() < Some(0.1));
+    /// # Ok::<(), automl::AskError>(())
+    /// ```
+    #[must_use]
+    pub fn new(space: SearchSpace, objectives: Vec<Objective>) -> Self {
+        StudyRequest {
+            name: None,
+            space,
+            objectives,
+            constraints: Vec::new(),
+            algorithm: Algorithm::Auto,
+            seed: 0,
+            max_trials: None,
+            workers: None,
+            fidelity: None,
+            early_stop: EarlyStop::None,
+        }
+    }
+
     /// Checks the request and makes it the settings that the first event records.
     pub(super) fn settings(self, place: &Place) -> Result<StudySettings, AskError> {
         let wrong = |what: &str| Err(AskError::Request { what: what.into() });

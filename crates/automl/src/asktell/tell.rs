@@ -35,6 +35,14 @@ pub enum Told {
     },
 }
 
+impl Told {
+    /// Returns the end of a complete trial of a study with one objective and no constraints.
+    #[must_use]
+    pub fn value(value: f64) -> Self {
+        Told::Complete { values: vec![value], constraints: Vec::new() }
+    }
+}
+
 /// A finished trial from elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elsewhere {

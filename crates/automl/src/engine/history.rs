@@ -6,7 +6,7 @@
 //! on the scale of the study's own results (see [`rescaled`]), and only until there are some of these: ranks
 //! blur where the optimum is, and a source that is unlike the study would mislead it to the end.
 
-use automl_core::{Fidelity, Loss, Objective, Origin, Study, Trial, TrialState};
+use automl_core::{Loss, Objective, Origin, Study, Trial, TrialState};
 use automl_sampler::{History, Observation, Sampler, SuggestError, Suggestion};
 use std::collections::BTreeMap;
 
@@ -29,44 +29,46 @@ pub(crate) fn suggest(study: &Study, sampler: &dyn Sampler) -> Result<Suggestion
 /// was stopped without a result says nothing about its configuration, but it is not worth another one:
 /// it counts as open.
 pub(crate) fn history(study: &Study) -> History {
-    let open = |t: &&Trial| match t.state {
-        TrialState::Queued | TrialState::Running => true,
-        TrialState::Stopped => t.reached.is_empty(),
-        TrialState::Paused | TrialState::Complete | TrialState::Failed | TrialState::Infeasible => false,
-    };
-    let failed = |t: &&Trial| matches!(t.state, TrialState::Failed | TrialState::Infeasible);
-    let named = |t: &Trial| (t.id, t.params.clone());
     let theta = study.trials.values().rev().map(|t| &t.origin.theta).find(|theta| !theta.is_empty()).cloned();
-    History {
+    let mut history = History {
         observations: observations(study),
-        pending: trials(study).filter(open).map(named).collect(),
-        failed: trials(study).filter(failed).map(named).collect(),
         theta: theta.unwrap_or_default(),
         budget: study.settings.budget(),
+        ..History::default()
+    };
+    for trial in trials(study) {
+        let list = match trial.state {
+            TrialState::Queued | TrialState::Running => &mut history.pending,
+            TrialState::Stopped if trial.reached.is_empty() => &mut history.pending,
+            TrialState::Failed | TrialState::Infeasible => &mut history.failed,
+            TrialState::Paused | TrialState::Complete | TrialState::Stopped => continue,
+        };
+        list.push((trial.id, trial.params.clone()));
     }
+    history
 }
 
 /// Returns every result that says something about the study's space, oldest first.
 pub(crate) fn observations(study: &Study) -> Vec<Observation> {
     let scores = rescaled(study);
-    let observe = |trial: &Trial| -> Vec<Observation> {
-        let at = |fidelity: &Fidelity| {
+    let mut observations = Vec::with_capacity(study.trials.len());
+    for trial in trials(study) {
+        for fidelity in trial.reached.keys() {
             let loss = match trial.is_comparable() {
-                true => study.loss_at(trial, *fidelity)?,
-                false => *scores.get(&trial.id)?,
+                true => study.loss_at(trial, *fidelity),
+                false => scores.get(&trial.id).copied(),
             };
-            Some(Observation {
+            observations.extend(loss.map(|loss| Observation {
                 trial: trial.id,
                 params: trial.params.clone(),
                 loss,
                 fidelity: *fidelity,
                 others: study.further_losses_at(trial, *fidelity),
                 violations: study.violations_at(trial, *fidelity),
-            })
-        };
-        trial.reached.keys().filter_map(at).collect()
-    };
-    trials(study).flat_map(observe).collect()
+            }));
+        }
+    }
+    observations
 }
 
 /// The trials that lie within the space that holds.
@@ -79,6 +81,9 @@ fn trials(study: &Study) -> impl Iterator<Item = &Trial> {
 /// mean. So a good configuration of another task is expected to be good here, by no more than the
 /// results here differ. Empty once there are enough own results.
 fn rescaled(study: &Study) -> BTreeMap<automl_core::TrialId, Loss> {
+    if study.started() == study.trials.len() as u64 {
+        return BTreeMap::new();
+    }
     let mut by_source: BTreeMap<&str, Vec<(Loss, &Trial)>> = BTreeMap::new();
     for trial in trials(study).filter(|t| !t.is_comparable()) {
         let loss = trial.fidelity().and_then(|fidelity| study.loss_at(trial, fidelity));
@@ -133,7 +138,7 @@ fn score_of(share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{Algorithm, Event, Further, Outcome, ParamValue, Params, TrialId};
+    use automl_core::{Algorithm, Event, Fidelity, Further, Outcome, ParamValue, Params, TrialId};
     use automl_testkit::{Log, settings};
 
     fn added(trial: u64, lr: f64, value: f64, comparable: bool) -> Event {

@@ -156,6 +156,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn forms_agree_with_the_reference() {
+        let table: serde_json::Value =
+            serde_json::from_str(include_str!("../../../golden/learning_curve_bases.json")).unwrap();
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        let (first, last) = (number(&table["Y0"]), number(&table["Yinf"]));
+        for (form, name) in
+            [(Form::Power, "pow"), (Form::Exponential, "exp"), (Form::Logarithm, "log"), (Form::Hill, "hill")]
+        {
+            let base = number(&table["alpha"][name]);
+            let exponent = if name == "log" { base - 1.0 } else { base };
+            let values = table["values"][name].as_array().unwrap();
+            for (share, value) in table["x"].as_array().unwrap().iter().zip(values) {
+                let found =
+                    last - (last - first) * form.decay(exponent, number(share), number(&table["prec"]));
+                assert!((found - number(value)).abs() < 1e-12, "{name} at {share}: {found}, not {value}");
+            }
+        }
+    }
+
+    #[test]
     fn all_forms_fall_from_one_to_what_is_left_at_saturation() {
         for form in [Form::Power, Form::Exponential, Form::Logarithm, Form::Hill] {
             for (exponent, p) in [(0.02, 1000.0), (1.0, 10.0), (3.0, 1.5), (0.4, 300.0)] {
