@@ -586,8 +586,8 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
         Algorithm::BayesianWarped => SamplerKind::Warped,
-        // Which models the highest rung with enough results.
-        Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
+        Algorithm::Tpe => SamplerKind::Tpe,
+        Algorithm::Bohb => SamplerKind::Bohb,
         Algorithm::CmaEs => SamplerKind::CmaEs,
     };
     kind.build()
