@@ -41,8 +41,9 @@ fn anything_that_costs_can_be_the_fidelity() {
         let told = fs::read_to_string(env.path("told")).unwrap();
         assert_eq!(told.lines().collect::<BTreeSet<_>>(), expected.into(), "{options}");
         assert_eq!(told.lines().count(), 9 + 3 + 1, "{options}");
-        let status = env.automl("status s").stdout;
-        assert!(status.contains(unit), "{status}");
+        let best = env.objects("best s --json")[0]["trial"].as_u64().unwrap();
+        let explained = env.automl(&format!("explain s/{best}")).stdout;
+        assert!(explained.contains(unit), "{explained}");
         assert_eq!(env.automl("replay s").code, 0);
     }
 }
