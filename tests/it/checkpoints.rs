@@ -111,6 +111,47 @@ fn a_disk_budget_keeps_the_best_and_lets_the_worst_go() {
     assert!(log(&env).contains("the disk budget is used up"));
 }
 
+#[test]
+fn so_many_of_the_best_keep_their_checkpoints() {
+    for (keep, kept) in [("none", 0), ("top:2", 2), ("all", 4)] {
+        let env = TestEnv::new();
+        let options = format!("{} --algorithm random --set train.num_epochs=2", env.toy());
+        let run = format!("run {options} --trials 4 --parallel 2 --keep-checkpoints {keep} --name s");
+        assert_eq!(env.automl(&run).code, 0);
+        let mut trials = env.objects("trials s --json");
+        trials.sort_by(|a, b| a["value"].as_f64().unwrap().total_cmp(&b["value"].as_f64().unwrap()));
+        for (place, trial) in trials.iter().enumerate() {
+            let trial = trial["trial"].as_u64().unwrap();
+            assert_eq!(checkpoints(&env, trial).is_empty(), place >= kept, "{keep}: trial {trial}");
+        }
+    }
+}
+
+/// Whatever the program left at its first rung is empty: the one that is promoted begins anew, and the log says why.
+#[test]
+fn damaged_checkpoint_at_a_promotion_begins_the_trial_anew() {
+    let env = TestEnv::new();
+    env.script(
+        "damaging.sh",
+        r#"#!/bin/sh
+for epoch in $(seq 1 "$2"); do
+    echo "$AUTOML_TRIAL $((epoch - 1))" >> ledger
+    awk -v x="$1" -v n="$epoch" 'BEGIN { printf "epoch %d loss: %.9f\n", n, (x - 0.3) ^ 2 + 1 / n }'
+done
+: > "$AUTOML_RESULTS_DIR/checkpoint"
+"#,
+    );
+    let options = "--algorithm successive-halving --max-fidelity 3 --trials 3 --parallel 1 --name s";
+    let ran = env.run_over("./damaging.sh {x} {fidelity} {resume}", options);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let best = best(&env);
+    assert_eq!(trained(&env, best), [0, 0, 1, 2]);
+    assert_eq!(log(&env).matches("checkpoint_lost").count(), 1);
+    let explained = env.automl(&format!("explain s/{best}")).stdout;
+    assert!(explained.contains("it is empty"), "{explained}");
+    assert_eq!(env.automl("replay s").code, 0);
+}
+
 /// Raising the largest fidelity carries every finished trial on; where its checkpoint is gone, anew.
 #[test]
 fn raised_fidelity_goes_on_from_checkpoints_or_anew_where_one_is_lost() {

@@ -11,6 +11,7 @@ mod checkpoints;
 mod crash;
 mod data;
 mod failures;
+mod fidelity;
 mod fsck;
 mod full_disk;
 mod hyperband;

@@ -93,6 +93,10 @@ fn dominates(one: &[Loss], other: &[Loss]) -> bool {
 pub(crate) struct Excess(f64);
 
 impl Excess {
+    /// That of a result within all of its bounds.
+    #[cfg(test)]
+    pub(crate) const NONE: Excess = Excess(0.0);
+
     /// Returns the excess of a trial's result at a fidelity.
     pub(crate) fn of(trial: &Trial, fidelity: Fidelity, settings: &StudySettings) -> Self {
         let values = trial.further.get(&fidelity).map_or(&[][..], |further| &further.constraints);

@@ -7,6 +7,7 @@
 use crate::front::Excess;
 use crate::ids::{Fidelity, TrialId};
 use crate::objective::Loss;
+use crate::ranking::Ranking;
 use crate::settings::StudySettings;
 use crate::trial::{Trial, TrialState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// then the age of its trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    excess: Excess,
-    loss: Loss,
-    trial: TrialId,
+    pub(crate) excess: Excess,
+    pub(crate) loss: Loss,
+    pub(crate) trial: TrialId,
 }
 
 impl Rank {
@@ -33,7 +34,7 @@ impl Rank {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RungResults {
     /// Every result, the best first.
-    pub results: BTreeSet<Rank>,
+    pub results: Ranking,
     /// Those of trials that are paused here, the best first.
     pub paused: BTreeSet<Rank>,
     /// Trials that failed on their way here.
@@ -57,6 +58,10 @@ impl RungResults {
 pub struct Index {
     by_state: BTreeMap<TrialState, BTreeSet<TrialId>>,
     by_bracket: BTreeMap<u32, BTreeSet<TrialId>>,
+    /// Those of a bracket that are paused.
+    waiting: BTreeMap<u32, BTreeSet<TrialId>>,
+    /// Number of running trials by where they run to.
+    under_way: BTreeMap<Fidelity, usize>,
     rungs: BTreeMap<Fidelity, RungResults>,
     attempts: u64,
     awake: Awake,
@@ -113,6 +118,17 @@ impl Index {
         self.by_bracket.get(&bracket).unwrap_or(&NONE).iter().copied()
     }
 
+    /// Returns the trials of a bracket that are paused, oldest first.
+    pub fn paused_in_bracket(&self, bracket: u32) -> impl DoubleEndedIterator<Item = TrialId> {
+        self.waiting.get(&bracket).into_iter().flatten().copied()
+    }
+
+    /// Tells whether a trial is running that ends at a fidelity or below.
+    #[must_use]
+    pub fn is_under_way(&self, until: Fidelity) -> bool {
+        self.under_way.first_key_value().is_some_and(|(first, _)| *first <= until)
+    }
+
     /// Returns the highest number of a bracket that has trials.
     #[must_use]
     pub fn last_bracket(&self) -> Option<u32> {
@@ -162,7 +178,13 @@ impl Index {
         self.attempts += trial.attempts.len() as u64;
         if let Some(bracket) = trial.bracket {
             self.by_bracket.entry(bracket).or_default().insert(trial.id);
+            if trial.state == TrialState::Paused {
+                self.waiting.entry(bracket).or_default().insert(trial.id);
+            }
             self.awake.brackets().insert(bracket);
+        }
+        if let Some(attempt) = trial.running_attempt() {
+            *self.under_way.entry(attempt.until).or_default() += 1;
         }
         for fidelity in trial.reached.keys() {
             if let Some(rank) = rank(trial, *fidelity, settings) {
@@ -185,6 +207,18 @@ impl Index {
             trials.remove(&trial.id);
         }
         self.by_state.retain(|_, trials| !trials.is_empty());
+        if let Some(bracket) = trial.bracket
+            && let Some(waiting) = self.waiting.get_mut(&bracket)
+        {
+            waiting.remove(&trial.id);
+            if waiting.is_empty() {
+                self.waiting.remove(&bracket);
+            }
+        }
+        if let Some(number) = trial.running_attempt().and_then(|run| self.under_way.get_mut(&run.until)) {
+            *number -= 1;
+        }
+        self.under_way.retain(|_, number| *number > 0);
         for fidelity in trial.reached.keys() {
             if let (Some(rung), Some(rank)) = (self.rungs.get_mut(fidelity), rank(trial, *fidelity, settings))
             {

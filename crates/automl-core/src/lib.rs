@@ -21,6 +21,7 @@ mod number;
 mod objective;
 mod pack;
 mod progress;
+mod ranking;
 mod settings;
 mod space;
 mod stored;
@@ -42,6 +43,7 @@ pub use index::{Index, Rank, RungResults};
 pub use number::{as_json as number_as_json, from_text as number_from_text};
 pub use objective::{Direction, Loss, Objective};
 pub use progress::Arrival;
+pub use ranking::Ranking;
 pub use settings::{Algorithm, FidelityPlan, Limits, Resources, StudySettings, UsageLimits};
 pub use space::{
     Comparison, Condition, Distribution, DistributionError, Encoding, Expression, INACTIVE_CATEGORY,

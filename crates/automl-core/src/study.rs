@@ -189,9 +189,12 @@ impl Study {
             Event::AttemptEnded { trial, attempt, end } => self.end_attempt(*trial, *attempt, end, at)?,
             Event::StudyEnded { reason } => self.ended = Some(*reason),
         }
+        // Checkpoints can be given up at any time, too.
         let said_by_users = matches!(
             record.event,
             Event::BudgetChanged { .. }
+                | Event::CheckpointsDropped { .. }
+                | Event::CheckpointsCounted { .. }
                 | Event::BoundsChanged { .. }
                 | Event::Enqueued { .. }
                 | Event::TrialAdded { .. }

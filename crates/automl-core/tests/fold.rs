@@ -131,14 +131,16 @@ fn working_time_skips_the_pauses_between_engines() {
     assert_eq!(study.worked_ms(study.engine_started_at + 5), 15);
 }
 
-/// Whoever raises the budget long after the engine has ended has not worked in between.
+/// Whoever raises the budget, or has checkpoints deleted, long after the engine has ended has not worked in between.
 #[test]
 fn what_users_say_between_engines_is_no_work() {
-    let mut log = fresh().suggest(1);
+    let mut log = fresh().suggest(1).start(1, 1, 9).reach(1, 1, 9, 0.5);
     let last = log.records.last().unwrap().at;
     let raised =
         Event::BudgetChanged { trials: Some(99), timeout_ms: None, gpu_time_ms: None, parallel: None };
     log.records.push(Record { at: last + 3_600_000, event: raised });
+    let dropped = Event::CheckpointsDropped { trial: TrialId(1), keep: None, reason: "asked for".into() };
+    log.records.push(Record { at: last + 3_600_005, event: dropped });
     let started = Event::EngineStarted {
         epoch: 2,
         version: "0".into(),
@@ -148,7 +150,7 @@ fn what_users_say_between_engines_is_no_work() {
         slots: 1,
     };
     log.records.push(Record { at: last + 3_600_010, event: started });
-    assert_eq!(log.study().unwrap().earlier_engines_ms, 10);
+    assert_eq!(log.study().unwrap().earlier_engines_ms, 30);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod auto;
 mod axes;
 mod bayes;
+mod bohb;
 mod cma;
 mod constraints;
 mod design;
@@ -37,6 +38,7 @@ use thiserror::Error;
 
 pub use auto::Auto;
 pub use bayes::{Bayesian, Warped};
+pub use bohb::Bohb;
 pub use cma::Cma;
 pub use evolve::{Ancestor, differential, perturbed};
 pub use history::{History, Observation};
@@ -81,6 +83,8 @@ pub enum SamplerKind {
     Warped,
     /// Tree-structured Parzen estimator.
     Tpe,
+    /// The same, but for one trial in three.
+    Bohb,
     /// Covariance matrix adaptation.
     CmaEs,
     /// The model that suits the space and the number of results.
@@ -89,12 +93,13 @@ pub enum SamplerKind {
 
 impl SamplerKind {
     /// All kinds.
-    pub const ALL: [SamplerKind; 7] = [
+    pub const ALL: [SamplerKind; 8] = [
         SamplerKind::Random,
         SamplerKind::Sobol,
         SamplerKind::Bayesian,
         SamplerKind::Warped,
         SamplerKind::Tpe,
+        SamplerKind::Bohb,
         SamplerKind::CmaEs,
         SamplerKind::Auto,
     ];
@@ -107,6 +112,7 @@ impl SamplerKind {
             SamplerKind::Bayesian => Box::new(Bayesian),
             SamplerKind::Warped => Box::new(Warped),
             SamplerKind::Tpe => Box::new(Tpe),
+            SamplerKind::Bohb => Box::new(Bohb),
             SamplerKind::CmaEs => Box::new(Cma::default()),
             SamplerKind::Auto => Box::new(Auto),
         }
@@ -165,4 +171,6 @@ pub(crate) mod stream {
     pub(crate) const WEIGHTS: u64 = 20;
     /// Differences, crossings and changes of copies.
     pub(crate) const EVOLUTION: u64 = 8;
+    /// Which trials a model has no say in.
+    pub(crate) const WITHOUT_MODEL: u64 = 9;
 }

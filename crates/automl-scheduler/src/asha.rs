@@ -16,7 +16,7 @@
 
 use crate::bracket::levels;
 use crate::{Decision, Scheduler, end_if_settled};
-use automl_core::{Fidelity, RungResults, Study, Trial, TrialId, TrialState};
+use automl_core::{Fidelity, Rank, RungResults, Study, Trial, TrialId, TrialState};
 
 /// Asynchronous successive halving that pauses trials at their rung and promotes by checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,16 +78,8 @@ pub(crate) fn promotable<'a>(
 
 /// Paused trials among the best `count` of a rung, in order.
 fn best_paused(rung: &RungResults, count: usize) -> impl Iterator<Item = TrialId> + '_ {
-    let mut above = 0;
-    let mut from = None;
-    rung.paused.iter().map_while(move |rank| {
-        above += match from {
-            None => rung.results.range(..rank).take(count).count(),
-            Some(last) => rung.results.range(last..rank).take(count).count(),
-        };
-        from = Some(rank);
-        (above < count).then(|| rank.trial())
-    })
+    let is_among = move |rank: &&Rank| rung.results.place(rank) < count;
+    rung.paused.iter().take_while(is_among).map(|rank| rank.trial())
 }
 
 /// The promotion that brings a study to its end in which no trial has got to the largest fidelity.

@@ -158,7 +158,7 @@ fn parents(study: &Study, iteration: &Iteration, number: u32, level: Fidelity) -
     let Iteration { first, again } = iteration;
     let levels = levels(&study.settings.fidelity);
     let best = |level: Fidelity| {
-        let results = study.index().rung(level).into_iter().flat_map(|rung| &rung.results);
+        let results = study.index().rung(level).into_iter().flat_map(|rung| rung.results.iter());
         results.map(|rank| rank.trial())
     };
     let size = again[(number as usize - first.len()) % again.len()].trials() as usize;

@@ -14,10 +14,10 @@
 //!
 //! Jaderberg et al., *Population Based Training of Neural Networks*, 2017, in its synchronous form.
 
-use crate::asha::{target, waiting};
 use crate::{Ancestry, Breed, Decision, Scheduler, end_if_settled};
 use automl_core::{
-    EndReason, Fidelity, FidelityPlan, RungResults, Study, StudySettings, TrialId, TrialState, rng,
+    EndReason, Fidelity, FidelityPlan, Rank, RungResults, Study, StudySettings, Trial, TrialId, TrialState,
+    rng,
 };
 
 /// One in so many is given up, and one in so many is copied.
@@ -38,14 +38,16 @@ pub struct Pbt;
 impl Scheduler for Pbt {
     fn decide(&self, study: &Study, free: usize) -> Vec<Decision> {
         let levels = generations(&study.settings.fidelity);
-        let mut decisions: Vec<Decision> = waiting(study, &levels).take(free).collect();
+        let queued = study.in_state(TrialState::Queued).take(free);
+        let run = |trial: &Trial| Decision::Run { trial: trial.id, until: target(trial, &levels) };
+        let mut decisions: Vec<Decision> = queued.map(run).collect();
         let left = study.settings.trials.saturating_sub(study.started());
         let founders = study.index().in_bracket(FOUNDERS).len() as u64;
         let missing = population(&study.settings).saturating_sub(founders).min(left);
         let start = Decision::Start { bracket: Some(FOUNDERS), until: levels[0] };
         decisions.extend((0..missing).map(|_| start.clone()).take(free - decisions.len()));
         if missing == 0 && decisions.len() < free {
-            decisions.extend(next_generation(study, &levels, left).into_iter().take(free - decisions.len()));
+            decisions.extend(next_generation(study, &levels, left, free - decisions.len()));
         }
         if decisions.is_empty() && free > 0 { end(study) } else { decisions }
     }
@@ -95,19 +97,24 @@ fn population(settings: &StudySettings) -> u64 {
     enough
 }
 
-/// What happens to a generation that is complete: a copy that is still to be made, or else that all others go on.
-fn next_generation(study: &Study, levels: &[Fidelity], left: u64) -> Vec<Decision> {
+/// Where a queued trial is going: where it was going before, or to the end of the generation that it was made for,
+/// whether what it was to carry on from is still there or not.
+fn target(trial: &Trial, levels: &[Fidelity]) -> Fidelity {
+    let generation = (trial.bracket.unwrap_or(FOUNDERS) as usize).min(levels.len() - 1);
+    trial.attempts.last().map_or(levels[generation], |attempt| attempt.until)
+}
+
+/// What happens to a generation that is complete: a copy that is still to be made, or else that all others go on, as
+/// many as there are free slots.
+fn next_generation(study: &Study, levels: &[Fidelity], left: u64, free: usize) -> Vec<Decision> {
     let waits = |level: &Fidelity| study.index().rung(*level).is_some_and(|rung| !rung.paused.is_empty());
     let mut steps = levels.windows(2).enumerate();
     let Some((generation, step)) = steps.find(|(_, step)| waits(&step[0])) else {
         return Vec::new();
     };
     let (at, until) = (step[0], step[1]);
-    let on_its_way = study
-        .in_state(TrialState::Running)
-        .any(|trial| trial.running_attempt().is_some_and(|attempt| attempt.until <= at));
-    let queued = study.in_state(TrialState::Queued).any(|trial| target(study, trial, levels) <= at);
-    if on_its_way || queued {
+    let queued = study.in_state(TrialState::Queued).any(|trial| target(trial, levels) <= at);
+    if study.index().is_under_way(at) || queued {
         return Vec::new();
     }
     let rung = study.index().rung(at).expect("somebody waits there");
@@ -117,7 +124,8 @@ fn next_generation(study: &Study, levels: &[Fidelity], left: u64) -> Vec<Decisio
     if let Some(ancestry) = copy {
         return vec![Decision::Breed(Breed { bracket: Some(generation), until, ancestry })];
     }
-    rung.paused.iter().map(|rank| Decision::Run { trial: rank.trial(), until }).collect()
+    let paused = rung.paused.iter().take(free);
+    paused.map(|rank| Decision::Run { trial: rank.trial(), until }).collect()
 }
 
 /// The next copy of a generation, after so many; `None` where all were made or nobody can be copied.
@@ -126,13 +134,14 @@ fn copy(study: &Study, rung: &RungResults, at: Fidelity, made: usize) -> Option<
     let given_up = rung.results.iter().rev().take(worst).map(|rank| rank.trial());
     let mut given_up = rung.failed.iter().copied().chain(given_up);
     let instead_of = given_up.nth(made)?;
-    let worst: Vec<TrialId> = rung.results.iter().rev().take(worst).map(|rank| rank.trial()).collect();
-    let paused = || rung.paused.iter().map(|rank| rank.trial()).filter(|id| !worst.contains(id));
+    // The best first, as those to be given up are the last ones.
+    let stays = |rank: &&Rank| rung.results.place(rank) < rung.results.len() - worst;
+    let paused = || rung.paused.iter().take_while(stays).map(|rank| rank.trial());
     let trained = |id: &TrialId| study.trials.get(id).is_some_and(|trial| trial.checkpoint.is_some());
     // Who kept no checkpoint has nothing to hand on; where nobody does, copies are of values only.
-    let with_checkpoint: Vec<TrialId> = paused().filter(trained).take(worst.len().max(1)).collect();
+    let with_checkpoint: Vec<TrialId> = paused().filter(trained).take(worst.max(1)).collect();
     let best = match with_checkpoint.is_empty() {
-        true => paused().take(worst.len().max(1)).collect(),
+        true => paused().take(worst.max(1)).collect(),
         false => with_checkpoint,
     };
     let draw = rng::uniform(&[study.settings.seed, PARENT_STREAM, at.0, made as u64]);
@@ -248,6 +257,25 @@ mod tests {
         study.settings.trials = 5;
         // Five trials would be a population of three, and all that are there go on.
         assert_eq!(Pbt.decide(&study, 8).len(), 4);
+    }
+
+    #[test]
+    fn copy_that_has_lost_its_checkpoint_joins_its_generation_all_the_same() {
+        let log = first_generation([0.3, 0.5, 0.1, 0.4, 0.2]);
+        let log = log.with(Event::TrialStopped { trial: TrialId(3), reason: "r".into() });
+        let (trial, from, path) = (TrialId(6), TrialId(2), String::from("2@3"));
+        let copied = Event::CheckpointInherited {
+            trial,
+            from,
+            fidelity: Fidelity(3),
+            source: Some(path.clone()),
+            copy: Some("6@3".into()),
+        };
+        let log = suggest(log, 6, 1).with(copied);
+        let run = Decision::Run { trial, until: Fidelity(6) };
+        assert_eq!(decide(&log)[0], run);
+        let log = log.with(Event::CheckpointLost { trial, path, reason: "it is empty".into() });
+        assert_eq!(decide(&log)[0], run);
     }
 
     #[test]

@@ -25,8 +25,6 @@ const FULL_RUNS: u32 = 0;
 /// Such a trial starts when this many times the fidelity spent so far exceeds what the probes that have trained fully,
 /// those before it and itself cost.
 const FULL_RUN_SHARE: f64 = 0.5;
-/// Newest trials that go all the way among which paused ones are looked for: more than run at a time.
-const FULL_RUNS_OPEN: usize = 4096;
 /// Paused trials of each rung that are weighed, the best ones: the others are far behind, and a slot must not
 /// stay free while the model is asked about thousands.
 const CONTENDERS: usize = 48;
@@ -59,10 +57,9 @@ impl Scheduler for Race {
 
 /// Trials that go all the way and are paused, each to its next rung; probes first.
 fn full_runs<'a>(study: &'a Study, visited: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
-    let full = study.index().in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
-    // Each is run on as soon as it pauses: those that do are among the last to have been started.
-    let all = other_probes(study).into_iter().chain(full.take(FULL_RUNS_OPEN));
-    let paused = all.filter(|trial| trial.state == TrialState::Paused);
+    let full = study.index().paused_in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
+    let paused =
+        other_probes(study).into_iter().filter(|trial| trial.state == TrialState::Paused).chain(full);
     paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, visited)? }))
 }
 

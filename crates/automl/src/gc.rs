@@ -5,7 +5,7 @@
 //! study or action of the same root was started from. A study that an engine works on is left to it.
 
 use crate::clock::now_ms;
-use crate::engine::LogError;
+use crate::engine::EventLog;
 use crate::files::{self, StudyDir, checkpoint_files};
 use crate::job::JobRecord;
 use crate::study::{StudyError, reopen, view};
@@ -47,13 +47,21 @@ pub fn garbage(dir: &StudyDir, keep: KeepCheckpoints) -> Result<Vec<Garbage>, St
 /// If an engine works on the study, its log cannot be written, or a file cannot be deleted.
 pub fn collect_garbage(dir: &StudyDir, keep: KeepCheckpoints) -> Result<Vec<Garbage>, StudyError> {
     let (mut log, _lock, _) = reopen(dir)?;
+    collect(&mut log, dir, keep, now_ms())
+}
+
+/// Deletes what can go of a study whose log is open for writing.
+pub(crate) fn collect(
+    log: &mut EventLog,
+    dir: &StudyDir,
+    keep: KeepCheckpoints,
+    now: u64,
+) -> Result<Vec<Garbage>, StudyError> {
     let found = find(dir, log.study(), keep);
     for garbage in &found {
         let keep = garbage.keep.as_ref().map(|path| path.to_string_lossy().into_owned());
         let (trial, reason) = (garbage.trial, garbage.reason.clone());
-        let recorded: Result<(), LogError> =
-            log.record(now_ms(), Event::CheckpointsDropped { trial, keep, reason });
-        recorded?;
+        log.record(now, Event::CheckpointsDropped { trial, keep, reason })?;
     }
     log.commit()?;
     let Some(recipe) = recipe_of(&log.study().settings) else { return Ok(found) };

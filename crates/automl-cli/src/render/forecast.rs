@@ -2,7 +2,7 @@
 
 use super::size::size;
 use super::time::duration;
-use super::value::count;
+use super::value::{count, padded, plural};
 use automl::{Bracket, Rehearsal};
 use automl_core::{Algorithm, StudySettings};
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ impl Forecast<'_> {
             0 => String::new(),
             n => format!(", {n} of them again because promoted trials begin anew"),
         };
-        lines.push(format!("{:<9}{}{repeated}", format!("{unit}s"), plan.units));
+        lines.push(format!("{}{}{repeated}", padded(&plural(unit), 9), plan.units));
         lines.push(format!("time     {}", self.time_line()));
         lines.push(format!("disk     {}", self.disk_line()));
         lines
@@ -85,12 +85,12 @@ impl Forecast<'_> {
                 None => groups.push((bracket, vec![number])),
             }
         }
-        let unit = &self.settings.fidelity.unit;
+        let units = plural(&self.settings.fidelity.unit);
         let line = |(bracket, numbers): (&Bracket, Vec<usize>)| {
             let rungs: Vec<String> =
                 bracket.rungs.iter().map(|r| format!("{} to {}", r.trials, r.fidelity)).collect();
             let times = if numbers.len() > 1 { format!(" ({} times)", numbers.len()) } else { String::new() };
-            format!("bracket {}{times}: {} {unit}s", numbers[0], rungs.join(", "))
+            format!("bracket {}{times}: {} {units}", numbers[0], rungs.join(", "))
         };
         groups.into_iter().map(line).collect()
     }

@@ -62,9 +62,18 @@ pub(crate) fn domain(parameter: &Parameter) -> String {
     text
 }
 
-/// Writes a count with its noun: `1 trial`, `2 trials`.
+/// Writes a count with its noun: `1 trial`, `2 trials`; of a fidelity that counts parts of something, `fraction 10/100`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    match noun.split_once('/') {
+        Some((whole, parts)) => format!("{whole} {n}/{parts}"),
+        None if n == 1 => format!("1 {noun}"),
+        None => format!("{n} {noun}s"),
+    }
+}
+
+/// Writes the name of many units: `epochs`; that of parts stays as it is.
+pub(crate) fn plural(unit: &str) -> String {
+    if unit.contains('/') { unit.into() } else { format!("{unit}s") }
 }
 
 fn without_zeros(digits: &str) -> &str {
@@ -80,6 +89,13 @@ pub(crate) fn padded(label: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_something_are_counted_as_a_fraction() {
+        let told = [count(1, "epoch"), count(3, "epoch"), count(10, "fraction/100")];
+        assert_eq!(told, ["1 epoch", "3 epochs", "fraction 10/100"]);
+        assert_eq!([plural("epoch"), plural("fraction/100")], ["epochs", "fraction/100"]);
+    }
 
     #[test]
     fn numbers_keep_six_digits() {

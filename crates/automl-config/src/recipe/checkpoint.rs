@@ -43,16 +43,26 @@ impl CheckpointRule {
 
     /// Returns the path to carry on from when `fidelity` epochs are known to be complete: the
     /// furthest checkpoint that is not beyond them, and of several such the last by name (the later
-    /// step). Without epochs in names it is the last checkpoint by name.
+    /// step). Without epochs in names it is the last checkpoint by name. What its name says to be half
+    /// written is taken only where there is nothing else.
     #[must_use]
     pub fn choose<'p>(&self, listing: impl IntoIterator<Item = &'p str>, fidelity: u64) -> Option<&'p str> {
         let checkpoints = listing.into_iter().filter(|path| self.is_checkpoint(path));
-        if !self.pattern.has_group(EPOCH_GROUP) {
-            return checkpoints.max();
-        }
-        let reached = checkpoints.filter_map(|path| self.completed(path).map(|epochs| (epochs, path)));
-        reached.filter(|(epochs, _)| *epochs <= fidelity).max().map(|(_, path)| path)
+        let reached = checkpoints.filter_map(|path| match self.pattern.has_group(EPOCH_GROUP) {
+            false => Some((0, path)),
+            true => {
+                self.completed(path).map(|epochs| (epochs, path)).filter(|(epochs, _)| *epochs <= fidelity)
+            }
+        });
+        reached.max_by_key(|(epochs, path)| (!is_half_written(path), *epochs, *path)).map(|(_, path)| path)
     }
+}
+
+/// Endings that programs give to a file until all of it is there.
+const HALF_WRITTEN: [&str; 6] = [".tmp", ".temp", ".new", ".part", ".partial", "~"];
+
+fn is_half_written(path: &str) -> bool {
+    HALF_WRITTEN.iter().any(|ending| path.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -96,6 +106,17 @@ mod tests {
     fn later_step_of_an_epoch_wins() {
         let names = ["train/model_epoch_001_step_00009.pth", "train/model_epoch_001_step_00010.pth"];
         assert_eq!(rule(0).choose(names, 2), Some(names[1]));
+    }
+
+    #[test]
+    fn half_written_files_are_taken_only_where_there_is_nothing_else() {
+        let usual = CheckpointRule::new(Pattern::new("checkpoint").unwrap(), 1);
+        for other in ["checkpoint.tmp", "checkpoint.new", "checkpoint.pt.part", "checkpoint~"] {
+            assert_eq!(usual.choose(["checkpoint", other], 1), Some("checkpoint"), "{other}");
+            assert_eq!(usual.choose([other], 1), Some(other));
+        }
+        let by_epoch = CheckpointRule::new(Pattern::new(r"ckpt_(?P<epoch>\d+)").unwrap(), 1);
+        assert_eq!(by_epoch.choose(["ckpt_3", "ckpt_4.tmp"], 4), Some("ckpt_3"));
     }
 
     #[test]

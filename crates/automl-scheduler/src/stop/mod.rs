@@ -97,7 +97,7 @@ fn below_the_median(study: &Study, trial: &Trial) -> Option<String> {
 /// The study's own trials with a result at the largest fidelity, the best first.
 fn best_finished(study: &Study) -> impl Iterator<Item = (&Trial, Loss)> {
     let max = study.settings.fidelity.max;
-    let results = study.index().rung(max).into_iter().flat_map(|rung| &rung.results);
+    let results = study.index().rung(max).into_iter().flat_map(|rung| rung.results.iter());
     let trials = results.filter_map(|rank| study.trials.get(&rank.trial()));
     trials.filter_map(move |trial| Some((trial, study.loss_at(trial, max)?)))
 }

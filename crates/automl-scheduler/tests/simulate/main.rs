@@ -4,7 +4,7 @@ mod schedules;
 mod simulation;
 
 use automl_core::{Algorithm, EndReason, Event, FailureKind, Fidelity, Outcome, TrialId, TrialState};
-use automl_scheduler::{Asha, Decision, Race, Scheduler, brackets, levels};
+use automl_scheduler::{Asha, Decision, Race, Scheduler, brackets, levels, scheduler_for};
 use automl_testkit::{Log, settings};
 use simulation::{Simulation, halving, hyperband};
 use std::collections::BTreeMap;
@@ -246,4 +246,68 @@ fn many_reports_at_once_do_not_stop_new_trials() {
     let decisions = Asha.decide(&log.study().unwrap(), 8);
     let promotions = decisions.iter().filter(|d| matches!(d, Decision::Run { .. })).count();
     assert_eq!((decisions.len(), promotions), (8, 4));
+}
+
+/// A whole rung with the same value, but for one that failed: the older ones go on.
+#[test]
+fn ties_go_to_the_older_trial_under_every_algorithm_that_promotes() {
+    for algorithm in [
+        Algorithm::Asha,
+        Algorithm::Pasha,
+        Algorithm::Hyperband,
+        Algorithm::SuccessiveHalving,
+        Algorithm::Bohb,
+        Algorithm::Dehb,
+    ] {
+        let mut settings = halving(algorithm, 9, 9);
+        settings.retries = 0;
+        let mut log = Log::new(settings);
+        for trial in 1..=9 {
+            let (params, origin) = (Default::default(), Default::default());
+            let suggested = Event::TrialSuggested { trial: TrialId(trial), params, bracket: Some(0), origin };
+            log = log.with(suggested).start(trial, 1, 1);
+            log = match trial {
+                // What fails comes last, however old it is.
+                1 => log.fail(trial, 1, FailureKind::NotFinite),
+                _ => log.reach(trial, 1, 1, 0.5),
+            };
+        }
+        let decisions = scheduler_for(algorithm).decide(&log.study().unwrap(), 3);
+        let go_on = |trial| Decision::Run { trial: TrialId(trial), until: Fidelity(3) };
+        assert_eq!(decisions, [2, 3, 4].map(go_on), "{algorithm}");
+    }
+}
+
+/// A search that has ended goes on when the largest fidelity is raised: nothing is trained twice, and the new end is
+/// reached. Under `dehb` it cannot be raised.
+#[test]
+fn raised_fidelity_goes_on_from_checkpoints_under_every_algorithm() {
+    for algorithm in [
+        Algorithm::Random,
+        Algorithm::Hyperband,
+        Algorithm::SuccessiveHalving,
+        Algorithm::Asha,
+        Algorithm::Bohb,
+        Algorithm::Race,
+        Algorithm::Pasha,
+        Algorithm::Pbt,
+    ] {
+        let mut simulation = Simulation::new(halving(algorithm, 30, 9), 3, 0.0).run(3);
+        let before = simulation.study.clone();
+        simulation.apply(Event::FidelityRaised { max: Fidelity(27) });
+        let study = simulation.run(3).study;
+        assert_eq!(study.ended, Some(EndReason::Budget), "{algorithm}");
+        let (mut finished, mut carried_on) = (0, 0);
+        for trial in study.trials.values() {
+            let fidelities: Vec<Fidelity> = trial.attempts.iter().map(|attempt| attempt.until).collect();
+            assert!(fidelities.is_sorted_by(|a, b| a < b), "{algorithm}: {} trained twice", trial.id);
+            let resumed = |attempt: &automl_core::Attempt| attempt.resume_from.is_some();
+            assert!(trial.attempts.iter().skip(1).all(resumed), "{algorithm}: {} began anew", trial.id);
+            let was_finished =
+                before.trials.get(&trial.id).is_some_and(|trial| trial.state == TrialState::Complete);
+            finished += u32::from(trial.fidelity() == Some(Fidelity(27)));
+            carried_on += u32::from(was_finished && trial.fidelity() == Some(Fidelity(27)));
+        }
+        assert!(finished > 0 && carried_on > 0, "{algorithm}: {finished} finished, {carried_on} carried on");
+    }
 }

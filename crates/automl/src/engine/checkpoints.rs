@@ -4,10 +4,11 @@
 //! first file is deleted, and an engine that takes over deletes again what an earlier one may have left.
 
 use super::{Engine, EngineError};
-use crate::files;
+use crate::files::{self, CheckpointFile, checkpoint_files};
 use crate::gc::referenced;
-use automl_core::{Event, Outcome, Study, Trial, TrialId, TrialState};
-use automl_scheduler::disposals;
+use automl_core::{Event, Outcome, Study, Trial, TrialId};
+use automl_scheduler::{Disposal, disposals};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 impl Engine {
@@ -42,40 +43,74 @@ impl Engine {
         }
     }
 
-    /// Records the size of a trial's checkpoints, where the study has a budget for them.
+    /// Records the size of a trial's checkpoints that stay, where the study has a budget for them.
     pub(super) fn count_checkpoints(&mut self, trial: TrialId) -> Result<(), EngineError> {
         let (Some(_), Some(rule)) = (self.study().settings.conduct.disk_bytes, self.recipe.checkpoints())
         else {
             return Ok(());
         };
-        let bytes =
-            files::checkpoint_files(&self.dir.results(trial), rule).iter().map(|file| file.bytes).sum();
+        let dropped = self.study().trials[&trial].dropped.as_ref();
+        let stays = |file: &CheckpointFile| {
+            dropped.is_none_or(|dropped| {
+                dropped.keep.as_deref().is_some_and(|keep| file.path == Path::new(keep))
+            })
+        };
+        let files = checkpoint_files(&self.dir.results(trial), rule);
+        let bytes = files.into_iter().filter(stays).map(|file| file.bytes).sum();
         self.record(Event::CheckpointsCounted { trial, bytes })
     }
 
-    /// Decides which checkpoints can go, where an attempt has ended since the last look.
+    /// Decides which checkpoints can go, where something has happened since the last look that may let some.
     pub(super) fn decide_disposals(&mut self) -> Result<(), EngineError> {
-        if !std::mem::take(&mut self.attempt_has_ended) || self.recipe.checkpoints().is_none() {
+        if !std::mem::take(&mut self.may_dispose) || self.recipe.checkpoints().is_none() {
             return Ok(());
         }
-        let found = disposals(self.study());
-        let referenced = if found.is_empty() { Default::default() } else { referenced(&self.dir) };
-        for disposal in found {
-            let results = self.dir.results(disposal.trial);
-            if referenced.iter().any(|path| path.starts_with(&results)) {
-                continue;
+        loop {
+            let mut found = disposals(self.study(), &BTreeSet::new());
+            if found.is_empty() {
+                return Ok(());
             }
-            let (trial, keep, reason) = (disposal.trial, disposal.keep, disposal.reason);
-            self.record(Event::CheckpointsDropped { trial, keep, reason })?;
-            self.to_delete.push(trial);
+            let needed_elsewhere = self.needed_elsewhere();
+            if found.iter().any(|disposal| needed_elsewhere.contains(&disposal.trial)) {
+                found = disposals(self.study(), &needed_elsewhere);
+            }
+            let mut stays = false;
+            for Disposal { trial, keep, reason } in found {
+                let kept = keep.is_some();
+                self.record(Event::CheckpointsDropped { trial, keep, reason })?;
+                self.to_delete.push(trial);
+                if kept && self.study().settings.conduct.disk_bytes.is_some() {
+                    self.count_checkpoints(trial)?;
+                    stays = true;
+                }
+            }
+            // Of a disk budget less may be free than it seemed.
+            if !stays {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    /// Deletes what was decided to go, once that is durable. Returns what people should know.
+    /// Returns the trials that other studies or actions were started from.
+    fn needed_elsewhere(&self) -> BTreeSet<TrialId> {
+        let referenced = referenced(&self.dir);
+        if referenced.is_empty() {
+            return BTreeSet::new();
+        }
+        let is_needed = |trial: &&TrialId| {
+            let results = self.dir.results(**trial);
+            referenced.iter().any(|path| path.starts_with(&results))
+        };
+        self.study().trials.keys().filter(is_needed).copied().collect()
+    }
+
+    /// Deletes what was decided to go, once that is durable, unless somebody has come to need it since. Returns what people
+    /// should know.
     pub(super) fn delete_dropped(&mut self) -> Vec<String> {
         let trials = std::mem::take(&mut self.to_delete);
-        trials.into_iter().filter_map(|trial| self.delete_checkpoints(trial)).collect()
+        let needed_elsewhere = if trials.is_empty() { BTreeSet::new() } else { self.needed_elsewhere() };
+        let free = trials.into_iter().filter(|trial| !needed_elsewhere.contains(trial));
+        free.filter_map(|trial| self.delete_checkpoints(trial)).collect()
     }
 
     /// Deletes again what an earlier engine may have left behind.
@@ -95,8 +130,9 @@ impl Engine {
 fn to_be_copied<'a>(study: &'a Study, trial: &'a Trial) -> Option<&'a String> {
     let inherited = trial.inherited.as_ref().filter(|_| trial.reached.is_empty())?;
     let (source, copy) = (inherited.source.as_ref()?, trial.checkpoint.as_ref()?);
-    let parent = study.trials.get(&inherited.from)?;
-    let is_there = parent.fidelity() == Some(inherited.fidelity) && parent.state != TrialState::Running;
+    let last = study.trials.get(&inherited.from)?.attempts.last()?.end.as_ref()?;
+    let is_there =
+        matches!(last.outcome, Outcome::Reached { fidelity, .. } if fidelity == inherited.fidelity);
     (is_there && !Path::new(copy).exists()).then_some(source)
 }
 

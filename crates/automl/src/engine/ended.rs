@@ -52,7 +52,6 @@ impl Engine {
         let end = AttemptEnd { outcome, cpu_ms, max_rss_kib, memory_peak_kib, gpu };
         let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
-        self.attempt_has_ended = true;
         self.distrust_gpus();
         self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);

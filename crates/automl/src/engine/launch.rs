@@ -11,7 +11,6 @@ use automl_core::{
 use automl_exec::slots::Slot;
 use automl_exec::{AttemptKey, LaunchError, LaunchSpec, STDERR_LOG, STDOUT_LOG, UseLimits};
 use automl_scrape::SourceKind;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -181,7 +180,7 @@ impl Place<'_> {
             limits: use_limits(self.limits.usage, self.results),
         };
         for path in [self.attempt, self.results] {
-            fs::create_dir_all(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
+            files::make_folder(path).map_err(|source| PrepareError::File { path: path.into(), source })?;
         }
         let shown: Vec<String> = spec.argv.iter().map(|part| self.recipe.hide_secrets(part)).collect();
         let command = serde_json::json!({ "argv": shown, "workdir": spec.workdir });

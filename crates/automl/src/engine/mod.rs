@@ -177,8 +177,8 @@ pub struct Engine {
     reported: BTreeSet<TrialId>,
     /// Trials whose stop is recorded, to be asked to end when that is durable.
     to_stop: Vec<TrialId>,
-    /// Whether an attempt has ended since checkpoints were last looked at.
-    attempt_has_ended: bool,
+    /// Whether anything has happened since checkpoints were last looked at that may let some of them go.
+    may_dispose: bool,
     /// Trials whose checkpoints go when that is durable.
     to_delete: Vec<TrialId>,
     /// The one trial that this engine is there to end, if it is.
@@ -239,7 +239,7 @@ impl Engine {
             uploads: parts.uploads,
             reported: BTreeSet::new(),
             to_stop: Vec::new(),
-            attempt_has_ended: true,
+            may_dispose: true,
             to_delete: Vec::new(),
             to_end: None,
         }
@@ -538,6 +538,14 @@ impl Engine {
         {
             *reason = self.recipe.hide_secrets(reason);
         }
+        self.may_dispose |= matches!(
+            event,
+            Event::AttemptEnded { .. }
+                | Event::TrialStopped { .. }
+                | Event::BoundsChanged { .. }
+                | Event::BudgetChanged { .. }
+                | Event::StudyEnded { .. }
+        );
         Ok(self.log.record((self.clock)(), event)?)
     }
 
@@ -586,8 +594,8 @@ pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
         // Whatever the race starts without asking its own model.
         Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
         Algorithm::BayesianWarped => SamplerKind::Warped,
-        // Which models the highest rung with enough results.
-        Algorithm::Tpe | Algorithm::Bohb => SamplerKind::Tpe,
+        Algorithm::Tpe => SamplerKind::Tpe,
+        Algorithm::Bohb => SamplerKind::Bohb,
         Algorithm::CmaEs => SamplerKind::CmaEs,
     };
     kind.build()

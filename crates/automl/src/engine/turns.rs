@@ -99,10 +99,20 @@ impl Engine {
         observer: &mut dyn FnMut(Update<'_>),
     ) -> Result<Option<RunEnd>, EngineError> {
         if let Some(reason) = self.study().ended {
+            self.complete_the_end(observer)?;
             return Ok(Some(RunEnd::Ended(reason)));
         }
         self.reconcile(observer)?;
         Ok(None)
+    }
+
+    /// Does what an engine left undone that ended the search and died of it.
+    fn complete_the_end(&mut self, observer: &mut dyn FnMut(Update<'_>)) -> Result<(), EngineError> {
+        self.resume_deleting();
+        self.decide_disposals()?;
+        self.commit(observer)?;
+        self.delete_dropped().iter().for_each(|note| observer(Update::Note(note)));
+        Ok(())
     }
 
     /// Takes in what happened. What it means is recorded; nothing is done about it before the next turn.

@@ -1,6 +1,7 @@
 //! Grants what users wish of a study while it is worked on.
 
 use super::{Control, Engine, EngineError};
+use crate::files;
 use crate::study::{NewBounds, new_bounds, raise, slots};
 use crate::wishes::{Left, Wish, left};
 use automl_core::{Event, TrialId, TrialState};
@@ -40,12 +41,7 @@ impl Engine {
     /// Removes the files of wishes whose events are durable.
     pub(crate) fn forget_granted(&mut self) -> Result<(), EngineError> {
         for path in std::mem::take(&mut self.granted) {
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(EngineError::File { path, source });
-                }
-                _ => {}
-            }
+            files::delete(&path).map_err(|source| EngineError::File { path, source })?;
         }
         Ok(())
     }

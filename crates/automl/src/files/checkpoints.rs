@@ -1,5 +1,6 @@
 //! What a trial's program has written: all files, and its checkpoints among them.
 
+use super::replace::delete;
 use automl_config::CheckpointRule;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,9 +62,8 @@ pub(crate) fn delete_checkpoints(
     let mut result = Ok(());
     let files = checkpoint_files(results, rule).into_iter().map(|file| file.path);
     for path in files.filter(|path| keep.is_none_or(|keep| path != Path::new(keep))) {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => result = result.and(Err((path, error))),
-            _ => {}
+        if let Err(error) = delete(&path) {
+            result = result.and(Err((path, error)));
         }
     }
     result

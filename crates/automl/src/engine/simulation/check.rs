@@ -1,6 +1,7 @@
 //! What must hold after every event, whatever happened before it.
 
-use super::job::loss;
+use super::job::{Beginning, loss};
+use super::keeping::Keeping;
 use super::world::{LEASE_MS, World};
 use crate::engine::{EventLog, records};
 use crate::replay::replay_records;
@@ -26,13 +27,15 @@ pub(super) struct Check {
     /// Attempts that were decided to be stopped.
     stopped: BTreeSet<AttemptKey>,
     engine_since: u64,
+    pub(super) keeping: Keeping,
     pub(super) wrongs: Vec<String>,
 }
 
 impl Check {
-    pub(super) fn new(world: World) -> Self {
+    pub(super) fn new(world: World, keeping: Keeping) -> Self {
         Check {
             world,
+            keeping,
             records: Vec::new(),
             study: None,
             started: BTreeMap::new(),
@@ -52,19 +55,31 @@ impl Check {
             self.wrong(format!("of {known} acknowledged events, {} are on the disk", found.len()));
             return;
         }
-        self.committed(&found[known..]);
+        self.durable(&found[known..], false);
         self.engine_since = self.world.now();
     }
 
-    /// Events have become durable.
+    /// Events have become durable, and nothing was done about them yet.
     pub(super) fn committed(&mut self, records: &[Record]) {
+        self.durable(records, true);
+    }
+
+    fn durable(&mut self, records: &[Record], just_now: bool) {
+        if just_now {
+            self.wrongs.extend(self.keeping.audit());
+        }
         for record in records {
             self.records.push(record.clone());
+            if let Some(study) = &self.study {
+                self.wrongs.extend(self.keeping.before(study, &record.event));
+            }
             if let Err(error) = EventLog::fold_one(&mut self.study, record) {
                 self.wrong(format!("event {} cannot be applied: {error}", self.records.len()));
                 return;
             }
             self.event(&record.event);
+            let study = self.study.as_ref().expect("it has just been folded");
+            self.wrongs.extend(self.keeping.after(study, &record.event, just_now));
         }
     }
 
@@ -87,14 +102,14 @@ impl Check {
                 self.started.insert(key, self.world.now());
                 self.check_slots();
             }
-            Event::Measured { trial, attempt, line, values, .. } => {
+            Event::Measured { trial, attempt, line, step, values, .. } => {
                 let last = self.lines.insert(self.key(*trial, *attempt), *line).unwrap_or(0);
                 if *line <= last {
                     self.wrong(format!("line {line} of trial {trial} was read again after line {last}"));
                 }
-                let expected = loss(x(&self.study().trials[trial]), *line);
-                if values["loss"].is_finite() && values["loss"] != expected {
-                    self.wrong(format!("line {line} of trial {trial} says {expected}, not {values:?}"));
+                let expected = step.map(|step| loss(x(&self.study().trials[trial]), step));
+                if values["loss"].is_finite() && Some(values["loss"]) != expected {
+                    self.wrong(format!("line {line} of trial {trial} says {expected:?}, not {values:?}"));
                 }
             }
             Event::AttemptEnded { trial, attempt, end } => {
@@ -134,6 +149,7 @@ impl Check {
         if value != expected || !complete {
             self.wrong(format!("{key:?} reached {expected}, and {value} is recorded"));
         }
+        self.check_beginning(key);
         if self.stopped.contains(key) {
             return;
         }
@@ -146,9 +162,30 @@ impl Check {
         }
     }
 
+    /// A program carries on where the trial was, neither before nor after.
+    fn check_beginning(&mut self, key: &AttemptKey) {
+        let trial = &self.study().trials[&TrialId(key.trial)];
+        let attempt = trial.attempts.last().expect("it has just ended");
+        let resumed = attempt.resume_from.is_some();
+        let earlier = trial.reached.range(..attempt.until).next_back().map(|(fidelity, _)| *fidelity);
+        let trained = earlier.or(trial.inherited.as_ref().map(|inherited| inherited.fidelity));
+        let exact = self.world.checkpoints_tell() && !self.stopped.contains(key);
+        match self.world.beginning(key) {
+            Some(Beginning::Scratch) if !resumed => {}
+            Some(Beginning::Epoch(epoch)) if resumed && (!exact || trained == Some(Fidelity(epoch))) => {}
+            other => {
+                let said = attempt.resume_from.clone();
+                self.wrong(format!(
+                    "{key:?} began from {other:?}; the log says {said:?}, trained to {trained:?}"
+                ));
+            }
+        }
+    }
+
     /// The engine has done all it could for now.
     pub(super) fn after_turn(&mut self, engines: &Study, stalled: bool) {
         self.wrongs.extend(self.world.wrongs());
+        self.wrongs.extend(self.keeping.audit());
         if stalled {
             return;
         }
@@ -175,15 +212,37 @@ impl Check {
     /// The search is over.
     pub(super) fn ended(&mut self, reason: EndReason, wished: &BTreeSet<String>) {
         self.wrongs.extend(self.world.wrongs());
+        self.wrongs.extend(self.keeping.audit());
+        self.wrongs.extend(self.keeping.ended(self.study()));
         if reason == EndReason::Budget {
             self.check_budget();
         }
         if let Some(wish) = self.enqueued.difference(wished).next() {
             self.wrong(format!("nobody asked for {wish}"));
         }
-        match replay_records(&self.records) {
-            Ok(replay) if replay.explains_all() && replay.other_algorithms.is_none() => {}
-            other => self.wrong(format!("the log does not replay: {other:?}")),
+        let events = self.records.len();
+        for cut in [events / 3, 2 * events / 3, events] {
+            self.wrongs.extend(self.cut(cut.max(1)));
+        }
+    }
+
+    /// Tells what is wrong with the log as it was after some of its events: its state is to be the same from a
+    /// snapshot, to come to the same end, and to explain every decision.
+    pub(super) fn cut(&self, events: usize) -> Option<String> {
+        let (before, after) = self.records.split_at(events);
+        let study = Study::replay(before).expect("it was folded before");
+        let Some(mut from_snapshot) =
+            Study::from_snapshot(&study.to_snapshot()).filter(|other| *other == study)
+        else {
+            return Some(format!("a snapshot after {events} events is another study"));
+        };
+        after.iter().for_each(|record| from_snapshot.apply(record).expect("it was folded before"));
+        if from_snapshot != *self.study() {
+            return Some(format!("from a snapshot after {events} events the study ends differently"));
+        }
+        match replay_records(before) {
+            Ok(replay) if replay.explains_all() && replay.other_algorithms.is_none() => None,
+            other => Some(format!("the log does not replay after {events} events: {other:?}")),
         }
     }
 

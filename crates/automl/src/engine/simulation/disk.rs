@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-/// How many appends in a row find the disk full, at most.
-const FULL_APPENDS_MAX: u64 = 6;
+/// How many writes in a row find the disk full, at most.
+const FULL_MAX: u64 = 6;
 
 /// What is on the disk, whatever becomes of engines.
 pub(crate) struct Disk {
@@ -54,7 +54,19 @@ impl Disk {
         records.map(|(payload, seq)| StoredRecord { seq, payload: payload.clone() }).collect()
     }
 
-    /// Returns how many appends were refused.
+    /// Tells whether there is no space, which lasts for a while.
+    pub(crate) fn refuses(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        if state.full_for == 0 && self.crashes.chance.happens(self.full_rate) {
+            state.full_for = 1 + self.crashes.chance.below(FULL_MAX);
+        }
+        let full = state.full_for > 0;
+        state.full_for -= u64::from(full);
+        state.refusals += u64::from(full);
+        full
+    }
+
+    /// Returns how often something was refused.
     pub(crate) fn refusals(&self) -> u64 {
         self.state.borrow().refusals
     }
@@ -62,16 +74,12 @@ impl Disk {
 
 impl Store for SimulatedStore {
     fn append(&mut self, payloads: &[Vec<u8>]) -> Result<u64, StoreError> {
-        let Disk { crashes, full_rate, state } = &*self.0;
+        let Disk { crashes, state, .. } = &*self.0;
         crashes.may_strike();
+        let full = self.0.refuses();
         let mut disk = state.borrow_mut();
         disk.limbo.clear();
-        if disk.full_for == 0 && crashes.chance.happens(*full_rate) {
-            disk.full_for = 1 + crashes.chance.below(FULL_APPENDS_MAX);
-        }
-        if disk.full_for > 0 {
-            disk.full_for -= 1;
-            disk.refusals += 1;
+        if full {
             disk.limbo = payloads.to_vec();
             let source = io::Error::from(io::ErrorKind::StorageFull);
             return Err(StoreError::Io { action: "append to", path: "events.jsonl".into(), source });

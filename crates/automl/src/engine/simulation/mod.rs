@@ -2,11 +2,12 @@
 //!
 //! The real engine, its log, its scheduler and sampler, its log readers and the supervisor run on a
 //! simulated time in a simulated world: engines die at any of their effects, the disk is full, submissions
-//! are lost or late, ends are reported twice, programs fail or hang, nodes are cut off and die, users wish
-//! things, the clock is set. After every commit and every turn the study is checked ([`check`]): nothing
+//! are lost or late, ends are reported twice, programs fail or hang, their checkpoints break and vanish, nodes
+//! are cut off and die, users wish things, the clock is set. After every commit and every turn the study is checked ([`check`]): nothing
 //! acknowledged is lost, no trial number is used twice, no trial runs twice, no budget is exceeded, nothing
-//! that is over counts as running for longer than its lease, every result is what the program said, and the
-//! whole log replays.
+//! that is over counts as running for longer than its lease, every result is what the program said, no
+//! checkpoint goes that is needed or whose end is not in the log ([`keeping`]), and the log replays, as a whole
+//! and where it is cut.
 //!
 //! Everything is drawn from a seed, which a failure names. A longer run, or one seed again:
 //! `AUTOML_SIMULATE=0..10000 cargo test --release -p automl --lib simulation -- --nocapture`.
@@ -16,24 +17,30 @@ mod check;
 mod crash;
 mod disk;
 mod job;
+mod keeping;
 mod plan;
+mod shelf;
 mod wisher;
 mod world;
 
 use super::turns::Input;
-use super::{Engine, EngineError, EventLog, Parts, RunEnd, Update, Uploads};
-use crate::files::StudyDir;
-use crate::study::{created, metric_rules, slots};
+use super::{Engine, EngineError, EventLog, LogError, Parts, RunEnd, Update, Uploads};
+use crate::files::{Step, StudyDir, Watch};
+use crate::gc::collect;
+use crate::job::{JOB_FILE, JobRecord};
+use crate::study::{StudyError, created, metric_rules, slots};
 use automl_config::LogRules;
-use automl_core::{Algorithm, EndReason, Record};
+use automl_core::{Algorithm, EndReason, Event, Record};
 use automl_scrape::Metrics;
 use automl_store::Store;
 pub(crate) use chance::Chance;
 use check::Check;
 pub(crate) use crash::{Crashes, survive};
 pub(crate) use disk::Disk;
+use keeping::{Keeping, collectable};
 pub(crate) use plan::{Plan, Rates};
 use std::cell::Cell;
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +49,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use wisher::Wisher;
 use world::World;
 
+/// Where Linux keeps files in memory.
+const MEMORY: &str = "/dev/shm";
 /// Time of day when a simulation begins, in milliseconds since 1970.
 const BEGIN_MS: u64 = 1_700_000_000_000;
 /// Longest time between two inputs of an engine.
@@ -77,6 +86,10 @@ struct Tally {
     engines: u64,
     deaths: u64,
     full_disks: u64,
+    /// Trials that began from another one's checkpoint, that gave theirs up, and that lost them.
+    inherited: u64,
+    dropped: u64,
+    lost: u64,
 }
 
 impl Simulation {
@@ -89,12 +102,15 @@ impl Simulation {
     /// A simulation whose engine dies at its `crash_at`-th effect, if it is not drawn.
     fn new(plan: Plan, chance: Rc<Chance>, crash_at: Option<u64>) -> Self {
         let crashes = Crashes::new(Rc::clone(&chance), plan.rates.crash, crash_at);
-        let world = World::new(Rc::clone(&chance), Rc::clone(&crashes), plan.rates, plan.one_machine);
-        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        let world = World::new(Rc::clone(&chance), Rc::clone(&crashes), &plan);
+        // In memory where it can be: nothing here tries what a disk does.
+        let folder = tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir());
+        let folder = folder.expect("a folder for temporary files");
         let dir = StudyDir::new(folder.path(), &plan.settings.study);
+        let rule = plan.recipe.checkpoints().expect("the command takes checkpoints").clone();
         Simulation {
             disk: Disk::new(Rc::clone(&crashes), &plan.rates),
-            check: Check::new(world.clone()),
+            check: Check::new(world.clone(), Keeping::new(world.clone(), dir.clone(), rule)),
             wisher: Wisher::new(dir.wishes(), plan.rates.wish),
             _folder: folder,
             off_ms: Rc::new(Cell::new(0)),
@@ -127,14 +143,21 @@ impl Simulation {
             }
             self.world.advance(self.chance.below(DOWN_MS));
             self.set_clock();
+            self.refer();
+            self.collect_garbage()?;
         }
         Err("the search never ends".into())
     }
 
     fn sum(&self, tally: Tally) -> Tally {
         let study = self.check.study();
+        let records = &self.check.records;
+        let count = |of: fn(&Event) -> bool| records.iter().filter(|record| of(&record.event)).count() as u64;
         Tally {
-            events: self.check.records.len() as u64,
+            events: records.len() as u64,
+            inherited: count(|event| matches!(event, Event::CheckpointInherited { .. })),
+            dropped: count(|event| matches!(event, Event::CheckpointsDropped { .. })),
+            lost: count(|event| matches!(event, Event::CheckpointLost { .. })),
             trials: study.trials.len() as u64,
             attempts: study.trials.values().map(|trial| trial.attempts.len() as u64).sum(),
             full_disks: self.disk.refusals(),
@@ -146,8 +169,60 @@ impl Simulation {
         if self.check.wrongs.is_empty() { Ok(()) } else { Err(self.check.wrongs.join("\n")) }
     }
 
+    /// Starts another action from one of the checkpoints now and then.
+    fn refer(&self) {
+        if !self.chance.happens(self.plan.rates.reference) {
+            return;
+        }
+        let Some(path) = self.world.shelf(|shelf| shelf.pin(&self.chance)) else { return };
+        let folder = self.dir.path().with_file_name(format!("action-{}", self.world.now()));
+        let mut action = JobRecord::new("n".into(), "export".into(), "00000000".into());
+        action.parent_checkpoint = Some(path);
+        let text = serde_json::to_vec(&action).expect("plain values always serialise");
+        let written =
+            std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(JOB_FILE), text));
+        written.expect("a writable folder");
+    }
+
+    /// Has checkpoints deleted as a user does while no engine works on the study.
+    fn collect_garbage(&mut self) -> Result<(), String> {
+        if self.disk.records().is_empty() || !self.chance.happens(self.plan.rates.garbage) {
+            return Ok(());
+        }
+        let keep = self.chance.one_of(collectable());
+        self.check.keeping.collecting = Some(keep);
+        let _watch = self.watch();
+        let done = survive(|| {
+            let mut log = EventLog::open(Box::new(self.disk.open()))?;
+            collect(&mut log, &self.dir, keep, self.now())
+        });
+        self.check.reopened(&self.disk.records());
+        match done {
+            Some(Err(StudyError::Log(LogError::Store(error)))) if error.is_full_disk() => self.verdict(),
+            Some(Err(error)) => Err(format!("nothing could be collected: {error}")),
+            Some(Ok(_)) | None => self.verdict(),
+        }
+    }
+
+    /// Has the engine die, or find the disk full, between any two changes of files.
+    fn watch(&self) -> Watch {
+        let (crashes, disk) = (Rc::clone(&self.crashes), Rc::clone(&self.disk));
+        Watch::begin(move |step| {
+            crashes.may_strike();
+            match step == Step::Write && disk.refuses() {
+                true => Err(io::Error::from(io::ErrorKind::StorageFull)),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn now(&self) -> u64 {
+        (BEGIN_MS + self.world.now()).saturating_add_signed(self.off_ms.get())
+    }
+
     /// The life of one engine.
     fn live(&mut self) -> Result<RunEnd, EngineError> {
+        let _watch = self.watch();
         let mut engine = self.engine()?;
         let settled = engine.settle_wishes();
         self.check.reopened(&self.disk.records());
@@ -173,6 +248,7 @@ impl Simulation {
     fn pass_time(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
         self.world.advance(1 + self.chance.below(PAUSE_MS));
         self.wisher.wish(&self.chance, engine.study());
+        self.refer();
         self.set_clock();
         self.crashes.may_strike();
         while let Ok(ended) = engine.ended.try_recv() {
@@ -200,6 +276,7 @@ impl Simulation {
             EventLog::create(Box::new(store), first, [])?
         } else {
             self.check.reopened(&self.disk.records());
+            self.check.keeping.collecting = None;
             EventLog::open(Box::new(store))?
         };
         let (sender, ended) = unbounded_channel();
@@ -248,31 +325,53 @@ fn simulate(seeds: Range<u64>) -> Tally {
         sum.engines += tally.engines;
         sum.deaths += tally.deaths;
         sum.full_disks += tally.full_disks;
+        sum.inherited += tally.inherited;
+        sum.dropped += tally.dropped;
+        sum.lost += tally.lost;
     }
     sum
 }
 
 /// Seeds of the short run, in parts that tests can take at the same time.
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 20;
+
+/// What a part of the short run must have seen.
+fn simulate_part(part: u64) {
+    let seen = simulate(part * SEEDS..(part + 1) * SEEDS);
+    let all = [seen.deaths, seen.full_disks, seen.inherited, seen.dropped, seen.lost];
+    assert!(all.iter().all(|times| *times > 0), "{seen:?}");
+}
 
 #[test]
 fn simulated_studies_survive_first_part() {
-    simulate(0..SEEDS);
+    simulate_part(0);
 }
 
 #[test]
 fn simulated_studies_survive_second_part() {
-    simulate(SEEDS..2 * SEEDS);
+    simulate_part(1);
 }
 
 #[test]
 fn simulated_studies_survive_third_part() {
-    simulate(2 * SEEDS..3 * SEEDS);
+    simulate_part(2);
 }
 
 #[test]
 fn simulated_studies_survive_fourth_part() {
-    simulate(3 * SEEDS..4 * SEEDS);
+    simulate_part(3);
+}
+
+#[test]
+fn every_cut_of_a_log_is_a_log() {
+    for seed in 0..6 {
+        let mut simulation = Simulation::of_seed(seed);
+        simulation.run().expect("it ends");
+        let events = simulation.check.records.len();
+        for cut in 1..events {
+            assert_eq!(simulation.check.cut(cut), None, "seed {seed}, after {cut} of {events} events");
+        }
+    }
 }
 
 /// The long run, where somebody asks for it.
@@ -291,10 +390,12 @@ fn a_seed_tells_the_same_story_twice() {
         let story = || {
             let mut simulation = Simulation::of_seed(seed);
             let end = simulation.run().expect("it ends").0;
-            let mut records = std::mem::take(&mut simulation.check.records);
-            // Its version, and the folder that it happens to lie in.
-            records.remove(0);
-            (end, records)
+            let folder = simulation.dir.path().to_string_lossy().into_owned();
+            let told = |record: &Record| {
+                serde_json::to_string(record).expect("a record serialises").replace(&folder, "")
+            };
+            // Its version comes first.
+            (end, simulation.check.records[1..].iter().map(told).collect::<Vec<_>>())
         };
         assert_eq!(story(), story(), "seed {seed}");
     }

@@ -5,8 +5,9 @@
 
 use super::chance::Chance;
 use super::crash::Crashes;
-use super::job::Job;
-use super::plan::Rates;
+use super::job::{Beginning, Job};
+use super::plan::{Habits, Plan, Rates};
+use super::shelf::{Content, Shelf};
 use automl_exec::supervisor::{Claim, Evidence, Moment, Patience, RunnerState, Standing, Supervisor};
 use automl_exec::{
     Adoption, AttemptEnded, AttemptKey, CancelMode, Cause, Executor, LaunchSpec, Submit, Verdict, read_fence,
@@ -41,6 +42,7 @@ struct Inner {
     chance: Rc<Chance>,
     crashes: Rc<Crashes>,
     rates: Rates,
+    habits: Habits,
     one_machine: bool,
     now: u64,
     due: BTreeMap<(u64, u64), Happening>,
@@ -53,6 +55,7 @@ struct Inner {
     /// Attempts whose end is in the study's log.
     recorded: BTreeSet<AttemptKey>,
     submitted: BTreeSet<AttemptKey>,
+    shelf: Shelf,
     engine: Engine,
     wrongs: Vec<String>,
 }
@@ -81,12 +84,13 @@ enum Happening {
 }
 
 impl World {
-    pub(super) fn new(chance: Rc<Chance>, crashes: Rc<Crashes>, rates: Rates, one_machine: bool) -> Self {
+    pub(super) fn new(chance: Rc<Chance>, crashes: Rc<Crashes>, plan: &Plan) -> Self {
         let inner = Inner {
             chance,
             crashes,
-            rates,
-            one_machine,
+            rates: plan.rates,
+            habits: plan.habits,
+            one_machine: plan.one_machine,
             now: 0,
             due: BTreeMap::new(),
             happenings: 0,
@@ -96,6 +100,7 @@ impl World {
             allowed: BTreeSet::new(),
             recorded: BTreeSet::new(),
             submitted: BTreeSet::new(),
+            shelf: Shelf::default(),
             engine: Engine::default(),
             wrongs: Vec::new(),
         };
@@ -144,6 +149,23 @@ impl World {
     /// Learns that the end of an attempt is in the study's log.
     pub(super) fn recorded(&self, key: AttemptKey) {
         self.inner().recorded.insert(key);
+    }
+
+    /// Returns what the program of an attempt began from; `None` for one that never ran.
+    pub(super) fn beginning(&self, key: &AttemptKey) -> Option<Beginning> {
+        self.inner().jobs.get(key).map(|job| job.beginning)
+    }
+
+    /// Tells whether checkpoints say which epoch they are of, and are there as they were written.
+    pub(super) fn checkpoints_tell(&self) -> bool {
+        let inner = self.inner();
+        let arrive = inner.one_machine || inner.rates.partition == 0.0;
+        inner.habits.epoch_in_name && inner.rates.damage == 0.0 && arrive
+    }
+
+    /// Asks or tells something about checkpoints.
+    pub(super) fn shelf<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> T {
+        work(&mut self.inner().shelf)
     }
 
     /// Takes what went wrong in the engine's dealings with the world.
@@ -200,18 +222,42 @@ impl Inner {
             return;
         }
         let node = self.chance.one_of(&nodes);
-        let job = Job::start(spec, node, self.now, &self.chance, &self.rates);
+        let beginning = self.beginning(spec);
+        let luck = (&*self.chance, &self.rates, self.habits);
+        let job = Job::start(spec, node, self.now, beginning, luck);
         let first = job.next() - self.now;
         self.jobs.insert(key.clone(), job);
         self.plan(first, Happening::Work(key.clone()));
         self.plan(BEAT_MS, Happening::Beat(key.clone()));
     }
 
+    /// Looks at the checkpoint that a program is told to carry on from. One that is not there, or not whole, is the
+    /// engine's fault unless something has happened to it.
+    fn beginning(&mut self, spec: &LaunchSpec) -> Beginning {
+        let Some(path) = spec.argv.get(3).filter(|path| !path.is_empty()) else { return Beginning::Scratch };
+        let (key, path) = (&spec.key, Path::new(path));
+        match self.shelf.read(path) {
+            Some(Content::Whole { trial, epoch }) => {
+                if trial != key.trial && !self.shelf.is_copy(path) {
+                    self.wrongs.push(format!("{key:?} carries on from a checkpoint of trial {trial}"));
+                }
+                Beginning::Epoch(epoch)
+            }
+            found => {
+                if !self.shelf.is_excused(path) {
+                    self.wrongs
+                        .push(format!("{key:?} was to carry on from {}, found {found:?}", path.display()));
+                }
+                Beginning::Unreadable
+            }
+        }
+    }
+
     fn work(&mut self, key: &AttemptKey) {
         let (now, connected) = (self.now, self.connected);
         let job = self.jobs.get_mut(key).expect("jobs stay known");
         let connected = connected[job.node];
-        if job.alive && !job.work(now, connected) {
+        if job.alive && !job.work(now, connected, &mut self.shelf) {
             let next = job.next().max(now + 1) - now;
             self.plan(next, Happening::Work(key.clone()));
         }
@@ -292,8 +338,11 @@ impl Inner {
         }
     }
 
-    /// Nodes are cut off and die.
+    /// Checkpoints break; nodes are cut off and die.
     fn trouble(&mut self) {
+        if self.chance.happens(self.rates.damage) {
+            self.shelf.damage(&self.chance);
+        }
         if self.one_machine {
             return;
         }
