@@ -2,6 +2,7 @@
 
 use crate::support::{TestEnv, crc32};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,12 +89,46 @@ fn damaged_studies_are_not_exported() {
     assert!(refused.stderr.contains("automl fsck"), "{}", refused.stderr);
 }
 
-/// The number of trials in every kept log of an earlier format.
-const FORMATS: [(&str, usize); 3] = [("format-1.jsonl", 3), ("format-2.jsonl", 5), ("format-3.jsonl", 5)];
+/// The number of trials in every kept log, and kinds of events that it is kept for.
+const FORMATS: [(&str, usize, &[&str]); 6] = [
+    ("format-1.jsonl", 3, &["measured"]),
+    ("format-2.jsonl", 5, &["enqueued"]),
+    ("format-3.jsonl", 5, &["checkpoint_lost", "fidelity_raised"]),
+    ("format-3-stopped.jsonl", 4, &["stop_decided"]),
+    (
+        "format-4.jsonl",
+        6,
+        &[
+            "stop_decided",
+            "trial_stopped",
+            "bounds_changed",
+            "enqueued",
+            "fidelity_raised",
+            "checkpoints_counted",
+            "checkpoints_dropped",
+        ],
+    ),
+    ("format-4-population.jsonl", 6, &["checkpoint_inherited"]),
+];
+
+/// Every format has a log, and every log holds what it is kept for.
+#[test]
+fn every_format_has_a_kept_log() {
+    let mut formats = BTreeSet::new();
+    for (name, _, events) in FORMATS {
+        let text = fs::read_to_string(fixture(name)).unwrap();
+        for event in events {
+            assert!(text.contains(&format!(r#""event":"{event}""#)), "{name}: {event}");
+        }
+        let format = text.split_once(r#""format":"#).unwrap().1;
+        formats.insert(format.split(',').next().unwrap().parse::<u32>().unwrap());
+    }
+    assert_eq!(formats, (1..=automl_core::EVENT_FORMAT).collect());
+}
 
 #[test]
 fn logs_of_every_format_are_opened() {
-    for (name, trials) in FORMATS {
+    for (name, trials, _) in FORMATS {
         let env = TestEnv::new();
         let study = env.root().join("old");
         fs::create_dir_all(&study).unwrap();
@@ -113,7 +148,7 @@ fn logs_of_every_format_are_opened() {
 
 #[test]
 fn logs_of_every_format_are_imported_and_carried_on() {
-    for (name, trials) in FORMATS {
+    for (name, trials, _) in FORMATS {
         let env = TestEnv::new();
         // A study remembers the folder its program is in, which the log's writer had elsewhere.
         let made = env.command("import --name new").arg(fixture(name)).output().unwrap();

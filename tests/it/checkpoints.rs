@@ -42,7 +42,10 @@ fn only_the_best_keeps_its_checkpoints_and_no_promotion_misses_one() {
         let epochs = trained(&env, trial);
         assert!(epochs.windows(2).all(|pair| pair[0] < pair[1]), "trial {trial} went on: {epochs:?}");
     }
-    assert_eq!(env.automl("replay s").code, 0);
+    let deletions = log(&env).matches("checkpoints_dropped").count();
+    let replayed = env.automl("replay s");
+    assert_eq!(replayed.code, 0, "{}", replayed.stdout);
+    assert!(replayed.stdout.contains(&format!("{deletions} deletions")), "{}", replayed.stdout);
 }
 
 /// A crash between the decision and the deletion leaves files; the next engine deletes them.

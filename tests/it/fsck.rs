@@ -149,7 +149,16 @@ fn study_that_is_worked_on_is_left_alone() {
     let env = TestEnv::new();
     let engine = env.start("./hang.sh {x}", "--trials 1 --name s");
     env.wait_for_started(1);
-    assert_eq!(env.automl("fsck s --repair").code, 7);
+    let pid = env.objects("status s --json")[0]["pid"].as_u64().unwrap();
+    for command in ["fsck s", "fsck s --repair"] {
+        let refused = env.automl(command);
+        assert_eq!(refused.code, 7, "{command}");
+        assert!(
+            refused.stderr.contains(&format!("is run by process {pid} ")),
+            "{command}: {}",
+            refused.stderr
+        );
+    }
     fs::write(env.path("go"), "").unwrap();
     assert_eq!(engine.wait().code, 0);
     assert_eq!(env.automl("fsck s").code, 0);

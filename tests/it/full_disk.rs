@@ -1,4 +1,4 @@
-//! A disk that is full for a while: a small file system of its own, in a mount namespace of its own.
+//! Disks that are full for a while, or can only be read: file systems and mounts in a namespace of their own.
 
 use crate::support::{TestEnv, wait_until};
 use serde_json::Value;
@@ -66,4 +66,31 @@ fn a_full_disk_pauses_the_search_until_there_is_space() {
     assert_eq!(trials.len(), 5);
     assert!(trials.iter().all(|trial| trial["state"] == "complete"), "{trials:?}");
     assert_eq!(fs::read_to_string(env.path("fsck.code")).unwrap(), "0\n");
+}
+
+/// Looks at a study in a folder that cannot be written to, then tries to change it.
+const READ_ONLY: &str = r#"
+mount --bind studies studies && mount -o remount,ro,bind studies || exit 99
+for command in 'status s' 'trials s' 'fsck s' 'replay s' 'export s --to jsonl'; do
+    "$0" $command > said 2>&1 || { echo "$command"; cat said; exit 1; }
+done
+for command in 'resume s --trials 3' 'set s trials=3' 'fsck s --repair'; do
+    "$0" $command > said 2>&1
+    [ $? = 3 ] && grep -q 'Read-only file system' said || { echo "$command"; cat said; exit 1; }
+done
+"#;
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that cannot be done here says so")]
+fn a_study_that_cannot_be_written_to_can_be_looked_at() {
+    if !mounts_are_allowed() {
+        eprintln!("skipped: mount namespaces are not allowed here");
+        return;
+    }
+    let env = TestEnv::new();
+    env.search("--trials 2 --name s");
+    let mut looked = Command::new("unshare");
+    looked.args(["-Urm", "sh", "-c", READ_ONLY, env!("CARGO_BIN_EXE_automl")]).current_dir(env.path(""));
+    let looked = looked.env_remove("AUTOML_ROOT").stdin(Stdio::null()).output().unwrap();
+    assert!(looked.status.success(), "{}", String::from_utf8_lossy(&looked.stdout));
 }

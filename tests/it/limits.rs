@@ -1,6 +1,7 @@
 //! What a trial and a search may use of the machine.
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, wait_until};
+use std::fs;
 
 #[test]
 fn trials_that_use_too_much_memory_are_infeasible() {
@@ -82,4 +83,24 @@ fn sizes_need_units() {
         assert_eq!(ran.code, 2, "{flag}");
         assert!(ran.stderr.contains(words), "{flag}: {}", ran.stderr);
     }
+}
+
+/// The trial that is being ended for the old limit does not take the search with it.
+#[test]
+fn time_limit_can_be_raised_while_it_ends_a_search() {
+    let env = TestEnv::new();
+    let deaf =
+        "#!/bin/sh\ntrap 'echo told >> told' TERM\nwhile [ ! -e go ]; do sleep 0.02; done\necho loss: 0.5\n";
+    env.script("deaf.sh", deaf);
+    let running = env.start("./deaf.sh {x}", "--trials 2 --parallel 1 --timeout 0.2s --grace 20s --name s");
+    wait_until("the program to be told", || env.path("told").exists());
+    assert_eq!(env.automl("set s timeout=1h").code, 0);
+    let log = env.root().join("s/events.jsonl");
+    wait_until("the limit to change", || fs::read_to_string(&log).unwrap().contains("budget_changed"));
+    fs::write(env.path("go"), "").unwrap();
+    let ran = running.wait();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(env.objects("status s --json")[0]["ended"], "budget", "{}", ran.stdout);
+    assert!(env.objects("trials s --json").iter().all(|trial| trial["state"] == "complete"));
+    assert_eq!(env.automl("replay s").code, 0);
 }

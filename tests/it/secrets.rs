@@ -27,6 +27,66 @@ fn holders(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// Logins of URLs, a secret variable of a network's config, and a short secret: none of them is in any file that
+/// others may read but the program's own logs, and the program is given all of them.
+#[test]
+fn logins_of_urls_and_short_secrets_are_kept_nowhere() {
+    let env = TestEnv::new();
+    let tell = "#!/bin/sh\necho \"$@\"\necho \"ValueError: 403 of $2, of $4, and of https://other:elsewhere-4711@host/x, key=$6\" >&2\nexit 3\n";
+    env.script("tell.sh", tell);
+    let arguments = format!(
+        "--data s3://key:{MARKER}@bucket/{{x}} --more=https://{MARKER}c@host/y,http://a:{MARKER}d@host/z \
+         --get https://u:{MARKER}e@host/{{x}}?q --token s3c"
+    );
+    let program = format!("./tell.sh {arguments}");
+    let dry = env.run_over(&program, "--name s --dry-run");
+    assert!(dry.stdout.contains("@bucket/") && !dry.stdout.contains(MARKER), "{}", dry.stdout);
+    let ran = env.run_over(&program, "--trials 1 --retry 0 --parallel 1 --name s");
+    assert!(ran.stderr.contains("AUTOML_SECRET_URL_LOGIN_3"), "{}", ran.stderr);
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(MARKER), "{}{}", ran.stdout, ran.stderr);
+    let log = fs::read_to_string(env.root().join("s/trials/00001/attempt-1/stdout.log")).unwrap();
+    for given in ["s3://key:{}@bucket/", "https://{}c@host/y,http://a:{}d@host/z", "https://u:{}e@host/"] {
+        assert!(log.contains(&given.replace("{}", MARKER)), "{given}: {log}");
+    }
+    let told = env.automl("explain s/1").stdout;
+    assert!(told.contains("https://…@host/x") && told.contains("key=…"), "{told}");
+    let mut found = Vec::new();
+    holders(&env.root(), &mut found);
+    let own =
+        |name: &String| ["stdout.log", "stderr.log"].contains(&name.as_str()) || name.ends_with("(private)");
+    assert!(!found.is_empty() && found.iter().all(own), "only the program's own logs: {found:?}");
+    let events = fs::read_to_string(env.root().join("s/events.jsonl")).unwrap();
+    assert!(!events.contains("elsewhere-4711") && !events.contains("s3c"), "{events}");
+
+    let missing = env.automl("resume s --trials 2");
+    assert!(missing.stderr.contains("AUTOML_SECRET_"), "{}", missing.stderr);
+    let refused =
+        env.run_over("./tell.sh {x} {place}", &format!("--name t --param place=a|s3://k:{MARKER}@b"));
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("a login among its values"), "{}", refused.stderr);
+}
+
+#[test]
+fn secrets_of_a_networks_config_are_kept_nowhere() {
+    let env = TestEnv::new();
+    let options = env.toy();
+    let config = fs::read_to_string(env.path("toy.config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["launch"]["train"]["environment"] = serde_json::json!({
+        "HF_TOKEN": MARKER,
+        "TRACKER": format!("http://me:{MARKER}b@host"),
+        "OMP_NUM_THREADS": "1",
+    });
+    fs::write(env.path("toy.config.json"), config.to_string()).unwrap();
+    let ran =
+        env.automl(&format!("run {options} --algorithm random --trials 1 --set train.num_epochs=1 --name s"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the variable HF_TOKEN holds a secret"), "{}", ran.stderr);
+    let mut found = Vec::new();
+    holders(&env.root(), &mut found);
+    assert!(!found.is_empty() && found.iter().all(|name| name.ends_with("(private)")), "{found:?}");
+}
+
 #[test]
 fn secrets_among_arguments_are_kept_nowhere() {
     let env = TestEnv::new();

@@ -91,3 +91,20 @@ fn the_next_command_finds_the_study_again() {
     let arguments = next.strip_prefix("automl ").unwrap();
     assert_eq!(env.automl(arguments).code, 0, "{next}");
 }
+
+/// What a creation leaves that is killed before its first event.
+#[test]
+fn study_that_has_not_begun_is_called_so_and_can_be_begun() {
+    let env = TestEnv::new();
+    env.search("--trials 1 --name other");
+    let journal = fs::read_to_string(env.root().join("other/events.jsonl")).unwrap();
+    fs::create_dir(env.root().join("s")).unwrap();
+    fs::write(env.root().join("s/events.jsonl"), journal.lines().next().unwrap().to_string() + "\n").unwrap();
+    for command in ["status s", "trials s", "replay s", "set s trials=3", "resume s", "export s --to jsonl"] {
+        let refused = env.automl(command);
+        assert_eq!(refused.code, 2, "{command}: {}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains("`automl run --name s` begins it"), "{command}: {}", refused.stderr);
+    }
+    env.search("--trials 2 --name s");
+    assert_eq!(env.automl("fsck s").code, 0);
+}

@@ -151,6 +151,7 @@ fn study_exit(error: &StudyError) -> Exit {
         StudyError::BadName { .. }
         | StudyError::Exists { .. }
         | StudyError::Missing { .. }
+        | StudyError::NotBegun { .. }
         | StudyError::BadArchive { .. }
         | StudyError::NoProgram { .. }
         | StudyError::Fidelity { .. }

@@ -60,4 +60,4 @@ pub use resolve::{
 };
 pub use settings::{NetworkSettings, RunSettings, Settings};
 pub use shape::{FileFormat, json_schema};
-pub use spec::{annotated_yaml, is_secret, read_spec};
+pub use spec::{annotated_yaml, hide_logins, is_secret, read_spec};

@@ -20,6 +20,41 @@ pub struct Disposal {
     pub reason: String,
 }
 
+impl Disposal {
+    /// Returns what of a trial's checkpoints was to go already, and may have been left by a crash.
+    #[must_use]
+    pub fn again(trial: &Trial) -> Option<Self> {
+        let keep = trial.dropped.as_ref()?.keep.clone();
+        Some(Disposal { trial: trial.id, keep, reason: "they were to go already".into() })
+    }
+}
+
+/// Tells whether checkpoints may go like that: by the study's settings, by another number that a user asked to
+/// keep, or because they were to go already. Which trials were spared, because other actions need their checkpoints, is
+/// not in a study: under a disk budget others may have gone instead.
+#[must_use]
+pub fn may_go(study: &Study, disposal: &Disposal) -> bool {
+    let again = study.trials.get(&disposal.trial).and_then(Disposal::again);
+    if again.as_ref() == Some(disposal) || disposals(study, &BTreeSet::new()).contains(disposal) {
+        return true;
+    }
+    let others = study.trials.keys().copied().filter(|id| *id != disposal.trial).collect();
+    if study.settings.conduct.disk_bytes.is_some() && disposals(study, &others).contains(disposal) {
+        return true;
+    }
+    let asked = asked_for(&disposal.reason);
+    asked.is_some_and(|keep| disposals_keeping(study, keep).contains(disposal))
+}
+
+/// Returns how many trials keep theirs, from the reason that others do not.
+fn asked_for(reason: &str) -> Option<KeepCheckpoints> {
+    let digits = |c: char| c.is_ascii_digit();
+    let number = reason.split(|c| !digits(c)).find_map(|part| part.parse().ok());
+    let top = number.map(KeepCheckpoints::Top);
+    let known = [KeepCheckpoints::Best, KeepCheckpoints::None].into_iter().chain(top);
+    known.into_iter().find(|keep| why(*keep) == reason)
+}
+
 /// Returns the checkpoints that can go under the study's settings, oldest trial first, but for those of the trials
 /// to be spared. Those that have gone already are not named again. How much of a disk budget the ones that stay of
 /// a trial take is known only when they have been counted again: ask once more then.

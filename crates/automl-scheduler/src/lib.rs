@@ -21,7 +21,7 @@ mod stop;
 pub use agreement::{Agreement, agreements};
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
-pub use checkpoints::{Disposal, disposals, disposals_keeping};
+pub use checkpoints::{Disposal, disposals, disposals_keeping, may_go};
 pub use dehb::Dehb;
 pub use full::FullFidelity;
 pub use hyperband::{Hyperband, SuccessiveHalving};

@@ -5,8 +5,9 @@
 //! packed: their lines are joined, compressed, and put in their place, because to sled every key costs about
 //! as much as a record.
 //!
-//! sled moves values above about 10 KiB into files of their own that are never collected. So a block above
-//! [`CHUNK_BYTES`] continues under keys with 2 more bytes (part number from 1).
+//! sled keeps up to 17 neighbouring values in one page, writes a page anew after every tenth change in it, and
+//! moves one above a quarter of a segment into a file of its own that is never collected. So values are small:
+//! a block above [`CHUNK_BYTES`] continues under keys with 2 more bytes (part number from 1).
 //!
 //! Format 1 kept each record by itself: version byte 1, its checksum (4 bytes big-endian), its payload.
 
@@ -22,7 +23,7 @@ use crate::format::{Line, Lines, MAX_LINE_BYTES, record_crc};
 /// Text that is packed together, in bytes.
 pub(crate) const BLOCK_BYTES: usize = 16 << 10;
 /// Largest part of a block under one key of the database, in bytes.
-pub(crate) const CHUNK_BYTES: usize = 8 << 10;
+pub(crate) const CHUNK_BYTES: usize = 400;
 
 /// Version of a block that is one record.
 const RECORD: u8 = 1;

@@ -55,7 +55,9 @@ impl From<sled::Error> for SledFailure {
             sled::Error::Io(e) if means_damage(e.kind()) => SledFailure::Damage(e.to_string()),
             sled::Error::Io(e) => SledFailure::Io(e),
             sled::Error::Corruption { .. } => SledFailure::Damage("corrupt".into()),
-            sled::Error::Unsupported(what) | sled::Error::ReportableBug(what) => SledFailure::Damage(what),
+            sled::Error::Unsupported(what) | sled::Error::ReportableBug(what) => {
+                SledFailure::Damage(format!("damaged ({what})"))
+            }
             sled::Error::CollectionNotFound(_) => SledFailure::Damage("without its tree".into()),
         }
     }

@@ -29,9 +29,16 @@ const BACKGROUND_FLUSH_MS: u64 = 500;
 /// Blocks above this size together go to sled in several batches. sled holds a batch back until it is
 /// complete, and the pages of a giant one would not fit its cache.
 const BATCH_BYTES: usize = 1 << 20;
+/// Size of the pieces in which sled writes and reclaims its file, in bytes. What is overwritten or removed
+/// becomes free by whole pieces, and some of them are always in use: so they say how large a small log's
+/// database gets. A page must fit a quarter of one, see [`CHUNK_BYTES`].
+const SEGMENT_BYTES: usize = 32 << 10;
 /// How long to wait for the threads of a dropped database to let go of its file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+/// Where sled keeps the settings that a database was made with.
+const CONFIG_FILE: &str = "conf";
 
 const KEY_FORMAT: &[u8] = b"format";
 const KEY_ID: &[u8] = b"store";
@@ -117,6 +124,7 @@ impl Database {
             db.flush()?;
             let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
             file.sync_all().map_err(SledFailure::Io)?;
+            File::open(dir.join(CONFIG_FILE)).and_then(|file| file.sync_all()).map_err(SledFailure::Io)?;
             let (id, tail) = (id.clone(), Tail::default());
             Ok(Self { db, file, dir: dir.clone(), id, last_seq: 0, epoch: 0, tail })
         };
@@ -353,8 +361,11 @@ fn insert(batch: &mut sled::Batch, first: u64, block: &[u8]) {
 
 /// Opens sled, waiting a little for a predecessor in this process to let go of the file.
 fn open_sled(dir: &Path) -> Result<sled::Db, SledFailure> {
-    let config =
-        sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(Some(BACKGROUND_FLUSH_MS));
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(BACKGROUND_FLUSH_MS))
+        .segment_size(segment_bytes(dir));
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
         match config.open().map_err(SledFailure::from) {
@@ -362,6 +373,17 @@ fn open_sled(dir: &Path) -> Result<sled::Db, SledFailure> {
             outcome => return outcome,
         }
     }
+}
+
+/// Returns the segment size of the database in a folder, which sled cannot change; that of new ones where
+/// there is none.
+fn segment_bytes(dir: &Path) -> usize {
+    let text = fs::read(dir.join(CONFIG_FILE)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let size = text.lines().find_map(|line| line.strip_prefix("segment_size: ")?.trim().parse().ok());
+    // sled panics on sizes that it does not accept.
+    let accepted = |size: &usize| size.is_power_of_two() && (256..=1 << 24).contains(size);
+    size.filter(accepted).unwrap_or(SEGMENT_BYTES)
 }
 
 /// Renames sled's snapshot files so that it does not see them; tells whether there were any.

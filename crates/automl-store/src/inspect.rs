@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE};
 use crate::format::Writer;
 use crate::scan::{Found, Scan, scan};
-use crate::sled_store::lock_store;
+use crate::sled_store::lock_store_to_read;
 use crate::view::refuse_newer;
 
 /// One of the two copies of a log.
@@ -100,7 +100,7 @@ pub struct Inspection {
 /// version wrote it, [`StoreError::Io`] when the folder cannot be read or its database not be copied to
 /// the folder for temporary files.
 pub fn inspect(study_dir: &Path) -> Result<Inspection, StoreError> {
-    let _lock = lock_store(study_dir)?;
+    let _lock = lock_store_to_read(study_dir)?;
     let journal = Side::of_journal(study_dir)?;
     let database = Side::of_database(study_dir)?;
     Ok(compare(database, journal))

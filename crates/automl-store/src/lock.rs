@@ -75,6 +75,20 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// Returns the refusal that names an engine.
+    #[must_use]
+    pub fn held_by(study_dir: &Path, holder: EngineInfo) -> Self {
+        LockError::Held {
+            study_dir: study_dir.to_owned(),
+            pid: holder.pid,
+            since: UNIX_EPOCH + Duration::from_millis(holder.since_ms),
+            host: holder.host,
+            exe: holder.exe,
+        }
+    }
+}
+
 /// Holds a study for this process until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct StudyLock {
@@ -157,22 +171,12 @@ fn lock_or_name_holder(file: &File, path: &Path, study_dir: &Path) -> Result<(),
         }
         // The holder writes its entry just after it has the lock.
         if let Some(holder) = running_engine(study_dir) {
-            return Err(held(study_dir, holder));
+            return Err(LockError::held_by(study_dir, holder));
         }
         if Instant::now() > give_up {
             return Err(LockError::HeldByUnknown { lock_file: path.to_owned() });
         }
         thread::sleep(RETRY);
-    }
-}
-
-fn held(study_dir: &Path, holder: EngineInfo) -> LockError {
-    LockError::Held {
-        study_dir: study_dir.to_owned(),
-        pid: holder.pid,
-        since: UNIX_EPOCH + Duration::from_millis(holder.since_ms),
-        host: holder.host,
-        exe: holder.exe,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -252,6 +253,27 @@ pub(crate) fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
     let file = opened.map_err(StoreError::io("open", &path))?;
+    hold(file, path, study_dir)
+}
+
+/// Keeps writers away from a log that is only read. Nothing is written for that where nothing can be; a log that
+/// was never locked has no writer there.
+pub(crate) fn lock_store_to_read(study_dir: &Path) -> Result<Option<File>, StoreError> {
+    let denied = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    };
+    match lock_store(study_dir) {
+        Err(StoreError::Io { source, path, .. }) if denied(&source) => match File::open(&path) {
+            Ok(file) => hold(file, path, study_dir).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Io { action: "open", path, source }),
+        },
+        outcome => outcome.map(Some),
+    }
+}
+
+/// Locks a file, waiting a little for a lock that outlives its holder.
+fn hold(file: File, path: PathBuf, study_dir: &Path) -> Result<File, StoreError> {
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {

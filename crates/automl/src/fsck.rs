@@ -7,7 +7,10 @@
 use crate::engine::fold;
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists};
-use automl_store::{Inspection, LogCopy, Recovery, SledStore, StudyLock, cut_behind, inspect, rebuild_from};
+use automl_store::{
+    Inspection, LockError, LogCopy, Recovery, SledStore, StoreError, StudyLock, cut_behind, inspect,
+    rebuild_from, running_engine,
+};
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub fn check(dir: &StudyDir) -> Result<Health, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let log = inspect(dir.path())?;
+    let log = inspect(dir.path()).map_err(|error| busy(error, dir))?;
     let impossible = match fold(&log.records) {
         Ok(_) => None,
         Err(error) => match error.impossible_event() {
@@ -100,6 +103,14 @@ pub fn repair(dir: &StudyDir, from: Option<LogCopy>) -> Result<Repaired, StudyEr
     }
     let dropped = expected.saturating_sub(recovery.records);
     Ok(Repaired { notes: recovery.notes, events: recovery.records, dropped })
+}
+
+/// Names the engine that a log is open in.
+fn busy(error: StoreError, dir: &StudyDir) -> StudyError {
+    match (&error, running_engine(dir.path())) {
+        (StoreError::Busy { .. }, Some(engine)) => LockError::held_by(dir.path(), engine).into(),
+        _ => error.into(),
+    }
 }
 
 fn mend(dir: &StudyDir, from: Option<LogCopy>) -> Result<Recovery, StudyError> {

@@ -77,7 +77,7 @@ pub(crate) fn collect(
 fn find(dir: &StudyDir, study: &Study, keep: KeepCheckpoints) -> Vec<Garbage> {
     let recipe = recipe_of(&study.settings);
     let Some(rule) = recipe.as_ref().and_then(TrialRecipe::checkpoints) else { return Vec::new() };
-    let again = study.trials.values().filter_map(left_behind);
+    let again = study.trials.values().filter_map(Disposal::again);
     let disposals = disposals_keeping(study, keep).into_iter().chain(again);
     let referenced = referenced(dir);
     let garbage = |disposal: Disposal| {
@@ -95,12 +95,6 @@ fn find(dir: &StudyDir, study: &Study, keep: KeepCheckpoints) -> Vec<Garbage> {
         })
     };
     disposals.filter_map(garbage).collect()
-}
-
-/// What an earlier decision should have deleted, and a crash may have left.
-fn left_behind(trial: &automl_core::Trial) -> Option<Disposal> {
-    let keep = trial.dropped.as_ref()?.keep.clone();
-    Some(Disposal { trial: trial.id, keep, reason: "they were to go already".into() })
 }
 
 /// Returns the checkpoints that other studies and actions were started from: those beside a study, and

@@ -30,6 +30,7 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
             "suggestions": found.suggestions,
             "starts": found.starts,
             "stops": found.stops,
+            "disposals": found.disposals,
             "difference": difference,
             "unexplained": found.unexplained.as_ref().map(|other| {
                 json!({
@@ -79,7 +80,11 @@ fn suggestion(difference: &Difference) -> Vec<String> {
 fn decision(other: &Unexplained) -> Vec<String> {
     let Unexplained { event, what, trial, recorded, derived } = other;
     let trial = trial.map_or_else(String::new, |trial| format!(", trial {trial}"));
-    let nothing = if *what == "stop" { "it goes on" } else { "nothing happens yet" };
+    let (what, nothing) = match *what {
+        "stop" => ("stop", "it goes on"),
+        "disposal" => ("deletion of checkpoints", "they stay"),
+        other => (other, "nothing happens yet"),
+    };
     vec![
         format!("event {event}{trial}: the log does not explain this {what}"),
         format!("  recorded  {recorded}"),
@@ -88,7 +93,7 @@ fn decision(other: &Unexplained) -> Vec<String> {
 }
 
 fn same(found: &Replay) -> String {
-    let further = [(found.starts, "start"), (found.stops, "stop")];
+    let further = [(found.starts, "start"), (found.stops, "stop"), (found.disposals, "deletion")];
     let further = further.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| count(n, word));
     let all: Vec<String> = std::iter::once(count(found.suggestions, "suggestion")).chain(further).collect();
     let (last, others) = all.split_last().expect("there are suggestions, if only none");

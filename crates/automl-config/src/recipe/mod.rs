@@ -32,12 +32,9 @@ pub(crate) use template::{Placeholder, Segment, Template};
 pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
 
 use crate::schema::Leaf;
-use crate::spec::Secrets;
+use crate::spec::{Secrets, hide, hide_logins};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-
-/// Shortest secret that is looked for in texts.
-const SECRET_LENGTH_MIN: usize = 4;
 
 /// How to start, follow and carry on an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,19 +127,21 @@ impl TrialRecipe {
         self.secrets.clone_from(&original.secrets);
     }
 
-    /// Returns a text with every secret of the recipe that this process knows as `…`.
+    /// Returns a text with every secret of the recipe that this process knows, and every login of a URL, as `…`.
     #[must_use]
     pub fn hide_secrets(&self, text: &str) -> String {
         let of_spec = self.spec.iter().flat_map(SpecRecipe::known_secrets);
         let known = of_spec.chain(self.secret_arguments().filter_map(|name| self.secrets.text(name)));
-        // What is shorter stands in any text by chance.
-        let hidden = known.filter(|secret| secret.len() >= SECRET_LENGTH_MIN);
-        hidden.fold(text.to_string(), |text, secret| text.replace(&secret, "…"))
+        let mut known: Vec<String> = known.collect();
+        // One may be a part of another.
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        hide_logins(&known.iter().fold(text.to_string(), |text, secret| hide(&text, secret)))
     }
 
-    /// Returns the names of the secrets among the arguments.
+    /// Returns the names of the secrets among the arguments and variables.
     pub(crate) fn secret_arguments(&self) -> impl Iterator<Item = &str> {
-        self.argv.iter().flat_map(Template::segments).filter_map(|segment| match segment {
+        let variables = self.environment.iter().map(|(_, template)| template);
+        self.argv.iter().chain(variables).flat_map(Template::segments).filter_map(|segment| match segment {
             Segment::Secret(name) => Some(name.as_str()),
             Segment::Text(_) | Segment::Value(_) | Segment::Param(_) => None,
         })

@@ -3,6 +3,7 @@
 //! A template fills one argument. Whatever a value contains, it stays within that argument.
 
 use crate::nearest::did_you_mean;
+use crate::spec::login;
 use serde::{Deserialize, Serialize};
 
 /// A parsed text with placeholders.
@@ -144,6 +145,20 @@ impl Template {
         let kept = (!kept.is_empty()).then(|| Segment::Text(kept.into()));
         let segments = kept.into_iter().chain([Segment::Secret(name.into())]).collect();
         Some((Template(segments), secret.into()))
+    }
+
+    /// Returns the template with the first login of a URL in its literal parts taken for a secret, and that login.
+    pub(crate) fn with_secret_login(&self, name: &str) -> Option<(Self, String)> {
+        let logins = self.0.iter().enumerate().filter_map(|(i, segment)| match segment {
+            Segment::Text(text) => Some((i, text, login(text)?)),
+            Segment::Value(_) | Segment::Param(_) | Segment::Secret(_) => None,
+        });
+        let (i, text, range) = logins.into_iter().next()?;
+        let (before, after) = (&text[..range.start], &text[range.end..]);
+        let parts = [Segment::Text(before.into()), Segment::Secret(name.into()), Segment::Text(after.into())];
+        let mut segments = self.0.clone();
+        segments.splice(i..=i, parts);
+        Some((Template(segments), text[range].into()))
     }
 
     /// Returns the text of a template without placeholders.

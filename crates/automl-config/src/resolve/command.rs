@@ -1,6 +1,6 @@
 //! A request for any program into a study recipe.
 
-use super::{StudyRecipe, metric};
+use super::{StudyRecipe, metric, secrets};
 use crate::files;
 use crate::grammar::ShortForm;
 use crate::pattern::Pattern;
@@ -11,7 +11,7 @@ use crate::recipe::{
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
-use crate::spec::{Secrets, is_secret, variable};
+use crate::spec::{holds_login, is_secret};
 use automl_core::{Distribution, Parameter, SearchSpace, SpaceProblem};
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
     let parameters = read_parameters(request, &mut notes, &mut problems);
     check_variables(&parameters, &mut problems);
     let mut argv = read_argv(request, &parameters, &mut problems);
-    let secrets = take_secrets(&mut argv, &mut notes);
+    let secrets = secrets::of_arguments(&mut argv, &mut notes);
     note_unused(&argv, &parameters, &mut notes);
     note_two_numbers(&parameters, &mut notes);
     let checkpoints = read_checkpoints(request, &argv, &mut notes, &mut problems);
@@ -125,13 +125,16 @@ pub(super) fn read_line_patterns(texts: &[String], problems: &mut Vec<Problem>) 
 
 /// Parameters are recorded and shown everywhere; a secret must not become one.
 fn refuse_secret(parameter: &Parameter, report: &mut Report) {
-    if is_secret(&parameter.name) {
-        let message =
-            format!("`{}` sounds like a secret, and parameters are recorded in clear", parameter.name);
-        report
-            .error(Position::in_flag(1), "", Code::BadValue, message)
-            .hint("set it as an environment variable of its own before calling automl; trials inherit it");
-    }
+    let values = serde_json::to_value(&parameter.distribution).unwrap_or_default();
+    let what = match (is_secret(&parameter.name), holds_login(&values)) {
+        (true, _) => "sounds like a secret",
+        (false, true) => "has a URL with a login among its values",
+        (false, false) => return,
+    };
+    let message = format!("`{}` {what}, and parameters are recorded in clear", parameter.name);
+    report
+        .error(Position::in_flag(1), "", Code::BadValue, message)
+        .hint("set it as an environment variable of its own before calling automl; trials inherit it");
 }
 
 fn read_parameters(
@@ -246,39 +249,6 @@ fn read_argv(
         }
     }
     argv
-}
-
-/// Takes literal values of arguments that sound like secrets out of the command, which is recorded in clear:
-/// `--api-key=VALUE`, `--api-key VALUE`, `API_KEY=VALUE`.
-fn take_secrets(argv: &mut [Template], notes: &mut Vec<String>) -> Secrets {
-    let mut secrets = Secrets::default();
-    let literals: Vec<Option<String>> = argv.iter().map(|part| part.literal().map(String::from)).collect();
-    for i in 1..argv.len() {
-        let Some(text) = &literals[i] else { continue };
-        let flag = |text: &str| text.trim_start_matches('-').replace('-', "_");
-        let (name, from) = match text.split_once('=') {
-            Some((name, _)) => (flag(name), name.len() + 1),
-            None => match &literals[i - 1] {
-                Some(before) if before.starts_with('-') && !before.contains('=') => (flag(before), 0),
-                _ => continue,
-            },
-        };
-        // A number is a setting, as `--pad-token 0`; another flag is no value.
-        let is_value = text[from..].parse::<f64>().is_err() && (from > 0 || !text.starts_with('-'));
-        if !is_secret(&name) || !is_value {
-            continue;
-        }
-        if let Some((template, secret)) = argv[i].with_secret(from, &name) {
-            argv[i] = template;
-            notes.push(format!(
-                "`{name}` sounds like a secret: its value is not recorded, and `automl resume` reads it from {}; in a \
-                 variable of the environment other users of the machine do not see it",
-                variable(&name)
-            ));
-            secrets.insert(&name, secret.into());
-        }
-    }
-    secrets
 }
 
 /// `x=0..1` means the whole numbers 0 and 1, and is often meant as the interval.

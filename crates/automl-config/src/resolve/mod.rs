@@ -14,6 +14,7 @@ mod network;
 mod probe;
 mod rebound;
 mod relate;
+mod secrets;
 mod settings;
 mod space;
 mod stage;

@@ -4,7 +4,7 @@ use crate::fields::join;
 use crate::problem::{Code, Position, Problem, Report};
 use crate::read::Format;
 use crate::schema::{At, Kind, NO_BRANCH, Schema, check_value};
-use crate::spec::{Secrets, SpecPath, is_secret};
+use crate::spec::{Secrets, SpecPath, hide_logins, holds_login, is_secret};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Applied {
             self.branches.insert(key, taken);
             return;
         }
-        if is_secret(&key) {
+        if is_secret(&key) || holds_login(&value) {
             self.secrets.insert(&key, value);
             if !self.secret_keys.contains(&key) {
                 self.secret_keys.push(key.clone());
@@ -109,7 +109,7 @@ impl Applied {
 fn shown(setting: &str) -> String {
     match setting.split_once('=') {
         Some((key, value)) if is_secret(key) || value.trim_start().starts_with('{') => format!("{key}=…"),
-        _ => setting.into(),
+        _ => hide_logins(setting),
     }
 }
 

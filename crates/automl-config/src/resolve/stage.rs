@@ -5,7 +5,7 @@
 
 use super::draft::Draft;
 use super::inputs::Inputs;
-use super::{container, data, dynamic, settings};
+use super::{container, data, dynamic, secrets, settings};
 use crate::network::{Expression, Launch};
 use crate::parent::ParentJob;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
@@ -221,7 +221,7 @@ impl<'a> Stage<'a> {
             return Err(Problems(errors.into_iter().chain(warnings).collect()));
         };
         self.notes.extend(warnings.iter().map(Problem::note));
-        let (launch, applied, request) = (self.launch, self.applied, self.request);
+        let (mut launch, applied, request) = (self.launch, self.applied, self.request);
         let fixed = |key: &str| applied.covers(key) || kind.searched.iter().any(|name| name == key);
         let spec = SpecRecipe {
             base: self.draft.spec,
@@ -249,6 +249,9 @@ impl<'a> Stage<'a> {
             secrets: applied.secrets,
         };
         let metrics = self.inputs.metrics();
+        let mut secrets = Secrets::default();
+        secrets::take_logins(&mut launch.command, &mut secrets, &mut self.notes);
+        secrets::of_environment(&mut launch.environment, &mut secrets, &mut self.notes);
         let recipe = TrialRecipe {
             argv: launch.command,
             environment: launch.environment,
@@ -274,7 +277,7 @@ impl<'a> Stage<'a> {
             downloads: self.downloads,
             upload_rules: self.inputs.upload_rules(),
             upload_to: None,
-            secrets: Secrets::default(),
+            secrets,
         };
         Ok((recipe, self.notes))
     }

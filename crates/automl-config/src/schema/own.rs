@@ -2,7 +2,7 @@
 
 use super::{Kind, NO_BRANCH, Schema, present};
 use crate::fields::join;
-use crate::spec::{SpecPath, is_secret};
+use crate::spec::{SpecPath, holds_login, is_secret};
 use serde_json::Value;
 
 impl Schema {
@@ -39,13 +39,14 @@ impl Schema {
             if group.is_some() && value.is_null() {
                 continue;
             }
-            if is_secret(&key) && !value.is_null() {
+            let whole = leaf.is_some() || !value.is_object();
+            if (is_secret(&key) && !value.is_null()) || (whole && holds_login(value)) {
                 secrets.push((key, value.clone()));
                 continue;
             }
             let Some(map) = base.as_object_mut() else { return };
             let place = map.entry(name.as_str()).or_insert(Value::Null);
-            if leaf.is_some() || !value.is_object() {
+            if whole {
                 let is_branches = self.leaf(&key).is_some_and(|leaf| leaf.kind == Kind::Branch);
                 // A group of branches that is null takes none of them.
                 if !is_branches {

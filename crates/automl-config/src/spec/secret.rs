@@ -6,6 +6,12 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "…";
+/// Length from which a secret is looked for within words, too, in characters.
+const SECRET_LENGTH_MIN: usize = 4;
 
 /// Ends of key names (last path segment, lower case) that hold secrets.
 const SECRET_ENDINGS: [&str; 7] =
@@ -17,6 +23,76 @@ const SECRET_ENDINGS: [&str; 7] =
 pub fn is_secret(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
     SECRET_ENDINGS.iter().any(|ending| last == *ending || last.ends_with(&format!("_{ending}")))
+}
+
+/// Schemes whose user names alone may be tokens, as in `https://ghp_…@github.com`.
+const TOKEN_SCHEMES: [&str; 2] = ["http", "https"];
+/// What ends a URL's part before its path.
+const AUTHORITY_ENDS: [char; 8] = ['/', '?', '#', '"', '\'', '`', '<', '>'];
+
+/// Returns where the login of the first URL in a text stands that has one with a secret in it: `user:password` of
+/// `s3://user:password@host`, or the user of an HTTP URL.
+pub(crate) fn login(text: &str) -> Option<Range<usize>> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("://") {
+        let start = from + at + "://".len();
+        let is_end = |c: char| c.is_whitespace() || AUTHORITY_ENDS.contains(&c);
+        let authority = text[start..].split(is_end).next().unwrap_or_default();
+        let scheme = text[..start - "://".len()].rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+        let scheme = scheme.unwrap_or_default().to_ascii_lowercase();
+        if let Some((user, _)) = authority.rsplit_once('@')
+            && (user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+                || (TOKEN_SCHEMES.contains(&scheme.as_str()) && !user.is_empty()))
+            && user != HIDDEN
+        {
+            return Some(start..start + user.len());
+        }
+        from = start;
+    }
+    None
+}
+
+/// Tells whether a value has a text with such a login anywhere.
+pub(crate) fn holds_login(value: &Value) -> bool {
+    match value {
+        Value::String(text) => login(text).is_some(),
+        Value::Array(items) => items.iter().any(holds_login),
+        Value::Object(map) => map.values().any(holds_login),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Returns a text with the logins of all URLs hidden.
+#[must_use]
+pub fn hide_logins(text: &str) -> String {
+    let mut text = text.to_string();
+    while let Some(range) = login(&text) {
+        text.replace_range(range, HIDDEN);
+    }
+    text
+}
+
+/// Returns a text with a secret hidden. A short one stands in any text by chance, and is hidden where it stands by
+/// itself, between anything but letters and digits.
+pub(crate) fn hide(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.into();
+    }
+    if secret.chars().count() >= SECRET_LENGTH_MIN {
+        return text.replace(secret, HIDDEN);
+    }
+    let mut hidden = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(secret) {
+        let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
+        let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let preceding = before.chars().next_back().or(hidden.chars().next_back());
+        hidden.push_str(before);
+        let stands_alone = !is_part(preceding) && !is_part(after.chars().next());
+        hidden.push_str(if stands_alone { HIDDEN } else { secret });
+        rest = after;
+    }
+    hidden + rest
 }
 
 /// Secret values by spec path. Never serialised, never printed.
@@ -64,6 +140,39 @@ mod tests {
         }
         for path in ["train.lr", "model.num_tokens", "tokenizer", "key_metric", "token_size"] {
             assert!(!is_secret(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn logins_of_urls_are_hidden() {
+        for (text, shown) in [
+            ("https://user:pass@host/x?y=1", "https://…@host/x?y=1"),
+            ("s3://key:se/cret@bucket", "s3://key:se/cret@bucket"),
+            ("s3://key:secret@bucket/a, gs://a:b@c", "s3://…@bucket/a, gs://…@c"),
+            ("cannot read \"postgresql://u:p@db:5432/x\"", "cannot read \"postgresql://…@db:5432/x\""),
+            ("https://ghp_token@github.com/a.git", "https://…@github.com/a.git"),
+            ("HTTPS://a:b@c@host", "HTTPS://…@host"),
+            ("git+https://x:y@host", "git+https://…@host"),
+            ("ssh://git@host/x abfss://container@account", "ssh://git@host/x abfss://container@account"),
+            ("https://host:8080/a@b and c://", "https://host:8080/a@b and c://"),
+        ] {
+            assert_eq!(hide_logins(text), shown);
+            assert_eq!(hide_logins(shown), shown);
+        }
+        assert!(holds_login(&serde_json::json!({"a": [1, {"b": "x://u:p@h"}]})));
+        assert!(!holds_login(&serde_json::json!({"a": [1, {"b": "x://h"}], "u": "p@h"})));
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_where_they_stand_alone() {
+        for (text, secret, shown) in [
+            ("cannot use abcd, xabcdx", "abcd", "cannot use …, x…x"),
+            ("cannot use abc, xabc abcx \"abc\"", "abc", "cannot use …, xabc abcx \"…\""),
+            ("aaaa a a", "a", "aaaa … …"),
+            ("ä äh", "ä", "… äh"),
+            ("x", "", "x"),
+        ] {
+            assert_eq!(hide(text, secret), shown, "{secret}");
         }
     }
 

@@ -3,7 +3,8 @@
 //! `cargo run --release -p automl-store --example durability [FOLDER] [STRIDE] [CASES]`
 //!
 //! FOLDER (default: the one for temporary files) is where the logs are made. A journal is read at every
-//! cut; a log is opened, which takes milliseconds, at every STRIDE-th (default 211). STRIDE 1 tries all.
+//! cut; a log is opened, which takes milliseconds, at every STRIDE-th (default 211). STRIDE 1 tries all, best in
+//! a folder that is kept in memory.
 //! CASES (default 300) is how many kills, losses of power and places of damage are drawn. Ends with an error
 //! when a record is lost or a log cannot be opened.
 
@@ -12,18 +13,25 @@ mod power;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use power::drawing;
 
-use automl_store::{Fault, Operation, SledStore, Store, StoredRecord, inspect, read_journal, with_faults};
+use automl_store::{
+    Fault, Operation, SledStore, Store, StoreError, StoredRecord, inspect, read_journal, with_faults,
+};
 
 /// Records of the log, in batches of 1 to 7.
 const RECORDS: u64 = 900;
 /// How much of the end of a file is cut.
 const TAIL_BYTES: u64 = 64 << 10;
+/// Opening a log is for the most part waiting for threads of sled.
+const THREADS_PER_PROCESSOR: usize = 4;
 /// Input/output error, no space left, quota exceeded.
 const ERRNOS: [i32; 3] = [5, 28, 122];
 
@@ -76,6 +84,8 @@ enum Expected {
 #[derive(Default)]
 struct Tally {
     cases: u64,
+    /// How many of them are only opened by a repair on request: the log knows that it had more.
+    refused: u64,
     /// Fewest and most records that came back.
     kept: Option<(u64, u64)>,
     /// Longest time that reading or opening took.
@@ -93,11 +103,16 @@ impl Tally {
                 return Err(format!("case {}: record {seq} reads back as another", self.cases + 1).into());
             }
         }
-        self.cases += 1;
-        let (fewest, most) = self.kept.unwrap_or((kept, kept));
-        self.kept = Some((fewest.min(kept), most.max(kept)));
-        self.slowest = self.slowest.max(took);
+        self.include(&Tally { cases: 1, refused: 0, kept: Some((kept, kept)), slowest: took });
         Ok(())
+    }
+
+    fn include(&mut self, other: &Tally) {
+        self.cases += other.cases;
+        self.refused += other.refused;
+        self.slowest = self.slowest.max(other.slowest);
+        let both = [self.kept, other.kept].into_iter().flatten();
+        self.kept = both.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     }
 }
 
@@ -107,8 +122,11 @@ struct Table(io::Stdout);
 impl Table {
     fn begin() -> Outcome<Self> {
         let mut table = Table(io::stdout());
-        writeln!(table.0, "| what is done | cases | records lost | records left | slowest, ms |")?;
-        writeln!(table.0, "|---|--:|--:|--:|--:|")?;
+        writeln!(
+            table.0,
+            "| what is done | cases | records lost | records left | needs a repair | slowest, ms |"
+        )?;
+        writeln!(table.0, "|---|--:|--:|--:|--:|--:|")?;
         Ok(table)
     }
 
@@ -116,7 +134,11 @@ impl Table {
         let (fewest, most) = tally.kept.unwrap_or_default();
         let slowest = tally.slowest.as_secs_f64() * 1000.0;
         // A tally with a loss ends the program before it is printed.
-        Ok(writeln!(self.0, "| {what} | {} | 0 | {fewest} to {most} | {slowest:.1} |", tally.cases)?)
+        Ok(writeln!(
+            self.0,
+            "| {what} | {} | 0 | {fewest} to {most} | {} | {slowest:.1} |",
+            tally.cases, tally.refused
+        )?)
     }
 }
 
@@ -165,9 +187,9 @@ fn read_cuts(whole: &Path) -> Outcome<Tally> {
 
 /// Opens logs some of whose files end at places of their tails.
 fn cuts(whole: &Path, stride: u64, files: &[fn(&Path) -> PathBuf], expected: Expected) -> Outcome<Tally> {
-    let mut tally = Tally::default();
     let root = whole.parent().expect("it is in a folder");
-    for back in (1..=TAIL_BYTES).step_by(usize::try_from(stride)?) {
+    let places: Vec<u64> = (1..=TAIL_BYTES).step_by(usize::try_from(stride)?).collect();
+    shared_out(&places, |back, tally| {
         let dir = tempfile::tempdir_in(root)?;
         copy_folder(whole, dir.path())?;
         for path in files.iter().map(|file| file(dir.path())) {
@@ -179,11 +201,43 @@ fn cuts(whole: &Path, stride: u64, files: &[fn(&Path) -> PathBuf], expected: Exp
             Expected::Journal => read_journal(dir.path())?.records.len() as u64,
         };
         let start = Instant::now();
-        let (store, _) = SledStore::open(dir.path())?;
+        let opened = SledStore::open(dir.path());
         let took = start.elapsed();
-        tally.add(&store.read_all()?, at_least, took)?;
+        let (store, _) = match (opened, expected) {
+            // What neither copy has cannot be read, and is not passed over either.
+            (Err(StoreError::Lost { .. }), Expected::Journal) => {
+                tally.refused += 1;
+                SledStore::salvage(dir.path())?
+            }
+            (opened, _) => opened.map_err(|error| format!("{back} bytes cut: {error}"))?,
+        };
+        tally
+            .add(&store.read_all()?, at_least, took)
+            .map_err(|error| format!("{back} bytes cut: {error}").into())
+    })
+}
+
+/// Has threads go through cases, and adds up what they found.
+fn shared_out(cases: &[u64], work: impl Fn(u64, &mut Tally) -> Outcome<()> + Sync) -> Outcome<Tally> {
+    let next = AtomicUsize::new(0);
+    let share = || -> Result<Tally, String> {
+        let mut tally = Tally::default();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(*case, &mut tally).map_err(|error| error.to_string())?;
+        }
+        Ok(tally)
+    };
+    let threads = THREADS_PER_PROCESSOR * thread::available_parallelism().map_or(1, NonZero::get);
+    let found: Vec<Result<Tally, String>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
+        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().expect("a thread does not panic");
+        threads.into_iter().map(join).collect()
+    });
+    let mut sum = Tally::default();
+    for tally in found {
+        sum.include(&tally?);
     }
-    Ok(tally)
+    Ok(sum)
 }
 
 /// Appends to logs on disks that refuse one step, and reads them in another opening.

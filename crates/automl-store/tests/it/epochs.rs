@@ -84,7 +84,8 @@ fn study_with_id_of(text: &str, records: u64) -> String {
     format!("{header}\n{rest}")
 }
 
-/// Writes a log as the first format had it: no epochs, one key for each record of the database.
+/// Writes a log as the first format had it: no epochs, one key for each record of the database, and sled's own
+/// segment size.
 fn study_of_the_first_format(dir: &Path, records: u64) {
     let id = "0123456789abcdef0123456789abcdef";
     let body = format!(r#"{{"automl_events":1,"store":"{id}""#);
@@ -125,29 +126,54 @@ fn log_of_the_first_format_is_opened_and_carried_on() {
     assert_opens_with(only_database.path(), 601);
 }
 
+/// Bytes of a database's files.
+fn size(dir: &Path) -> u64 {
+    let files = fs::read_dir(database(dir)).unwrap().map(Result::unwrap);
+    files.filter_map(|file| file.metadata().ok().filter(|data| data.is_file())).map(|data| data.len()).sum()
+}
+
+/// Appends records in batches of one size; returns the size of their JSON.
+fn append(store: &mut SledStore, records: u64, batch: u64) -> u64 {
+    let mut json = 0;
+    while store.last_seq() < records {
+        let first = store.last_seq() + 1;
+        let batch = payloads(first, first + batch - 1);
+        json += batch.iter().map(|payload| payload.len() as u64).sum::<u64>();
+        store.append(&batch).unwrap();
+    }
+    json
+}
+
 #[test]
 fn database_takes_no_more_than_twice_its_records() {
-    let size = |dir: &Path| -> u64 {
-        let files = fs::read_dir(database(dir)).unwrap().map(Result::unwrap);
-        files
-            .filter_map(|file| file.metadata().ok().filter(|data| data.is_file()))
-            .map(|data| data.len())
-            .sum()
-    };
-    for batch in [20, 40_000] {
+    for (records, batch) in [(3_000, 1), (40_000, 20), (40_000, 40_000)] {
         let dir = tempfile::tempdir().unwrap();
-        let mut store = SledStore::create(dir.path()).unwrap();
-        let mut json = 0;
-        while store.last_seq() < 40_000 {
-            let first = store.last_seq() + 1;
-            let batch = payloads(first, first + batch - 1);
-            json += batch.iter().map(|payload| payload.len() as u64).sum::<u64>();
-            store.append(&batch).unwrap();
-        }
-        drop(store);
+        let json = append(&mut SledStore::create(dir.path()).unwrap(), records, batch);
         let taken = size(dir.path());
         assert!(taken < 2 * json, "batches of {batch}: {taken} bytes for {json}");
     }
+}
+
+/// Most of it are pieces that sled has not reclaimed yet.
+#[test]
+fn small_database_stays_small_however_it_is_written() {
+    const LARGEST: u64 = 384 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SledStore::create(dir.path()).unwrap();
+    for records in (50..=1_000).step_by(50) {
+        append(&mut store, records, 1);
+        if records % 200 == 0 {
+            drop(store);
+            store = SledStore::open(dir.path()).unwrap().0;
+        }
+        let taken = size(dir.path());
+        assert!(taken <= LARGEST, "{taken} bytes for {records} records");
+    }
+    // Values in files of their own would be there for good.
+    let long = [br#"{"l":""#.to_vec(), vec![b'y'; 100_000], br#""}"#.to_vec()].concat();
+    store.append(&[long.clone(), long]).unwrap();
+    let blobs = fs::read_dir(database(dir.path()).join("blobs")).map_or(0, Iterator::count);
+    assert_eq!(blobs, 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One engine per study, across processes.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use automl_store::{LockError, SledStore, StoreError, StudyLock, read_journal, running_engine};
@@ -16,7 +17,14 @@ fn second_engine_learns_the_pid_of_the_first() {
 
     let refused = StudyLock::acquire(dir.path()).unwrap_err();
     assert!(matches!(&refused, LockError::Held { pid: p, .. } if *p == pid), "{refused}");
-    assert_eq!(running_engine(dir.path()).unwrap().pid, pid);
+    let info = running_engine(dir.path()).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The 22nd field; the second one, the name in brackets, may hold blanks.
+    let started = stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap();
+    let of_system = |path: &str| fs::read_to_string(path).unwrap().trim().to_string();
+    let boot = of_system("/proc/sys/kernel/random/boot_id");
+    let host = of_system("/proc/sys/kernel/hostname");
+    assert_eq!((info.pid, info.start_ticks, info.boot_id, info.host), (pid, started, boot, host));
     assert!(matches!(SledStore::open(dir.path()), Err(StoreError::Busy { .. })));
     assert_eq!(read_journal(dir.path()).unwrap().records.len(), 5, "readers do not care");
 }

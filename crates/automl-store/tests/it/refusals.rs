@@ -5,7 +5,9 @@ use std::path::Path;
 
 use automl_store::{SledStore, Store, StoreError, StudyLock, read_journal};
 
-use crate::support::{assert_opens_with, copy_of, database, journal, overwrite, payload, study_with};
+use crate::support::{
+    assert_opens_with, copy_of, database, journal, open_sled, overwrite, payload, study_with,
+};
 
 fn refusal(dir: &Path) -> StoreError {
     SledStore::open(dir).map(|(_, recovery)| recovery).expect_err("this may not open")
@@ -32,7 +34,7 @@ fn newer_format_asks_for_a_newer_program() {
         assert!(error.to_string().contains("use a newer automl"));
     }
     set_journal_format(dir.path(), 2);
-    let db = sled::open(database(dir.path())).unwrap();
+    let db = open_sled(dir.path());
     db.insert("format", &3u32.to_be_bytes()).unwrap();
     drop(db);
     assert!(matches!(refusal(dir.path()), StoreError::NewerFormat { found: 3, .. }));

@@ -6,8 +6,8 @@ use std::path::Path;
 use automl_store::{SledStore, Store, read_journal};
 
 use crate::support::{
-    assert_opens_with, assert_records, copy_of, cut, database, journal, names_with, overwrite, payload,
-    payloads, remove_block_of, study_with,
+    assert_opens_with, assert_records, copy_of, cut, database, journal, names_with, open_sled, overwrite,
+    payload, payloads, remove_block_of, study_with,
 };
 
 const RECORDS: u64 = 300;
@@ -145,7 +145,7 @@ fn database_zeroed_or_cut_anywhere_is_rebuilt() {
 fn database_that_opens_empty_is_rebuilt() {
     let dir = study_with(RECORDS);
     fs::remove_dir_all(database(dir.path())).unwrap();
-    drop(sled::open(database(dir.path())).unwrap());
+    drop(open_sled(dir.path()));
     let recovery = assert_opens_with(dir.path(), RECORDS);
     assert!(recovery.notes[0].contains("empty database"), "{recovery:?}");
 }
@@ -179,7 +179,7 @@ fn both_copies_damaged_behind_different_records_still_give_the_longer_one() {
 #[test]
 fn batch_that_never_became_whole_is_removed_from_the_database() {
     let dir = study_with(10);
-    let db = sled::open(database(dir.path())).unwrap();
+    let db = open_sled(dir.path());
     // What a crash between the parts of a large append leaves: records beyond the last number.
     db.insert(11u64.to_be_bytes(), payload(11)).unwrap();
     db.insert([&11u64.to_be_bytes()[..], &[0, 1]].concat(), "rest").unwrap();

@@ -92,10 +92,17 @@ pub(crate) fn copy_of(study: &Path) -> TempDir {
 
 /// Removes the block of the database that holds a record; returns the first record in it.
 pub(crate) fn remove_block_of(dir: &Path, seq: u64) -> u64 {
-    let db = sled::open(database(dir)).unwrap();
+    let db = open_sled(dir);
     let (key, _) = db.range(..=seq.to_be_bytes().as_slice()).next_back().unwrap().unwrap();
-    db.remove(&key).unwrap();
-    u64::from_be_bytes(key[..8].try_into().unwrap())
+    // The key may be that of a later part.
+    let first = &key[..8];
+    db.remove(first).unwrap().unwrap();
+    u64::from_be_bytes(first.try_into().unwrap())
+}
+
+/// Opens the database of a study with the settings that the store makes databases with.
+pub(crate) fn open_sled(dir: &Path) -> sled::Db {
+    sled::Config::new().path(database(dir)).segment_size(32 << 10).open().unwrap()
 }
 
 /// Names in a folder that contain `part`.

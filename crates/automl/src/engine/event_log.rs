@@ -3,6 +3,7 @@
 //! Events are applied at once and collected; [`EventLog::commit`] makes all of them durable in one
 //! step. Nothing may be done about an event before the commit that holds it has returned.
 
+use automl_config::hide_logins;
 use automl_core::{EVENT_FORMAT, Event, FoldError, Record, StoredError, Study};
 use automl_store::{Store, StoreError, StoredRecord};
 use thiserror::Error;
@@ -82,8 +83,9 @@ impl EventLog {
         &self.study
     }
 
-    /// Applies an event and keeps it for the next commit.
-    pub(crate) fn record(&mut self, at: u64, event: Event) -> Result<(), LogError> {
+    /// Applies an event and keeps it for the next commit. Logins of URLs in what it tells people stay out of the log.
+    pub(crate) fn record(&mut self, at: u64, mut event: Event) -> Result<(), LogError> {
+        told(&mut event).into_iter().for_each(|text| *text = hide_logins(text));
         let record = Record { at, event };
         let seq = self.store.last_seq() + self.pending.len() as u64 + 1;
         self.study.apply(&record).map_err(|source| LogError::Fold { seq, source })?;
@@ -116,6 +118,31 @@ impl EventLog {
             }
         }
         Ok(std::mem::take(&mut self.pending))
+    }
+}
+
+/// Returns the texts of an event that come from programs and people.
+fn told(event: &mut Event) -> Vec<&mut String> {
+    match event {
+        Event::AttemptEnded { end, .. } => end.outcome.reason_mut().into_iter().collect(),
+        Event::TrialAdded { source, outcome, .. } => {
+            std::iter::once(source).chain(outcome.reason_mut()).collect()
+        }
+        Event::TrialStopped { reason, .. } | Event::CheckpointLost { reason, .. } => vec![reason],
+        Event::BoundsChanged { asked, .. } => asked.iter_mut().collect(),
+        Event::StudyCreated { .. }
+        | Event::EngineStarted { .. }
+        | Event::BudgetChanged { .. }
+        | Event::Enqueued { .. }
+        | Event::TrialSuggested { .. }
+        | Event::AttemptStarted { .. }
+        | Event::Measured { .. }
+        | Event::StopDecided { .. }
+        | Event::CheckpointsCounted { .. }
+        | Event::CheckpointsDropped { .. }
+        | Event::CheckpointInherited { .. }
+        | Event::FidelityRaised { .. }
+        | Event::StudyEnded { .. } => Vec::new(),
     }
 }
 

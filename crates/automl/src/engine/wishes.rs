@@ -1,6 +1,6 @@
 //! Grants what users wish of a study while it is worked on.
 
-use super::{Control, Engine, EngineError};
+use super::{Control, Engine, EngineError, Mode};
 use crate::files;
 use crate::study::{NewBounds, new_bounds, raise, slots};
 use crate::wishes::{Left, Wish, left};
@@ -137,6 +137,10 @@ impl Engine {
         }
         if trials.is_some() || timeout_ms.is_some() || parallel.is_some() {
             self.record(Event::BudgetChanged { trials, timeout_ms, gpu_time_ms: None, parallel })?;
+            // The limit that the search was about to end for may be another one now. If not, it is reached again.
+            if matches!(self.mode, Mode::Drain(Some(_))) {
+                self.mode = Mode::Search;
+            }
         }
         Ok(None)
     }

@@ -35,6 +35,15 @@ pub enum StudyError {
         /// The folder looked into.
         path: PathBuf,
     },
+    /// A folder of a study of which nothing is recorded yet.
+    #[error(
+        "nothing is recorded of study `{name}`: it is just being created, or its program ended before that, and \
+         `automl run --name {name}` begins it"
+    )]
+    NotBegun {
+        /// The name.
+        name: String,
+    },
     /// A study whose trials are run by whoever asks for them.
     #[error(
         "study `{name}` has no program of its own: its trials are asked for and told through `automl serve`"

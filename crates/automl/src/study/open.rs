@@ -16,7 +16,7 @@ use automl_exec::devices::{NvmlProbe, discover};
 use automl_exec::slots::{GpuRequest, Slot, SlotPlan};
 use automl_exec::{GpuWatch, LocalExecutor};
 use automl_scrape::{MetricRules, Metrics};
-use automl_store::{SledStore, StudyLock, read_journal};
+use automl_store::{SledStore, Store, StudyLock, read_journal};
 use automl_transfer::{FetchError, Place, fetch};
 use std::path::Path;
 use std::sync::Arc;
@@ -112,6 +112,9 @@ pub(crate) fn reopen(dir: &StudyDir) -> Result<(EventLog, StudyLock, Vec<String>
     }
     let lock = StudyLock::acquire(dir.path())?;
     let (store, recovery) = SledStore::open(dir.path())?;
+    if store.last_seq() == 0 {
+        return Err(StudyError::NotBegun { name: dir.name() });
+    }
     let log = EventLog::open(Box::new(store))?;
     if !dir.settings().exists() {
         write_settings(dir, log.study())?;

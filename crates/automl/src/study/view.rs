@@ -68,7 +68,10 @@ impl Watch {
         if let Some(what) = found.damage {
             return Err(damaged(&self.dir, what));
         }
-        let study = if found.records > 0 { folding.finish()? } else { Folding::default().finish()? };
+        if found.records == 0 {
+            return Err(StudyError::NotBegun { name: self.dir.name() });
+        }
+        let study = folding.finish()?;
         let engine = running_engine(self.dir.path());
         let torn = found.torn_tail_bytes > 0 && engine.is_none();
         self.follower = follower;
@@ -98,6 +101,7 @@ pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
     let journal = read_journal(dir.path())?;
     match journal.damage {
         Some(what) => Err(damaged(dir, what)),
+        None if journal.records.is_empty() => Err(StudyError::NotBegun { name: dir.name() }),
         None => Ok(journal),
     }
 }

@@ -71,7 +71,7 @@ struct Simulation {
     dir: StudyDir,
     _folder: TempDir,
     /// How far the machine's clock is off.
-    off_ms: Rc<Cell<i64>>,
+    off_ms: Cell<i64>,
     check: Check,
     wisher: Wisher,
     turns: u32,
@@ -113,7 +113,7 @@ impl Simulation {
             check: Check::new(world.clone(), Keeping::new(world.clone(), dir.clone(), rule)),
             wisher: Wisher::new(dir.wishes(), plan.rates.wish),
             _folder: folder,
-            off_ms: Rc::new(Cell::new(0)),
+            off_ms: Cell::new(0),
             turns: 0,
             dir,
             plan,
@@ -283,7 +283,8 @@ impl Simulation {
         self.world.connect(sender);
         let recipe = self.plan.recipe.clone();
         let rules = metric_rules(&LogRules::of_recipe(&recipe), vec!["loss".into()]);
-        let (world, off_ms) = (self.world.clone(), Rc::clone(&self.off_ms));
+        // Like that of `clock::steady`, it moves evenly from now on.
+        let (world, off_ms) = (self.world.clone(), self.off_ms.get());
         let uploads = Uploads::start(None, self.dir.uploads(), recipe.upload_rules().clone(), |_| false).0;
         Ok(Engine::new(Parts {
             slots: slots(&log.study().settings.resources).expect("slots without GPUs").0,
@@ -295,7 +296,7 @@ impl Simulation {
             ended,
             gpus: None,
             uploads,
-            clock: Box::new(move || (BEGIN_MS + world.now()).saturating_add_signed(off_ms.get())),
+            clock: Box::new(move || (BEGIN_MS + world.now()).saturating_add_signed(off_ms)),
         }))
     }
 }

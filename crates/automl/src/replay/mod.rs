@@ -1,14 +1,21 @@
 //! Checks that a log can be explained: every suggestion, every other choice of a model, every decision of the
-//! scheduler and every stop in it is derived again from the events before it and compared, values bit for bit.
-//! What another version of the algorithms decided is not compared, but counted.
+//! scheduler, every stop, every checkpoint that went and every end in it is derived again from the events before
+//! it and compared, values bit for bit. What another version of the algorithms decided is not compared, but
+//! counted.
+
+mod ends;
+mod starts;
 
 use crate::algorithms::ALGORITHMS;
-use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for, setup_is_wrong};
+use crate::engine::{self, EventLog, LogError, Resolved, history, records, sampler_for};
 use crate::files::StudyDir;
 use crate::study::{StudyError, exists, whole_journal};
-use automl_core::{Algorithm, EndReason, Event, Fidelity, Params, Record, Study, TrialId, TrialState};
+use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
-use automl_scheduler::{Breed, Choice, Decision, scheduler_for, should_stop};
+use automl_scheduler::{Decision, Disposal, disposals, may_go, scheduler_for, should_stop};
+use ends::Limits;
+use starts::Starts;
+use std::collections::BTreeSet;
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +28,8 @@ pub struct Replay {
     pub starts: u64,
     /// Decisions to stop a running trial that were derived again and were the same.
     pub stops: u64,
+    /// Decisions to let checkpoints go that were derived again and were the same.
+    pub disposals: u64,
     /// The first suggestion or promotion that was not; nothing beyond it was looked at.
     pub difference: Option<Difference>,
     /// The first other decision that was not; nothing beyond it was looked at.
@@ -54,12 +63,12 @@ pub struct Difference {
     pub derived: Option<Params>,
 }
 
-/// A start, a stop or the end of a search that the log does not explain.
+/// A start, a stop, a disposal of checkpoints or the end of a search that the log does not explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unexplained {
     /// Number of its event.
     pub event: u64,
-    /// `start`, `stop` or `end`.
+    /// `start`, `stop`, `disposal` or `end`.
     pub what: &'static str,
     /// Its trial, where it is about one.
     pub trial: Option<TrialId>,
@@ -95,13 +104,14 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
 pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
     let mut replay = Replay::default();
     let mut study: Option<Study> = None;
-    let mut starts = Starts::default();
+    let mut course = Course::default();
     for (i, record) in records.iter().enumerate() {
         replay.events += 1;
         if let Some(study) = &study {
+            course.limits.follow(study, record);
             if study.algorithms == 0 || study.algorithms == ALGORITHMS {
                 let next = records.get(i + 1).map(|record| &record.event);
-                replay.compare(study, &record.event, next, &mut starts);
+                replay.compare(study, record, next, &mut course);
             } else {
                 replay.pass_over(study, &record.event);
             }
@@ -116,10 +126,17 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
     Ok(replay)
 }
 
+/// What has to be remembered from event to event.
+#[derive(Default)]
+struct Course {
+    starts: Starts,
+    limits: Limits,
+}
+
 impl Replay {
     /// Derives the decision that an event records again, if it does, and compares.
-    fn compare(&mut self, study: &Study, event: &Event, next: Option<&Event>, starts: &mut Starts) {
-        let seq = self.events;
+    fn compare(&mut self, study: &Study, record: &Record, next: Option<&Event>, course: &mut Course) {
+        let (seq, event) = (self.events, &record.event);
         if let Some(made) = Made::of(study, event) {
             let (trial, recorded) = (made.trial, made.params.clone());
             match made.derived() {
@@ -129,7 +146,7 @@ impl Replay {
         }
         let unexplained =
             |what, trial, recorded, derived| Some(Unexplained { event: seq, what, trial, recorded, derived });
-        match starts.explain(study, event, next) {
+        match course.starts.explain(study, event, next) {
             None => {}
             Some(Ok(())) => self.starts += 1,
             Some(Err((trial, recorded, derived))) => {
@@ -144,7 +161,17 @@ impl Replay {
                     false => self.unexplained = unexplained("stop", Some(*trial), reason.clone(), derived),
                 }
             }
-            Event::StudyEnded { reason } if !may_end(study, *reason) => {
+            Event::CheckpointsDropped { trial, keep, reason } => {
+                let recorded = Disposal { trial: *trial, keep: keep.clone(), reason: reason.clone() };
+                if may_go(study, &recorded) {
+                    self.disposals += 1;
+                } else {
+                    let own = disposals(study, &BTreeSet::new()).into_iter().find(|own| own.trial == *trial);
+                    let derived = own.as_ref().map(describe);
+                    self.unexplained = unexplained("disposal", Some(*trial), describe(&recorded), derived);
+                }
+            }
+            Event::StudyEnded { reason } if !course.limits.may_end(study, record.at, *reason) => {
                 self.unexplained = unexplained("end", None, reason.to_string(), None);
             }
             _ => {}
@@ -155,7 +182,10 @@ impl Replay {
     fn pass_over(&mut self, study: &Study, event: &Event) {
         let decided = matches!(
             event,
-            Event::TrialSuggested { .. } | Event::AttemptStarted { .. } | Event::StopDecided { .. }
+            Event::TrialSuggested { .. }
+                | Event::AttemptStarted { .. }
+                | Event::StopDecided { .. }
+                | Event::CheckpointsDropped { .. }
         );
         if decided {
             let first = OtherAlgorithms { version: study.algorithms, event: self.events, decisions: 0 };
@@ -164,95 +194,10 @@ impl Replay {
     }
 }
 
-/// Tells whether a search may end for a reason; those that depend on the time always may.
-fn may_end(study: &Study, reason: EndReason) -> bool {
-    match reason {
-        EndReason::Budget => {
-            scheduler_for(study.settings.algorithm).decide(study, 1) == [Decision::End(reason)]
-        }
-        EndReason::Setup => setup_is_wrong(study),
-        EndReason::Exhausted => suggest(study).is_err(),
-        // One that was running then may have succeeded since.
-        EndReason::Failures | EndReason::Timeout | EndReason::GpuTime => true,
-    }
-}
-
-/// The start of a new trial is looked at with its suggestion, because it was decided before that.
-#[derive(Default)]
-struct Starts {
-    looked_at: Option<TrialId>,
-}
-
-/// An unexplained start: its trial, what the log says, and what is derived.
-type OtherStart = (TrialId, String, Option<String>);
-
-impl Starts {
-    /// Looks whether the scheduler may have decided a start; `None` for any other event.
-    fn explain(
-        &mut self,
-        study: &Study,
-        event: &Event,
-        next: Option<&Event>,
-    ) -> Option<Result<(), OtherStart>> {
-        let looked_at = self.looked_at.take();
-        match (event, next) {
-            (
-                Event::TrialSuggested { trial, bracket, .. },
-                Some(Event::AttemptStarted { trial: started, until, .. }),
-            ) if trial == started => {
-                self.looked_at = Some(*trial);
-                let same = |decision: &Decision| match decision {
-                    Decision::Start { bracket: b, until: u } => (b, u) == (bracket, until),
-                    Decision::Choose(Choice { start: Some(start), .. }) => {
-                        (&start.bracket, &start.until) == (bracket, until)
-                    }
-                    Decision::Breed(breed) => (&breed.bracket, &breed.until) == (bracket, until),
-                    Decision::Run { .. } | Decision::Choose(_) | Decision::End(_) => false,
-                };
-                Some(
-                    decided(study, same).map_err(|other| (*trial, format!("a new trial, to {until}"), other)),
-                )
-            }
-            (Event::AttemptStarted { trial, until, .. }, _) if looked_at != Some(*trial) => {
-                let same = |decision: &Decision| match decision {
-                    Decision::Run { trial: t, until: u } => (t, u) == (trial, until),
-                    Decision::Choose(choice) => {
-                        choice.promotions.iter().any(|p| (p.trial, p.until) == (*trial, *until))
-                    }
-                    Decision::Start { .. } | Decision::Breed(_) | Decision::End(_) => false,
-                };
-                Some(decided(study, same).map_err(|other| (*trial, format!("it goes on, to {until}"), other)))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Looks whether a scheduler may have decided something. How many slots were free is not in the log, so any
-/// number will do: one, two, or as many as there are. Otherwise returns what it decides for one.
-fn decided(study: &Study, same: impl Fn(&Decision) -> bool) -> Result<(), Option<String>> {
-    let scheduler = scheduler_for(study.settings.algorithm);
-    let running = study.index().count(TrialState::Running);
-    let all = (study.slots as usize).saturating_sub(running).max(3);
-    let mut first = None;
-    for free in [1, 2, all] {
-        let decisions = scheduler.decide(study, free);
-        if decisions.iter().any(&same) {
-            return Ok(());
-        }
-        first = first.or_else(|| decisions.first().map(describe));
-    }
-    Err(first)
-}
-
-fn describe(decision: &Decision) -> String {
-    match decision {
-        Decision::Start { until, .. } => format!("a new trial, to {until}"),
-        Decision::Run { trial, until } => format!("trial {trial} goes on, to {until}"),
-        Decision::Breed(Breed { until, .. }) => format!("a new trial made of earlier ones, to {until}"),
-        Decision::Choose(_) => "a choice between other trials".into(),
-        Decision::End(reason) => format!("the search ends: {reason}"),
-    }
+/// Says what goes and why.
+fn describe(disposal: &Disposal) -> String {
+    let Disposal { keep, reason, .. } = disposal;
+    keep.as_ref().map_or_else(|| reason.clone(), |keep| format!("all but {keep}: {reason}"))
 }
 
 /// A choice in the log, and the study that it was made for.
@@ -344,4 +289,61 @@ pub fn resolve(study: &Study, decision: Decision) -> Result<Resolved, SuggestErr
 /// [`SuggestError::Exhausted`] when a finite space has no configuration left.
 pub fn suggest(study: &Study) -> Result<Suggestion, SuggestError> {
     history::suggest(study, &*sampler_for(study.settings.algorithm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Conduct, KeepCheckpoints, ParamValue, StudySettings};
+    use automl_testkit::{Log, settings};
+
+    /// Two trials that have ended, the second one the better, whose checkpoints take ten bytes each.
+    fn two_trials(conduct: Conduct) -> Log {
+        let settings = StudySettings { conduct, ..settings(Algorithm::Random) };
+        let params: Params = [("lr".to_string(), ParamValue::Float(0.5))].into_iter().collect();
+        (1..=2).fold(Log::new(settings), |log, number| {
+            let trial = TrialId(number);
+            let origin = automl_core::Origin::enqueued();
+            log.with(Event::Enqueued { params: params.clone(), wish: None })
+                .with(Event::TrialSuggested { trial, params: params.clone(), bracket: None, origin })
+                .start(number, 1, 9)
+                .reach(number, 1, 9, number as f64)
+                .with(Event::CheckpointsCounted { trial, bytes: 10 })
+        })
+    }
+
+    fn dropped(trial: u64, reason: &str) -> Event {
+        Event::CheckpointsDropped { trial: TrialId(trial), keep: None, reason: reason.into() }
+    }
+
+    #[test]
+    fn checkpoints_go_only_by_a_rule() {
+        let best = Conduct { keep_checkpoints: KeepCheckpoints::Best, ..Conduct::default() };
+        let small = |bytes| Conduct { disk_bytes: Some(bytes), ..Conduct::default() };
+        let only_best = "only the best trial keeps its checkpoints";
+        for (conduct, trial, reason, explained) in [
+            (best.clone(), 1, only_best, true),
+            (best.clone(), 2, only_best, false),
+            (best.clone(), 1, "nobody likes them", false),
+            (small(15), 1, "the disk budget is used up", true),
+            (small(15), 2, "the disk budget is used up", false),
+            (small(20), 1, "the disk budget is used up", false),
+            (Conduct::default(), 1, "the disk budget is used up", false),
+            // As `automl gc` may have been asked to.
+            (Conduct::default(), 1, only_best, true),
+            (Conduct::default(), 1, "only the best 1 keep their checkpoints", true),
+            (Conduct::default(), 1, "only the best 2 keep their checkpoints", false),
+            (Conduct::default(), 2, "no trial keeps its checkpoints", true),
+            (Conduct::default(), 1, "they were to go already", false),
+        ] {
+            let log = two_trials(conduct).with(dropped(trial, reason));
+            let found = replay_records(&log.records).unwrap();
+            let (unexplained, disposals) =
+                (found.unexplained.as_ref().map(|other| other.what), found.disposals);
+            let expected = if explained { (None, 1) } else { (Some("disposal"), 0) };
+            assert_eq!((unexplained, disposals), expected, "trial {trial}: {reason}: {found:?}");
+        }
+        let twice = two_trials(best).with(dropped(1, only_best)).with(dropped(1, "they were to go already"));
+        assert_eq!(replay_records(&twice.records).unwrap().disposals, 2);
+    }
 }
