@@ -56,8 +56,8 @@ fn programs_have_so_many_files_open() {
 #[test]
 fn gpu_time_ends_a_search_and_can_be_raised() {
     let env = TestEnv::new();
-    env.script("slow.sh", "#!/bin/sh\nsleep 0.1\necho loss: 0.5\n");
-    let line = "run --gpus all --metric loss:min --param x=0.0..1.0 --trials 3 --gpu-time 0.15s --name s -- ./slow.sh {x}";
+    env.script("slow.sh", "#!/bin/sh\nsleep 0.6\necho loss: 0.5\n");
+    let line = "run --gpus all --metric loss:min --param x=0.0..1.0 --trials 3 --gpu-time 0.9s --name s -- ./slow.sh {x}";
     // One GPU that the batch system grants, on trust.
     let ran = env.command(line).env("CUDA_VISIBLE_DEVICES", "0").output().unwrap();
     assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -32,7 +32,7 @@ fn holders(folder: &Path, found: &mut Vec<String>) {
 #[test]
 fn logins_of_urls_and_short_secrets_are_kept_nowhere() {
     let env = TestEnv::new();
-    let tell = "#!/bin/sh\necho \"$@\"\necho \"ValueError: 403 of $2, of $4, and of https://other:elsewhere-4711@host/x, key=$6\" >&2\nexit 3\n";
+    let tell = "#!/bin/sh\necho \"$@\"\necho \"ValueError: 403 of $2, of $5, and of https://other:elsewhere-4711@host/x, key=$7\" >&2\nexit 3\n";
     env.script("tell.sh", tell);
     let arguments = format!(
         "--data s3://key:{MARKER}@bucket/{{x}} --more=https://{MARKER}c@host/y,http://a:{MARKER}d@host/z \
@@ -61,7 +61,7 @@ fn logins_of_urls_and_short_secrets_are_kept_nowhere() {
     let missing = env.automl("resume s --trials 2");
     assert!(missing.stderr.contains("AUTOML_SECRET_"), "{}", missing.stderr);
     let refused =
-        env.run_over("./tell.sh {x} {place}", &format!("--name t --param place=a|s3://k:{MARKER}@b"));
+        env.run_over("./tell.sh {x} {place}", &format!("--name t --param place=a|s3://k:{MARKER}@b@a"));
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("a login among its values"), "{}", refused.stderr);
 }

@@ -14,6 +14,8 @@ use automl_scheduler::{Decision, scheduler_for};
 pub(super) struct Limits {
     /// Whether too many trials had failed in a row, and nothing was started after that.
     failures: bool,
+    /// Failures in a row when the last event was followed: a limit is seen when they have become more.
+    consecutive: u32,
     /// The most GPU time that an engine may have counted, trials that were running included, in milliseconds.
     gpu_ms: u64,
 }
@@ -21,11 +23,12 @@ pub(super) struct Limits {
 impl Limits {
     /// Takes note of an event and the state before it.
     pub(super) fn follow(&mut self, study: &Study, record: &Record) {
-        self.failures |= study.consecutive_failures >= study.settings.max_consecutive_failures;
+        let reached = study.consecutive_failures >= study.settings.max_consecutive_failures;
+        self.failures |= reached && study.consecutive_failures > self.consecutive;
+        self.consecutive = study.consecutive_failures;
         match &record.event {
-            Event::EngineStarted { .. } | Event::BudgetChanged { .. } | Event::AttemptStarted { .. } => {
-                self.failures = false;
-            }
+            Event::EngineStarted { .. } => (self.failures, self.consecutive) = (false, 0),
+            Event::BudgetChanged { .. } | Event::AttemptStarted { .. } => self.failures = false,
             Event::AttemptEnded { .. } => self.gpu_ms = self.gpu_ms.max(gpu_ms_at_most(study, record.at)),
             _ => {}
         }

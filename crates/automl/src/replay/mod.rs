@@ -107,6 +107,9 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
     let mut course = Course::default();
     for (i, record) in records.iter().enumerate() {
         replay.events += 1;
+        if let Event::StudyCreated { format, .. } = &record.event {
+            course.format = *format;
+        }
         if let Some(study) = &study {
             course.limits.follow(study, record);
             if study.algorithms == 0 || study.algorithms == ALGORITHMS {
@@ -131,7 +134,12 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
 struct Course {
     starts: Starts,
     limits: Limits,
+    /// Of the log.
+    format: u32,
 }
+
+/// Format from which on logs tell enough to derive ends and deletions of checkpoints again.
+const FORMAT_MIN: u32 = 4;
 
 impl Replay {
     /// Derives the decision that an event records again, if it does, and compares.
@@ -161,6 +169,8 @@ impl Replay {
                     false => self.unexplained = unexplained("stop", Some(*trial), reason.clone(), derived),
                 }
             }
+            // Of these, earlier formats tell too little.
+            Event::CheckpointsDropped { .. } | Event::StudyEnded { .. } if course.format < FORMAT_MIN => {}
             Event::CheckpointsDropped { trial, keep, reason } => {
                 let recorded = Disposal { trial: *trial, keep: keep.clone(), reason: reason.clone() };
                 if may_go(study, &recorded) {

@@ -16,6 +16,8 @@ pub(super) struct Keeping {
     rule: CheckpointRule,
     /// What the user asks for beside the study's own setting, while checkpoints are collected.
     pub(super) collecting: Option<KeepCheckpoints>,
+    /// All that was ever asked for so: a decision whose append was refused may turn up in the log at any later opening.
+    pub(super) collected: Vec<KeepCheckpoints>,
     /// Trials whose last checkpoint was given up because no decision could need it, and that nobody has asked
     /// more of since.
     given_up: BTreeSet<TrialId>,
@@ -28,7 +30,7 @@ pub(super) struct Keeping {
 impl Keeping {
     pub(super) fn new(world: World, dir: StudyDir, rule: CheckpointRule) -> Self {
         let (given_up, without, ends) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Keeping { world, dir, rule, collecting: None, given_up, without, ends }
+        Keeping { world, dir, rule, collecting: None, collected: Vec::new(), given_up, without, ends }
     }
 
     /// Looks at what is to be given up before it is; returns what is wrong with that.
@@ -38,7 +40,10 @@ impl Keeping {
         let known = &study.trials[trial];
         let over_budget = reason.contains("disk budget");
         let again = known.dropped.as_ref().is_some_and(|dropped| dropped.keep == *keep);
-        if !again && self.is_kept(study, *trial, over_budget) {
+        let place = place(study, *trial);
+        let mut asked = self.collected.iter().chain([&study.settings.conduct.keep_checkpoints]);
+        let kept = if over_budget { place == Some(0) } else { asked.all(|keep| keeps(*keep, place)) };
+        if !again && kept {
             wrongs.push(format!("the checkpoints of trial {trial} are to be kept, and go: {reason}"));
         }
         if over_budget {
@@ -150,15 +155,9 @@ impl Keeping {
 impl Keeping {
     /// Tells whether a trial's checkpoints stay, whatever else goes.
     fn is_kept(&self, study: &Study, trial: TrialId, over_budget: bool) -> bool {
-        let place = place(study, trial);
         let own = study.settings.conduct.keep_checkpoints;
-        let keeps = |keep: KeepCheckpoints| match keep {
-            KeepCheckpoints::All => true,
-            KeepCheckpoints::Best => place == Some(0),
-            KeepCheckpoints::None => false,
-            KeepCheckpoints::Top(n) => place.is_some_and(|place| place < n as usize),
-        };
-        if over_budget { place == Some(0) } else { keeps(self.collecting.unwrap_or(own)) }
+        let keep = if over_budget { KeepCheckpoints::Best } else { self.collecting.unwrap_or(own) };
+        keeps(keep, place(study, trial))
     }
 
     /// Tells whether a checkpoint that is said to be lost really is no good.
@@ -248,6 +247,16 @@ impl Keeping {
             .then(|| format!("trial {trial} has {there} bytes of checkpoints, not {bytes}"))
             .into_iter()
             .collect()
+    }
+}
+
+/// Tells whether a trial in such a place has its checkpoints kept.
+fn keeps(keep: KeepCheckpoints, place: Option<usize>) -> bool {
+    match keep {
+        KeepCheckpoints::All => true,
+        KeepCheckpoints::Best => place == Some(0),
+        KeepCheckpoints::None => false,
+        KeepCheckpoints::Top(n) => place.is_some_and(|place| place < n as usize),
     }
 }
 
