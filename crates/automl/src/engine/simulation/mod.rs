@@ -366,6 +366,22 @@ fn simulated_studies_survive_fourth_part() {
     simulate_part(3);
 }
 
+/// Whatever is drawn elsewhere, here checkpoints break and vanish all the time.
+#[test]
+fn populations_survive_the_loss_of_their_checkpoints() {
+    let (mut inherited, mut lost) = (0, 0);
+    for seed in 0..8 {
+        let chance = Rc::new(Chance::new(seed));
+        let mut plan = Plan::calm(Algorithm::Pbt, 9, 2);
+        plan.show_more_of(Algorithm::Pbt);
+        plan.rates.damage = 1.0;
+        let (end, tally) = Simulation::new(plan, chance, None).run().expect("it ends");
+        assert_eq!(end, EndReason::Budget, "seed {seed}");
+        (inherited, lost) = (inherited + tally.inherited, lost + tally.lost);
+    }
+    assert!(inherited > 0 && lost > 0, "{inherited} inherited, {lost} lost");
+}
+
 #[test]
 fn every_cut_of_a_log_is_a_log() {
     for seed in 0..6 {
@@ -406,9 +422,8 @@ fn a_seed_tells_the_same_story_twice() {
 }
 
 /// Dies at the first effect, then the second, and so on: the search ends the same every time.
-#[test]
-fn death_at_any_effect_changes_no_trial() {
-    for algorithm in [Algorithm::Sobol, Algorithm::Asha, Algorithm::Dehb, Algorithm::Pbt] {
+fn death_at_any_effect(algorithms: [Algorithm; 2]) {
+    for algorithm in algorithms {
         let story = |crash_at| {
             let chance = Rc::new(Chance::new(5));
             let mut plan = Plan::calm(algorithm, if algorithm == Algorithm::Dehb { 7 } else { 4 }, 1);
@@ -427,4 +442,14 @@ fn death_at_any_effect_changes_no_trial() {
             assert_eq!(story(Some(effect)).0, expected, "{algorithm}: death at effect {effect}");
         }
     }
+}
+
+#[test]
+fn death_at_any_effect_changes_no_trial() {
+    death_at_any_effect([Algorithm::Sobol, Algorithm::Asha]);
+}
+
+#[test]
+fn death_at_any_effect_changes_no_trial_made_from_others() {
+    death_at_any_effect([Algorithm::Dehb, Algorithm::Pbt]);
 }

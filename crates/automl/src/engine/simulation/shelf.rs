@@ -125,6 +125,11 @@ impl Shelf {
         self.pinned.iter().any(|path| path.starts_with(results))
     }
 
+    /// Tells whether something bad has happened to a checkpoint of these results.
+    pub(super) fn is_damaged(&self, results: &Path) -> bool {
+        self.damaged.iter().any(|path| path.starts_with(results))
+    }
+
     /// Returns the checkpoints that should be in a folder of results, and when they were written.
     pub(super) fn of(&self, results: &Path) -> impl Iterator<Item = (&Path, u64)> {
         let here = self.files.iter().filter(move |(path, _)| path.starts_with(results));
