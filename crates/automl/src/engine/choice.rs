@@ -3,10 +3,10 @@
 //! A pure function of the study and the decision, so that a replay makes the same choices again.
 
 use super::history::{history, suggest};
-use automl_core::{EndReason, Event, Fidelity, Study, TrialId, TrialState};
+use automl_core::{Algorithm, EndReason, Event, Fidelity, Study, TrialId, TrialState};
 use automl_sampler::{
-    Ancestor, Chosen, Contender, Contest, Sampler, Start, SuggestError, Suggestion, choose, differential,
-    perturbed,
+    Ancestor, Chosen, Contender, Contest, Sampler, SamplerKind, Start, SuggestError, Suggestion, choose,
+    differential, perturbed,
 };
 use automl_scheduler::{Ancestry, Breed, Choice, Decision, NewTrial};
 
@@ -46,6 +46,29 @@ pub struct Takeover {
     pub at: Fidelity,
     /// The trial that is given up for the new one, unless it ended by itself.
     pub instead_of: TrialId,
+}
+
+/// Returns the sampler that an algorithm's name stands for.
+pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
+    let kind = match algorithm {
+        Algorithm::Random => SamplerKind::Random,
+        // The last two for the trials that others are made from.
+        Algorithm::Sobol
+        | Algorithm::Hyperband
+        | Algorithm::SuccessiveHalving
+        | Algorithm::Asha
+        | Algorithm::Pasha
+        | Algorithm::Dehb
+        | Algorithm::Pbt => SamplerKind::Sobol,
+        Algorithm::Auto => SamplerKind::Auto,
+        // Whatever the race starts without asking its own model.
+        Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
+        Algorithm::BayesianWarped => SamplerKind::Warped,
+        Algorithm::Tpe => SamplerKind::Tpe,
+        Algorithm::Bohb => SamplerKind::Bohb,
+        Algorithm::CmaEs => SamplerKind::CmaEs,
+    };
+    kind.build()
 }
 
 /// Returns the events that make a new trial, the study's next one. `copy` says where the copy of a checkpoint goes that

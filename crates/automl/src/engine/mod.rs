@@ -26,8 +26,8 @@ mod turns;
 mod uploads;
 mod wishes;
 
-pub(crate) use choice::resolve;
 pub use choice::{Resolved, Takeover, beginning};
+pub(crate) use choice::{resolve, sampler_for};
 pub use event_log::LogError;
 pub(crate) use event_log::{EventLog, Folding, fold, fold_store, records, snapshot_format};
 pub(crate) use launch::realise;
@@ -41,14 +41,14 @@ use crate::files::StudyDir;
 use crate::incumbent;
 use automl_config::TrialRecipe;
 use automl_core::{
-    Algorithm, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study,
-    Trial, TrialId, TrialState,
+    AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study, Trial,
+    TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
 use automl_exec::{
     Adoption, AttemptEnded, AttemptKey, CancelMode, Executor, GpuError, GpuWatch, LaunchError, Submit,
 };
-use automl_sampler::{Sampler, SamplerKind};
+use automl_sampler::Sampler;
 use automl_scheduler::{Scheduler, scheduler_for};
 use automl_scrape::Metrics;
 use failures::Failures;
@@ -576,27 +576,4 @@ impl Engine {
     fn key(&self, trial: TrialId, attempt: AttemptNumber) -> AttemptKey {
         AttemptKey { study: self.study().settings.tag.clone(), trial: trial.0, attempt: attempt.0 }
     }
-}
-
-/// Returns the sampler that an algorithm's name stands for.
-pub(crate) fn sampler_for(algorithm: Algorithm) -> Box<dyn Sampler> {
-    let kind = match algorithm {
-        Algorithm::Random => SamplerKind::Random,
-        // The last two for the trials that others are made from.
-        Algorithm::Sobol
-        | Algorithm::Hyperband
-        | Algorithm::SuccessiveHalving
-        | Algorithm::Asha
-        | Algorithm::Pasha
-        | Algorithm::Dehb
-        | Algorithm::Pbt => SamplerKind::Sobol,
-        Algorithm::Auto => SamplerKind::Auto,
-        // Whatever the race starts without asking its own model.
-        Algorithm::Bayesian | Algorithm::Race => SamplerKind::Bayesian,
-        Algorithm::BayesianWarped => SamplerKind::Warped,
-        Algorithm::Tpe => SamplerKind::Tpe,
-        Algorithm::Bohb => SamplerKind::Bohb,
-        Algorithm::CmaEs => SamplerKind::CmaEs,
-    };
-    kind.build()
 }
