@@ -141,6 +141,11 @@ pub(crate) fn scan_on(before: Scan, file: impl Read, mut visit: impl FnMut(Found
                 }
             },
         }
+        // The file ended in the middle of a line. What a writer has added since goes on with that line: read by
+        // itself it would look damaged.
+        if whole.is_none() && line.len() < MAX_LINE_BYTES {
+            break;
+        }
     }
     scan.claimed = prefix.claimed().max(scan.records);
     Ok(scan)
@@ -284,6 +289,26 @@ mod tests {
             seq += batch.len() as u64;
         }
         out
+    }
+
+    /// Ends at a place, as a file does, and has grown when it is read once more.
+    struct Growing<'a>(std::collections::VecDeque<&'a [u8]>);
+
+    impl Read for Growing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.pop_front().map_or(Ok(0), |mut part| part.read(buffer))
+        }
+    }
+
+    #[test]
+    fn journal_that_grows_while_it_is_read_is_not_damaged() {
+        let text = text(&[&["{}"], &[r#"{"a":1}"#, "{}"], &["{}"]]);
+        let header = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in header..text.len() {
+            let (before, after) = text.split_at(cut);
+            let found = scan(Growing([before, b"", after].into()), |_| {}).unwrap();
+            assert_eq!(found.damage(), None, "cut at {cut}");
+        }
     }
 
     #[test]
