@@ -43,7 +43,9 @@ SCENARIOS = {
         "colsample_bylevel rate_drop skip_drop trainsize repl".split(),
         "categories": ["task_id", "booster", "num.impute.selected.cpo"],
         "fixed": {"trainsize": 1.0, "repl": 10},
-        "instances": "12 1501 16 40499 1040 470 1067 6".split(),
+        "instances": (
+            "12 1501 16 40499 1040 470 1067 6 11 14 15 18 22 23 24 28 29 3 31 32 37 38 42 44".split()
+        ),
     },
     "rbv2_rpart": {
         "error": (0, 1.0),
@@ -266,6 +268,7 @@ def main():
     usage.add_argument("data", type=pathlib.Path)
     usage.add_argument("--curves", action="store_true")
     usage.add_argument("--samplers", help="algorithms of automl and names of peers.py, by commas")
+    usage.add_argument("--scenarios", help="names by commas; all, or lcbench with --curves, unless given")
     usage.add_argument("--seeds", type=int, default=3, help="runs on each data set")
     usage.add_argument("--first-seed", type=int, default=1)
     usage.add_argument("--evaluations", type=int, help="60 trials, or 20 full trainings, unless given")
@@ -273,11 +276,12 @@ def main():
     given = usage.parse_args()
     run = train if given.curves else search
     samplers = given.samplers or ("race,asha,bayesian,random" if given.curves else "auto,optuna-tpe,random")
+    scenarios = given.scenarios or ("lcbench" if given.curves else ",".join(SCENARIOS))
     evaluations = given.evaluations or (20 if given.curves else 60)
     marks = [mark for mark in ((2, 4, 7, 10, 15, 20) if given.curves else (10, 20, 40, 60, 100)) if mark <= evaluations]
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     with tempfile.TemporaryDirectory() as folder:
-        for scenario in ["lcbench"] if given.curves else SCENARIOS:
+        for scenario in scenarios.split(","):
             surrogates = [Surrogate(given.data, scenario, instance) for instance in SCENARIOS[scenario]["instances"]]
             service = lambda **study: Service(given.automl, folder, **study)
             results = {
