@@ -153,6 +153,9 @@ pub enum Event {
         /// Why this trial and no other, where a model chose it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// What the scheduler was asked; `None` in logs of programs that did not note it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Asked>,
     },
     /// Readings from one line of a trial's log.
     Measured {
@@ -240,6 +243,15 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// What the scheduler was asked when it decided on a start. Starts that follow each other may be answers to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Number of the last event that it knew of.
+    pub after: u64,
+    /// How many trials there was room for.
+    pub free: u32,
 }
 
 /// Who proposed a configuration, and why it looked good.

@@ -144,7 +144,17 @@ impl Study {
             Event::TrialSuggested { trial, params, bracket, origin } => {
                 self.suggest_trial(*trial, params, *bracket, origin, at)?;
             }
-            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker, why } => {
+            Event::AttemptStarted {
+                trial,
+                attempt,
+                until,
+                resume_from,
+                slot,
+                log_offsets,
+                worker,
+                why,
+                asked: _,
+            } => {
                 let attempt = Attempt {
                     number: *attempt,
                     until: *until,

@@ -177,6 +177,7 @@ mod tests {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         };
         let log = log.with(start).fail(1, 2, FailureKind::Exit);
         let trial = log.study().unwrap().trials[&TrialId(1)].clone();

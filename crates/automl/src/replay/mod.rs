@@ -4,6 +4,7 @@
 //! counted.
 
 mod ends;
+mod rounds;
 mod starts;
 
 use crate::algorithms::ALGORITHMS;
@@ -14,6 +15,7 @@ use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
 use automl_scheduler::{Decision, Disposal, disposals, may_go, scheduler_for, should_stop};
 use ends::Limits;
+use rounds::{Judged, Rounds};
 use starts::Starts;
 use std::collections::BTreeSet;
 
@@ -113,8 +115,7 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
         if let Some(study) = &study {
             course.limits.follow(study, record);
             if study.algorithms == 0 || study.algorithms == ALGORITHMS {
-                let next = records.get(i + 1).map(|record| &record.event);
-                replay.compare(study, record, next, &mut course);
+                replay.compare(study, &records[i..], &mut course);
             } else {
                 replay.pass_over(study, &record.event);
             }
@@ -132,6 +133,7 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
 /// What has to be remembered from event to event.
 #[derive(Default)]
 struct Course {
+    rounds: Rounds,
     starts: Starts,
     limits: Limits,
     /// Of the log.
@@ -142,24 +144,26 @@ struct Course {
 const FORMAT_MIN: u32 = 4;
 
 impl Replay {
-    /// Derives the decision that an event records again, if it does, and compares.
-    fn compare(&mut self, study: &Study, record: &Record, next: Option<&Event>, course: &mut Course) {
-        let (seq, event) = (self.events, &record.event);
-        if let Some(made) = Made::of(study, event) {
-            let (trial, recorded) = (made.trial, made.params.clone());
-            match made.derived() {
-                Ok(()) => self.suggestions += 1,
-                Err(derived) => self.difference = Some(Difference { event: seq, trial, recorded, derived }),
-            }
-        }
+    /// Derives the decision that the first of the records that are left records, if it does, and compares.
+    fn compare(&mut self, study: &Study, left: &[Record], course: &mut Course) {
+        let (seq, record) = (self.events, &left[0]);
+        let event = &record.event;
         let unexplained =
             |what, trial, recorded, derived| Some(Unexplained { event: seq, what, trial, recorded, derived });
-        match course.starts.explain(study, event, next) {
-            None => {}
-            Some(Ok(())) => self.starts += 1,
-            Some(Err((trial, recorded, derived))) => {
+        match course.rounds.judge(study, seq - 1, left) {
+            Judged::Nothing => {}
+            Judged::Suggestion => self.suggestions += 1,
+            Judged::Start { by_model } => {
+                self.starts += 1;
+                self.suggestions += u64::from(by_model);
+            }
+            Judged::OtherValues { trial, recorded, derived } => {
+                self.difference = Some(Difference { event: seq, trial, recorded, derived });
+            }
+            Judged::OtherStart { trial, recorded, derived } => {
                 self.unexplained = unexplained("start", Some(trial), recorded, derived);
             }
+            Judged::NothingTold => self.compare_start(study, left, course),
         }
         match event {
             Event::StopDecided { trial, reason, .. } => {
@@ -185,6 +189,26 @@ impl Replay {
                 self.unexplained = unexplained("end", None, reason.to_string(), None);
             }
             _ => {}
+        }
+    }
+
+    /// Compares what a program decided that did not note what its scheduler was asked.
+    fn compare_start(&mut self, study: &Study, left: &[Record], course: &mut Course) {
+        let (seq, event) = (self.events, &left[0].event);
+        if let Some(made) = Made::of(study, event) {
+            let (trial, recorded) = (made.trial, made.params.clone());
+            match made.derived() {
+                Ok(()) => self.suggestions += 1,
+                Err(derived) => self.difference = Some(Difference { event: seq, trial, recorded, derived }),
+            }
+        }
+        match course.starts.explain(study, event, left.get(1).map(|record| &record.event)) {
+            None => {}
+            Some(Ok(())) => self.starts += 1,
+            Some(Err((trial, recorded, derived))) => {
+                let (what, trial) = ("start", Some(trial));
+                self.unexplained = Some(Unexplained { event: seq, what, trial, recorded, derived });
+            }
         }
     }
 
@@ -256,8 +280,8 @@ impl<'a> Made<'a> {
     }
 }
 
-/// What is chosen next. Who starts trials whatever else there is to do is only asked for its values: how many
-/// slots were free is not in the log.
+/// What is chosen next where the log does not say how many slots were free: who starts trials whatever else there
+/// is to do is only asked for its values.
 fn chosen(study: &Study) -> Option<Resolved> {
     let decision = match study.settings.algorithm {
         Algorithm::Race => scheduler_for(Algorithm::Race).decide(study, 1).into_iter().next()?,
