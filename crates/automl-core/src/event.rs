@@ -208,6 +208,10 @@ pub enum Event {
         keep: Option<String>,
         /// Why the others can go.
         reason: String,
+        /// Trials that something else needs the checkpoints of, where that was looked at; `None` in logs of programs
+        /// that did not note it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spared: Option<Vec<TrialId>>,
     },
     /// A checkpoint was missing or damaged where it was needed: the trial begins anew.
     CheckpointLost {

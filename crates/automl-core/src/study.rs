@@ -182,7 +182,7 @@ impl Study {
             Event::CheckpointsCounted { trial, bytes } => {
                 self.own_trial(*trial)?.checkpoint_bytes = Some(*bytes);
             }
-            Event::CheckpointsDropped { trial, keep, reason } => {
+            Event::CheckpointsDropped { trial, keep, reason, spared: _ } => {
                 self.drop_checkpoints(*trial, keep.as_ref(), reason)?;
             }
             Event::CheckpointLost { trial, reason, .. } => {

@@ -71,13 +71,19 @@ impl Engine {
                 return Ok(());
             }
             let needed_elsewhere = self.needed_elsewhere();
-            if found.iter().any(|disposal| needed_elsewhere.contains(&disposal.trial)) {
-                found = disposals(self.study(), &needed_elsewhere);
+            let mut spared = BTreeSet::new();
+            // Those in whose place others go may be needed, too.
+            while found.iter().any(|disposal| needed_elsewhere.contains(&disposal.trial)) {
+                let needed =
+                    found.iter().map(|disposal| disposal.trial).filter(|id| needed_elsewhere.contains(id));
+                spared.extend(needed);
+                found = disposals(self.study(), &spared);
             }
+            let spared: Vec<TrialId> = spared.into_iter().collect();
             let mut stays = false;
             for Disposal { trial, keep, reason } in found {
-                let kept = keep.is_some();
-                self.record(Event::CheckpointsDropped { trial, keep, reason })?;
+                let (kept, spared) = (keep.is_some(), Some(spared.clone()));
+                self.record(Event::CheckpointsDropped { trial, keep, reason, spared })?;
                 self.to_delete.push(trial);
                 if kept && self.study().settings.conduct.disk_bytes.is_some() {
                     self.count_checkpoints(trial)?;

@@ -17,7 +17,6 @@ use automl_scheduler::{Decision, Disposal, disposals, may_go, scheduler_for, sho
 use ends::Limits;
 use rounds::{Judged, Rounds};
 use starts::Starts;
-use std::collections::BTreeSet;
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -175,12 +174,14 @@ impl Replay {
             }
             // Of these, earlier formats tell too little.
             Event::CheckpointsDropped { .. } | Event::StudyEnded { .. } if course.format < FORMAT_MIN => {}
-            Event::CheckpointsDropped { trial, keep, reason } => {
+            Event::CheckpointsDropped { trial, keep, reason, spared } => {
                 let recorded = Disposal { trial: *trial, keep: keep.clone(), reason: reason.clone() };
-                if may_go(study, &recorded) {
+                let spared = spared.as_ref().map(|spared| spared.iter().copied().collect());
+                if may_go(study, &recorded, spared.as_ref()) {
                     self.disposals += 1;
                 } else {
-                    let own = disposals(study, &BTreeSet::new()).into_iter().find(|own| own.trial == *trial);
+                    let own = disposals(study, &spared.unwrap_or_default());
+                    let own = own.into_iter().find(|own| own.trial == *trial);
                     let derived = own.as_ref().map(describe);
                     self.unexplained = unexplained("disposal", Some(*trial), describe(&recorded), derived);
                 }
@@ -331,11 +332,11 @@ mod tests {
     use automl_core::{Conduct, KeepCheckpoints, ParamValue, StudySettings};
     use automl_testkit::{Log, settings};
 
-    /// Two trials that have ended, the second one the better, whose checkpoints take ten bytes each.
-    fn two_trials(conduct: Conduct) -> Log {
+    /// Trials that have ended, each better than those before, whose checkpoints take ten bytes each.
+    fn trials(count: u64, conduct: Conduct) -> Log {
         let settings = StudySettings { conduct, ..settings(Algorithm::Random) };
         let params: Params = [("lr".to_string(), ParamValue::Float(0.5))].into_iter().collect();
-        (1..=2).fold(Log::new(settings), |log, number| {
+        (1..=count).fold(Log::new(settings), |log, number| {
             let trial = TrialId(number);
             let origin = automl_core::Origin::enqueued();
             log.with(Event::Enqueued { params: params.clone(), wish: None })
@@ -347,7 +348,7 @@ mod tests {
     }
 
     fn dropped(trial: u64, reason: &str) -> Event {
-        Event::CheckpointsDropped { trial: TrialId(trial), keep: None, reason: reason.into() }
+        Event::CheckpointsDropped { trial: TrialId(trial), keep: None, reason: reason.into(), spared: None }
     }
 
     #[test]
@@ -370,14 +371,35 @@ mod tests {
             (Conduct::default(), 2, "no trial keeps its checkpoints", true),
             (Conduct::default(), 1, "they were to go already", false),
         ] {
-            let log = two_trials(conduct).with(dropped(trial, reason));
+            let log = trials(2, conduct).with(dropped(trial, reason));
             let found = replay_records(&log.records).unwrap();
             let (unexplained, disposals) =
                 (found.unexplained.as_ref().map(|other| other.what), found.disposals);
             let expected = if explained { (None, 1) } else { (Some("disposal"), 0) };
             assert_eq!((unexplained, disposals), expected, "trial {trial}: {reason}: {found:?}");
         }
-        let twice = two_trials(best).with(dropped(1, only_best)).with(dropped(1, "they were to go already"));
+        let twice = trials(2, best).with(dropped(1, only_best)).with(dropped(1, "they were to go already"));
         assert_eq!(replay_records(&twice.records).unwrap().disposals, 2);
+    }
+
+    /// The worst goes first, unless another action needs its checkpoints: the log says so.
+    #[test]
+    fn others_go_only_in_the_place_of_trials_that_were_spared() {
+        let trials = trials(3, Conduct { disk_bytes: Some(25), ..Conduct::default() });
+        for (trial, spared, explained) in [
+            (1, Some(vec![]), true),
+            (2, Some(vec![]), false),
+            (2, Some(vec![1]), true),
+            (1, Some(vec![1]), false),
+            (3, Some(vec![1, 2]), false),
+            // Nobody noted which were spared.
+            (2, None, true),
+        ] {
+            let shown = format!("{trial} {spared:?}");
+            let (trial, keep, reason) = (TrialId(trial), None, "the disk budget is used up".into());
+            let spared = spared.map(|spared| spared.into_iter().map(TrialId).collect());
+            let log = trials.clone().with(Event::CheckpointsDropped { trial, keep, reason, spared });
+            assert_eq!(replay_records(&log.records).unwrap().explains_all(), explained, "{shown}");
+        }
     }
 }
