@@ -29,9 +29,14 @@ pub fn is_secret(path: &str) -> bool {
 const TOKEN_SCHEMES: [&str; 2] = ["http", "https"];
 /// What ends a URL's part before its path.
 const AUTHORITY_ENDS: [char; 8] = ['/', '?', '#', '"', '\'', '`', '<', '>'];
+/// What ends a URL within a text.
+const URL_ENDS: [char; 5] = ['"', '\'', '`', '<', '>'];
+/// Ends of the names of query parameters (lower case) that hold secrets, beside those of keys: what signs a URL opens what it
+/// names.
+const QUERY_ENDINGS: [&str; 3] = ["sig", "signature", "credential"];
 
-/// Returns where the login of the first URL in a text stands that has one with a secret in it: `user:password` of
-/// `s3://user:password@host`, or the user of an HTTP URL.
+/// Returns where the secret of the first URL in a text stands that has one: `user:password` of
+/// `s3://user:password@host`, the user of an HTTP URL, or the value of a query parameter such as `sig` or `token`.
 pub(crate) fn login(text: &str) -> Option<Range<usize>> {
     let mut from = 0;
     while let Some(at) = text[from..].find("://") {
@@ -47,9 +52,38 @@ pub(crate) fn login(text: &str) -> Option<Range<usize>> {
         {
             return Some(start..start + user.len());
         }
+        if let Some(range) = query_secret(&text[start..]) {
+            return Some(start + range.start..start + range.end);
+        }
         from = start;
     }
     None
+}
+
+/// Returns where the first secret in the query of a URL stands that a text begins with.
+fn query_secret(text: &str) -> Option<Range<usize>> {
+    let url = text.split(|c: char| c.is_whitespace() || URL_ENDS.contains(&c)).next()?;
+    let url = url.split('#').next()?;
+    let mut at = url.find('?')? + 1;
+    for pair in url[at..].split('&') {
+        if let Some((name, value)) = pair.split_once('=')
+            && opens(name)
+            && !value.is_empty()
+            && value != HIDDEN
+        {
+            let start = at + name.len() + 1;
+            return Some(start..start + value.len());
+        }
+        at += pair.len() + 1;
+    }
+    None
+}
+
+/// Tells whether a query parameter of that name holds a secret.
+fn opens(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    let ends = |ending: &&str| name == **ending || name.ends_with(&format!("_{ending}"));
+    is_secret(&name) || QUERY_ENDINGS.iter().any(|ending| ends(&ending))
 }
 
 /// Tells whether a value has a text with such a login anywhere.
@@ -62,7 +96,7 @@ pub(crate) fn holds_login(value: &Value) -> bool {
     }
 }
 
-/// Returns a text with the logins of all URLs hidden.
+/// Returns a text with the logins and other secrets of all URLs hidden.
 #[must_use]
 pub fn hide_logins(text: &str) -> String {
     let mut text = text.to_string();
@@ -95,6 +129,12 @@ pub(crate) fn hide(text: &str, secret: &str) -> String {
     hidden + rest
 }
 
+/// Reads a secret of the environment: lists and the like as JSON, as [`Secrets::text`] writes them.
+fn read(text: String) -> Value {
+    let list = text.starts_with(['[', '{']).then(|| serde_json::from_str(&text).ok()).flatten();
+    list.unwrap_or(Value::String(text))
+}
+
 /// Secret values by spec path. Never serialised, never printed.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Secrets(BTreeMap<String, Value>);
@@ -106,7 +146,7 @@ impl Secrets {
 
     /// Returns the value given to this process, else the environment's.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
-        let from_environment = || std::env::var(variable(path)).ok().map(Value::String);
+        let from_environment = || std::env::var(variable(path)).ok().map(read);
         self.0.get(path).cloned().or_else(from_environment)
     }
 }
@@ -155,6 +195,19 @@ mod tests {
             ("git+https://x:y@host", "git+https://…@host"),
             ("ssh://git@host/x abfss://container@account", "ssh://git@host/x abfss://container@account"),
             ("https://host:8080/a@b and c://", "https://host:8080/a@b and c://"),
+            (
+                "az://c/a?sv=2022&sig=a%2Bb%3D&se=1#sig=x, https://h/x?X-Amz-Signature=ab12",
+                "az://c/a?sv=2022&sig=…&se=1#sig=x, https://h/x?X-Amz-Signature=…",
+            ),
+            (
+                "'s3://b/k?X-Amz-Credential=AK/1&X-Amz-Security-Token=t&versionId=3'",
+                "'s3://b/k?X-Amz-Credential=…&X-Amz-Security-Token=…&versionId=3'",
+            ),
+            ("https://u:p@h/a?access_token=x y", "https://…@h/a?access_token=… y"),
+            (
+                "https://h/a?token= b?sig=c https://h/?design=1&q",
+                "https://h/a?token= b?sig=c https://h/?design=1&q",
+            ),
         ] {
             assert_eq!(hide_logins(text), shown);
             assert_eq!(hide_logins(shown), shown);
