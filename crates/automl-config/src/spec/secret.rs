@@ -35,9 +35,10 @@ const URL_ENDS: [char; 5] = ['"', '\'', '`', '<', '>'];
 /// names.
 const QUERY_ENDINGS: [&str; 3] = ["sig", "signature", "credential"];
 
-/// Returns where the secret of the first URL in a text stands that has one: `user:password` of
-/// `s3://user:password@host`, the user of an HTTP URL, or the value of a query parameter such as `sig` or `token`.
-pub(crate) fn login(text: &str) -> Option<Range<usize>> {
+/// Returns where the secrets of URLs in a text stand: `user:password` of `s3://user:password@host`, the user of an HTTP
+/// URL, the value of a query parameter such as `sig` or `token`.
+pub(crate) fn logins(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
     while let Some(at) = text[from..].find("://") {
         let start = from + at + "://".len();
@@ -45,38 +46,41 @@ pub(crate) fn login(text: &str) -> Option<Range<usize>> {
         let authority = text[start..].split(is_end).next().unwrap_or_default();
         let scheme = text[..start - "://".len()].rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
         let scheme = scheme.unwrap_or_default().to_ascii_lowercase();
+        from = start;
         if let Some((user, _)) = authority.rsplit_once('@')
             && (user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
                 || (TOKEN_SCHEMES.contains(&scheme.as_str()) && !user.is_empty()))
             && user != HIDDEN
         {
-            return Some(start..start + user.len());
+            found.push(start..start + user.len());
         }
-        if let Some(range) = query_secret(&text[start..]) {
-            return Some(start + range.start..start + range.end);
+        for range in query_secrets(&text[start..]) {
+            found.push(start + range.start..start + range.end);
         }
-        from = start;
+        // What stands within a secret is hidden with it.
+        from = found.last().map_or(from, |range| from.max(range.end));
     }
-    None
+    found
 }
 
-/// Returns where the first secret in the query of a URL stands that a text begins with.
-fn query_secret(text: &str) -> Option<Range<usize>> {
-    let url = text.split(|c: char| c.is_whitespace() || URL_ENDS.contains(&c)).next()?;
-    let url = url.split('#').next()?;
-    let mut at = url.find('?')? + 1;
-    for pair in url[at..].split('&') {
+/// Returns where the secrets in the query of the URL stand that a text begins with.
+fn query_secrets(text: &str) -> Vec<Range<usize>> {
+    let url = text.split(|c: char| c.is_whitespace() || URL_ENDS.contains(&c)).next().unwrap_or_default();
+    let url = url.split('#').next().unwrap_or_default();
+    let Some(query) = url.find('?').map(|at| at + 1) else { return Vec::new() };
+    let (mut found, mut at) = (Vec::new(), query);
+    for pair in url[query..].split('&') {
         if let Some((name, value)) = pair.split_once('=')
             && opens(name)
             && !value.is_empty()
             && value != HIDDEN
         {
             let start = at + name.len() + 1;
-            return Some(start..start + value.len());
+            found.push(start..start + value.len());
         }
         at += pair.len() + 1;
     }
-    None
+    found
 }
 
 /// Tells whether a query parameter of that name holds a secret.
@@ -89,7 +93,7 @@ fn opens(name: &str) -> bool {
 /// Tells whether a value has a text with such a login anywhere.
 pub(crate) fn holds_login(value: &Value) -> bool {
     match value {
-        Value::String(text) => login(text).is_some(),
+        Value::String(text) => !logins(text).is_empty(),
         Value::Array(items) => items.iter().any(holds_login),
         Value::Object(map) => map.values().any(holds_login),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
@@ -99,11 +103,9 @@ pub(crate) fn holds_login(value: &Value) -> bool {
 /// Returns a text with the logins and other secrets of all URLs hidden.
 #[must_use]
 pub fn hide_logins(text: &str) -> String {
-    let mut text = text.to_string();
-    while let Some(range) = login(&text) {
-        text.replace_range(range, HIDDEN);
-    }
-    text
+    let mut hidden = text.to_string();
+    logins(text).into_iter().rev().for_each(|range| hidden.replace_range(range, HIDDEN));
+    hidden
 }
 
 /// Returns a text with a secret hidden. A short one stands in any text by chance, and is hidden where it stands by

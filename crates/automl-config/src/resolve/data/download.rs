@@ -8,7 +8,7 @@ use super::{Filling, Target, is_there};
 use crate::network::{ExtraFile, SourceName};
 use crate::problem::{Code, Problem};
 use crate::recipe::Download;
-use crate::spec::login;
+use crate::spec::logins;
 
 /// Stands for the place of the dataset.
 const DATASET: &str = "{dataset_path}";
@@ -74,7 +74,8 @@ impl Filling<'_> {
             return;
         }
         // What signs a URL stands in its query.
-        let path = if login(&from).is_some() { from.split('?').next().unwrap_or_default() } else { &*from };
+        let path =
+            if !logins(&from).is_empty() { from.split('?').next().unwrap_or_default() } else { &*from };
         let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let taken = |name: &str| self.downloads.iter().any(|download| download.name == name);
         let mut names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{n}-{name}")));
