@@ -86,8 +86,8 @@ fn query_secrets(text: &str) -> Vec<Range<usize>> {
 /// Tells whether a query parameter of that name holds a secret.
 fn opens(name: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
-    let ends = |ending: &&str| name == **ending || name.ends_with(&format!("_{ending}"));
-    is_secret(&name) || QUERY_ENDINGS.iter().any(|ending| ends(&ending))
+    let ends = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
+    is_secret(&name) || QUERY_ENDINGS.iter().any(|ending| ends(ending))
 }
 
 /// Tells whether a value has a text with such a login anywhere.
