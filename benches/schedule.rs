@@ -154,6 +154,7 @@ impl Search {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         });
     }
 

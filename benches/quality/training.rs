@@ -145,6 +145,7 @@ impl<'a> Search<'a> {
             log_offsets: Vec::new(),
             worker: None,
             why,
+            asked: None,
         })?;
         let duration = simulated_duration(self.setup, trial) * epochs as f64;
         self.ends.insert(trial, (self.now + duration, epochs));

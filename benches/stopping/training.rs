@@ -88,6 +88,7 @@ impl Training {
                 log_offsets: Vec::new(),
                 worker: None,
                 why: None,
+                asked: None,
             });
             let now = self.running.values().map(|(at, _)| *at).fold(0.0, f64::max);
             self.running.insert(trial, (now + self.pace(trial), 0));

@@ -90,7 +90,7 @@ fn damaged_studies_are_not_exported() {
 }
 
 /// The number of trials in every kept log, and kinds of events that it is kept for.
-const FORMATS: [(&str, usize, &[&str]); 6] = [
+const FORMATS: [(&str, usize, &[&str]); 7] = [
     ("format-1.jsonl", 3, &["measured"]),
     ("format-2.jsonl", 5, &["enqueued"]),
     ("format-3.jsonl", 5, &["checkpoint_lost", "fidelity_raised"]),
@@ -109,7 +109,11 @@ const FORMATS: [(&str, usize, &[&str]); 6] = [
         ],
     ),
     ("format-4-population.jsonl", 6, &["checkpoint_inherited"]),
+    (ASKED, 6, &["attempt_started", "checkpoints_dropped"]),
 ];
+
+/// Its starts say what the scheduler was asked; those of the others do not.
+const ASKED: &str = "format-4-asked.jsonl";
 
 /// Every format has a log, and every log holds what it is kept for.
 #[test]
@@ -120,6 +124,7 @@ fn every_format_has_a_kept_log() {
         for event in events {
             assert!(text.contains(&format!(r#""event":"{event}""#)), "{name}: {event}");
         }
+        assert_eq!(text.contains(r#""asked":{"#) && text.contains(r#""spared":["#), name == ASKED, "{name}");
         let format = text.split_once(r#""format":"#).unwrap().1;
         formats.insert(format.split(',').next().unwrap().parse::<u32>().unwrap());
     }

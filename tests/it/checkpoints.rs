@@ -155,6 +155,35 @@ done
     assert_eq!(env.automl("replay s").code, 0);
 }
 
+/// To begin anew because the program fails on a checkpoint is no retry: it happens where none is allowed, too.
+#[test]
+fn trial_whose_program_fails_on_its_checkpoint_begins_anew_without_a_retry() {
+    let env = TestEnv::new();
+    env.script(
+        "failing.sh",
+        r#"#!/bin/sh
+test -z "$3" || { echo "cannot read $3" >&2; exit 3; }
+for epoch in $(seq 1 "$2"); do
+    echo "$AUTOML_TRIAL $((epoch - 1))" >> ledger
+    awk -v x="$1" -v n="$epoch" 'BEGIN { printf "epoch %d loss: %.9f\n", n, (x - 0.3) ^ 2 + 1 / n }'
+done
+echo weights > "$AUTOML_RESULTS_DIR/checkpoint"
+"#,
+    );
+    let options =
+        "--algorithm successive-halving --max-fidelity 3 --trials 3 --parallel 1 --retry 0 --name s";
+    let ran = env.run_over("./failing.sh {x} {fidelity} {resume}", options);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let best = best(&env);
+    assert_eq!(trained(&env, best), [0, 0, 1, 2]);
+    let told = &env.objects("trials s --json")[best as usize - 1];
+    assert_eq!((told["state"].as_str(), told["attempts"].as_u64()), (Some("complete"), Some(3)), "{told}");
+    let log = log(&env);
+    assert_eq!(log.matches("checkpoint_lost").count(), 1);
+    assert!(log.contains("failed on its checkpoint, and begins anew: exit code 3"), "{log}");
+    assert_eq!(env.automl("replay s").code, 0);
+}
+
 /// Raising the largest fidelity carries every finished trial on; where its checkpoint is gone, anew.
 #[test]
 fn raised_fidelity_goes_on_from_checkpoints_or_anew_where_one_is_lost() {

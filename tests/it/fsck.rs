@@ -133,7 +133,13 @@ fn copies_of_different_studies_need_a_choice() {
     let env = TestEnv::new();
     env.search("--trials 2 --name s");
     env.search("--trials 3 --name t");
+    let (own, sound) = (fs::read(journal(&env, "s")).unwrap(), env.root().join("s/store"));
     fs::copy(journal(&env, "t"), journal(&env, "s")).unwrap();
+    for command in ["status s", "trials s --json", "replay s", "export s --to jsonl"] {
+        let refused = env.automl(command);
+        assert_eq!((refused.code, refused.stdout.as_str()), (5, ""), "{command}: {}", refused.stderr);
+        assert!(refused.stderr.contains("belong to different studies"), "{command}: {}", refused.stderr);
+    }
     let checked = env.automl("fsck s");
     assert_eq!(checked.code, 5);
     assert!(checked.stderr.contains("--repair --from store"), "{}", checked.stderr);
@@ -142,6 +148,22 @@ fn copies_of_different_studies_need_a_choice() {
     assert!(refused.stderr.contains("contradict"), "{}", refused.stderr);
     assert_eq!(env.automl("fsck s --repair --from store").code, 0);
     assert_eq!(env.objects("trials s --json").len(), 2);
+
+    // Who keeps the other study's log gets its settings, too.
+    fs::copy(journal(&env, "t"), journal(&env, "s")).unwrap();
+    assert_eq!(env.automl("fsck s --repair --from journal").code, 0);
+    assert_eq!(env.objects("trials s --json").len(), 3);
+
+    // Only the settings are another study's.
+    fs::remove_dir_all(sound).unwrap();
+    fs::write(journal(&env, "s"), own).unwrap();
+    assert_eq!(env.automl("status s").code, 5);
+    let checked = env.automl("fsck s");
+    assert!(checked.stdout.contains("study.json belongs to another study"), "{}", checked.stdout);
+    let resumed = env.automl("resume s --trials 3");
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("is written again from the log"), "{}", resumed.stderr);
+    assert_eq!((env.automl("status s").code, env.automl("fsck s").code), (0, 0));
 }
 
 #[test]

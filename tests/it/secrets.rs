@@ -87,6 +87,57 @@ fn secrets_of_a_networks_config_are_kept_nowhere() {
     assert!(!found.is_empty() && found.iter().all(|name| name.ends_with("(private)")), "{found:?}");
 }
 
+/// A network that reads its data from where the user says, and fails unless its spec says all of that.
+const DATA_NETWORK: &str = r#"{
+  "api_params": {"actions": ["train"], "formats": ["raw"], "image": "X", "spec_backend": "json"},
+  "data_sources": {"train": {
+    "data.images": {"source": "train_datasets", "path": "images"},
+    "data.eval": {"source": "eval_dataset", "path": "images"}}},
+  "metrics": {"available_metrics": ["loss"], "monitoring_metric": "loss"},
+  "launch": {"train": {"command": ["./net.sh", "{spec}"], "logs": [{"stream": "stdout", "format": "text"}]}}
+}"#;
+const DATA_SCHEMA: &str = r#"{"properties": {"train": {"properties": {
+  "url": {"type": "string", "default": ""},
+  "lr": {"type": "float", "default": 0.1, "minimum": 0.01, "maximum": 1, "automl_enabled": true}}}}}"#;
+
+/// Logins and signatures in the places of data: the program's own spec has them, and nothing else that is kept.
+#[test]
+fn secrets_in_places_of_data_are_kept_nowhere() {
+    let env = TestEnv::new();
+    let (login, signature, set) = (format!("{MARKER}a"), format!("{MARKER}b"), format!("{MARKER}c"));
+    fs::write(env.path("net.config.json"), DATA_NETWORK).unwrap();
+    fs::write(env.path("net.schema.json"), DATA_SCHEMA).unwrap();
+    let given =
+        [&login, &signature, &set].map(|secret| format!("grep -q {secret} \"$1\" || exit 9\n")).concat();
+    env.script("net.sh", &format!("#!/bin/sh\n{given}echo \"loss: 0.5\"\n"));
+    let options = format!(
+        "--network net --network-config net.config.json --schema net.schema.json --params train.lr --algorithm random \
+         --gpus none --name s --train-dataset s3://key:{login}@bucket/train --eval-dataset az://c/e?sv=1&sig={signature} \
+         --set train.url=https://h/x?X-Amz-Signature={set}&x=1"
+    );
+    for command in ["--dry-run", "--dry-run --json", "--print-config", "--trials 1"] {
+        let ran = env.automl(&format!("run {options} {command}"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(MARKER), "{}{}", ran.stdout, ran.stderr);
+    }
+    let mut found = Vec::new();
+    holders(&env.root(), &mut found);
+    assert!(!found.is_empty() && found.iter().all(|name| name.ends_with("(private)")), "{found:?}");
+    for command in ["status s --json", "best s --json", "explain s/1", "export s --to json"] {
+        assert!(!env.automl(command).stdout.contains(MARKER), "{command}");
+    }
+
+    assert!(env.automl("resume s --trials 2").stderr.contains("AUTOML_SECRET_TRAIN_URL"));
+    let mut again = env.command("resume s --trials 2");
+    again.env("AUTOML_SECRET_DATA_IMAGES", format!("s3://key:{login}@bucket/train/images"));
+    again.env("AUTOML_SECRET_DATA_EVAL", format!("az://c/e?sig={signature}"));
+    again.env("AUTOML_SECRET_TRAIN_URL", format!("https://h/x?X-Amz-Signature={set}"));
+    again.output().unwrap();
+    let states =
+        env.objects("trials s --json").iter().map(|trial| trial["state"].clone()).collect::<Vec<_>>();
+    assert_eq!(states, ["complete", "complete"]);
+}
+
 #[test]
 fn secrets_among_arguments_are_kept_nowhere() {
     let env = TestEnv::new();

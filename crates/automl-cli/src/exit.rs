@@ -162,6 +162,7 @@ fn study_exit(error: &StudyError) -> Exit {
         StudyError::NotWritable { .. } | StudyError::Program(_) | StudyError::Fetch(_) => Exit::Environment,
         StudyError::Recipe(_)
         | StudyError::Damaged { .. }
+        | StudyError::OtherStudy { .. }
         | StudyError::Contradictory { .. }
         | StudyError::NothingLeft { .. } => Exit::Damaged,
         StudyError::Realise(error) => recipe_exit(error),

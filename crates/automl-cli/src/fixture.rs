@@ -62,6 +62,7 @@ fn started(trial: u64) -> Event {
         log_offsets: Vec::new(),
         worker: None,
         why: None,
+        asked: None,
     }
 }
 

@@ -79,9 +79,9 @@ impl Output {
     }
 }
 
-/// Reports why the command failed.
+/// Reports why the command failed. Places of files may hold logins, which are not shown.
 pub(crate) fn report(failure: &Failure) {
-    for message in &failure.messages {
+    for message in failure.messages.iter().map(|message| automl_config::hide_logins(message)) {
         to_stderr(&format!("{}: {message}\n", stderr_paint().paint(Style::Bad, "error")));
     }
 }

@@ -153,6 +153,9 @@ pub enum Event {
         /// Why this trial and no other, where a model chose it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// What the scheduler was asked; `None` in logs of programs that did not note it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Asked>,
     },
     /// Readings from one line of a trial's log.
     Measured {
@@ -205,6 +208,10 @@ pub enum Event {
         keep: Option<String>,
         /// Why the others can go.
         reason: String,
+        /// Trials that something else needs the checkpoints of, where that was looked at; `None` in logs of programs
+        /// that did not note it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spared: Option<Vec<TrialId>>,
     },
     /// A checkpoint was missing or damaged where it was needed: the trial begins anew.
     CheckpointLost {
@@ -240,6 +247,15 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// What the scheduler was asked when it decided on a start. Starts that follow each other may be answers to one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Number of the last event that it knew of.
+    pub after: u64,
+    /// How many trials there was room for.
+    pub free: u32,
 }
 
 /// Who proposed a configuration, and why it looked good.

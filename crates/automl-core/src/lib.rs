@@ -35,7 +35,9 @@ pub mod rng;
 pub use conduct::{Conduct, EarlyStop, KeepCheckpoints, Reading};
 pub use constraint::{Constraint, Side};
 pub use direction::direction_by_name;
-pub use event::{AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, GpuUse, Origin, Outcome, Record};
+pub use event::{
+    Asked, AttemptEnd, EVENT_FORMAT, EndReason, Event, FailureKind, GpuUse, Origin, Outcome, Record,
+};
 pub use fold_error::FoldError;
 pub use further::Further;
 pub use ids::{AttemptNumber, Fidelity, TrialId};

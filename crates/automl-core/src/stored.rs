@@ -4,7 +4,7 @@
 //! every long log are read directly instead; whatever is not exactly as it is written here is left to the
 //! general one, so that both ways give the same.
 
-use crate::event::{AttemptEnd, Event, Origin, Record};
+use crate::event::{Asked, AttemptEnd, Event, Origin, Record};
 use crate::fold_error::FoldError;
 use crate::ids::{AttemptNumber, Fidelity, TrialId};
 use crate::study::Study;
@@ -103,13 +103,25 @@ struct Started {
     worker: Option<String>,
     #[serde(default)]
     why: Option<String>,
+    #[serde(default)]
+    asked: Option<Asked>,
 }
 
 impl From<Started> for Record {
     fn from(stored: Started) -> Self {
-        let Started { at, trial, attempt, until, resume_from, slot, log_offsets, worker, why } = stored;
-        let event =
-            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker, why };
+        let Started { at, trial, attempt, until, resume_from, slot, log_offsets, worker, why, asked } =
+            stored;
+        let event = Event::AttemptStarted {
+            trial,
+            attempt,
+            until,
+            resume_from,
+            slot,
+            log_offsets,
+            worker,
+            why,
+            asked,
+        };
         Record { at, event }
     }
 }
@@ -346,6 +358,7 @@ mod tests {
                 log_offsets: vec![1, 2],
                 worker: None,
                 why: Some("w".into()),
+                asked: Some(Asked { after: 7, free: 2 }),
             },
             Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(reached) },
             Event::AttemptEnded {

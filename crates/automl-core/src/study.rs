@@ -144,7 +144,17 @@ impl Study {
             Event::TrialSuggested { trial, params, bracket, origin } => {
                 self.suggest_trial(*trial, params, *bracket, origin, at)?;
             }
-            Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker, why } => {
+            Event::AttemptStarted {
+                trial,
+                attempt,
+                until,
+                resume_from,
+                slot,
+                log_offsets,
+                worker,
+                why,
+                asked: _,
+            } => {
                 let attempt = Attempt {
                     number: *attempt,
                     until: *until,
@@ -172,7 +182,7 @@ impl Study {
             Event::CheckpointsCounted { trial, bytes } => {
                 self.own_trial(*trial)?.checkpoint_bytes = Some(*bytes);
             }
-            Event::CheckpointsDropped { trial, keep, reason } => {
+            Event::CheckpointsDropped { trial, keep, reason, spared: _ } => {
                 self.drop_checkpoints(*trial, keep.as_ref(), reason)?;
             }
             Event::CheckpointLost { trial, reason, .. } => {

@@ -139,7 +139,8 @@ fn what_users_say_between_engines_is_no_work() {
     let raised =
         Event::BudgetChanged { trials: Some(99), timeout_ms: None, gpu_time_ms: None, parallel: None };
     log.records.push(Record { at: last + 3_600_000, event: raised });
-    let dropped = Event::CheckpointsDropped { trial: TrialId(1), keep: None, reason: "asked for".into() };
+    let dropped =
+        Event::CheckpointsDropped { trial: TrialId(1), keep: None, reason: "asked for".into(), spared: None };
     log.records.push(Record { at: last + 3_600_005, event: dropped });
     let started = Event::EngineStarted {
         epoch: 2,

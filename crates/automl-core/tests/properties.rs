@@ -49,6 +49,7 @@ fn event() -> impl Strategy<Value = Event> {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         }),
         (trial(), attempt(), outcome()).prop_map(|(trial, attempt, outcome)| {
             let end = AttemptEnd::unmeasured(outcome);

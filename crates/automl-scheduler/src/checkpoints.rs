@@ -30,20 +30,25 @@ impl Disposal {
 }
 
 /// Tells whether checkpoints may go like that: by the study's settings, by another number that a user asked to
-/// keep, or because they were to go already. Which trials were spared, because other actions need their checkpoints, is
-/// not in a study: under a disk budget others may have gone instead.
+/// keep, or because they were to go already. Trials are spared because other actions need their checkpoints; where nobody noted
+/// which, others may have gone instead under a disk budget.
 #[must_use]
-pub fn may_go(study: &Study, disposal: &Disposal) -> bool {
+pub fn may_go(study: &Study, disposal: &Disposal, spared: Option<&BTreeSet<TrialId>>) -> bool {
     let again = study.trials.get(&disposal.trial).and_then(Disposal::again);
-    if again.as_ref() == Some(disposal) || disposals(study, &BTreeSet::new()).contains(disposal) {
+    if again.as_ref() == Some(disposal) {
         return true;
     }
-    let others = study.trials.keys().copied().filter(|id| *id != disposal.trial).collect();
-    if study.settings.conduct.disk_bytes.is_some() && disposals(study, &others).contains(disposal) {
-        return true;
-    }
-    let asked = asked_for(&disposal.reason);
-    asked.is_some_and(|keep| disposals_keeping(study, keep).contains(disposal))
+    let by_settings = |spared: &BTreeSet<TrialId>| disposals(study, spared).contains(disposal);
+    let of_settings = match spared {
+        Some(spared) => by_settings(spared),
+        None => {
+            let others = || study.trials.keys().copied().filter(|id| *id != disposal.trial).collect();
+            by_settings(&BTreeSet::new())
+                || (study.settings.conduct.disk_bytes.is_some() && by_settings(&others()))
+        }
+    };
+    let asked = || asked_for(&disposal.reason);
+    of_settings || asked().is_some_and(|keep| disposals_keeping(study, keep).contains(disposal))
 }
 
 /// Returns how many trials keep theirs, from the reason that others do not.
@@ -193,7 +198,7 @@ mod tests {
 
     fn drop(log: Log, disposal: &Disposal) -> Log {
         let Disposal { trial, keep, reason } = disposal.clone();
-        log.with(Event::CheckpointsDropped { trial, keep, reason })
+        log.with(Event::CheckpointsDropped { trial, keep, reason, spared: None })
     }
 
     fn found(log: &Log) -> Vec<(u64, Option<String>)> {

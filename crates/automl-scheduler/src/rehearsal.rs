@@ -169,6 +169,7 @@ impl Stage {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         });
     }
 

@@ -108,6 +108,7 @@ impl Log {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         })
     }
 

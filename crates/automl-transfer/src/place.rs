@@ -15,6 +15,8 @@ use url::Url;
 const CLOUD_SCHEMES: [&str; 14] = [
     "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https", "aws", "gcs", "wasb", "wasbs",
 ];
+/// Ends of the names of query parameters that open what a URL names.
+const SIGNATURES: [&str; 4] = ["sig", "signature", "credential", "token"];
 /// Other names of schemes that this project's users write.
 const ALIASES: [(&str, &str); 2] = [("aws", "s3"), ("gcs", "gs")];
 
@@ -47,9 +49,10 @@ pub enum PlaceError {
         /// Its scheme.
         scheme: String,
     },
-    /// A URL with a password in it.
+    /// A URL with a password, a token or a signature in it.
     #[error(
-        "the URL holds a password, and URLs are recorded in clear; give credentials by environment variables"
+        "the URL holds a password or a signature, and URLs are recorded in clear; give credentials by environment \
+         variables"
     )]
     Password,
     /// The store cannot be set up, for example for want of credentials.
@@ -78,7 +81,7 @@ impl Place {
     /// A text that names no place, or one that this build cannot reach.
     pub fn open(text: &str) -> Result<Self, PlaceError> {
         let url = url_of(text)?;
-        if url.password().is_some() {
+        if holds_secret(&url) {
             return Err(PlaceError::Password);
         }
         let setup = |why: object_store::Error| PlaceError::Setup { text: text.into(), why: why.to_string() };
@@ -137,6 +140,13 @@ impl Place {
     }
 }
 
+/// Tells whether whoever knows the URL may do what its owner may. The users of other schemes than HTTP are containers.
+fn holds_secret(url: &Url) -> bool {
+    let user = ["http", "https"].contains(&url.scheme()) && !url.username().is_empty();
+    let signs = |name: &str| SIGNATURES.iter().any(|ending| name.to_lowercase().ends_with(ending));
+    user || url.password().is_some() || url.query_pairs().any(|(name, _)| signs(&name))
+}
+
 fn url_of(text: &str) -> Result<Url, PlaceError> {
     let wrong = |why: String| PlaceError::NotAUrl { text: text.into(), why };
     if text.trim().is_empty() {
@@ -178,6 +188,9 @@ mod tests {
         assert!(refusal("s3://").contains("s3://"));
         assert!(refusal("https://user:secret@host/x").contains("holds a password"));
         assert!(!refusal("https://user:secret@host/x").contains("secret@"));
+        for url in ["https://token@host/x", "az://c/x?sv=1&sig=secret", "s3://b/x?X-Amz-Signature=secret"] {
+            assert!(refusal(url).contains("a signature"), "{url}");
+        }
         #[cfg(not(feature = "cloud"))]
         assert!(refusal("s3://bucket/x").contains("--features cloud"));
     }

@@ -11,10 +11,10 @@ mod tests {
     use crate::engine::{Resolved, beginning, resolve, sampler_for};
     use crate::replay::replay_records;
     use automl_core::{
-        Algorithm, AttemptEnd, Distribution, EndReason, Event, Fidelity, Further, Outcome, Parameter, Params,
-        Record, Scale, SearchSpace, Study, StudySettings, rng,
+        Algorithm, Asked, AttemptEnd, Distribution, EndReason, Event, Fidelity, Further, Outcome, Parameter,
+        Params, Record, Scale, SearchSpace, Study, StudySettings, TrialState, rng,
     };
-    use automl_scheduler::scheduler_for;
+    use automl_scheduler::{Decision, scheduler_for};
 
     /// What each algorithm decides in one small study, as a number. Where the test finds another one, an algorithm
     /// decides differently than before: raise [`ALGORITHMS`] and put the new numbers here.
@@ -54,46 +54,71 @@ mod tests {
         -(x * x) - 10.0 * at("lr") - n * n / 100.0 - 1.0 / (1.0 + fidelity.0 as f64)
     }
 
-    /// Searches one trial after the other, with events from outside in between, and returns the log.
-    fn search(settings: StudySettings, mut from_outside: impl FnMut(&Study) -> Option<Event>) -> Vec<Record> {
+    /// Searches with so many trials at a time, which end together, with events from outside in between, and returns
+    /// the log.
+    fn search(
+        settings: StudySettings,
+        slots: u32,
+        mut from_outside: impl FnMut(&Study) -> Option<Event>,
+    ) -> Vec<Record> {
         let algorithm = settings.algorithm;
         let (scheduler, sampler) = (scheduler_for(algorithm), sampler_for(algorithm));
         let mut records = automl_testkit::Log::new(settings).records;
-        let Event::EngineStarted { algorithms, .. } = &mut records[1].event else { panic!("no engine") };
-        *algorithms = ALGORITHMS;
+        let Event::EngineStarted { algorithms, slots: of, .. } = &mut records[1].event else {
+            panic!("no engine")
+        };
+        (*algorithms, *of) = (ALGORITHMS, slots);
         let mut study = Study::replay(&records).unwrap();
-        let mut apply = |study: &mut Study, event: Event| {
+        let apply = |records: &mut Vec<Record>, study: &mut Study, event: Event| {
             records.push(Record { at: 0, event });
             study.apply(&records[records.len() - 1]).unwrap();
         };
         while study.ended.is_none() {
             if let Some(event) = from_outside(&study) {
-                apply(&mut study, event);
+                apply(&mut records, &mut study, event);
             }
-            let decision = scheduler.decide(&study, 1).remove(0);
-            let (trial, until) = match resolve(&study, &*sampler, decision).unwrap() {
-                Resolved::End(reason) => {
-                    apply(&mut study, Event::StudyEnded { reason });
-                    continue;
-                }
-                Resolved::Run { trial, until, .. } => (trial, until),
-                Resolved::Start { suggestion, bracket, until, takeover } => {
-                    let trial = study.next_trial();
-                    let begun = beginning(&study, suggestion, bracket, takeover, |_, source| source.into());
-                    begun.into_iter().for_each(|event| apply(&mut study, event));
-                    (trial, until)
-                }
-            };
-            let known = &study.trials[&trial];
-            let (attempt, value) = (known.next_attempt(), value(&known.params, until));
-            let (further, checkpoint) = (Further::default(), None);
-            let outcome = Outcome::Reached { fidelity: until, value, checkpoint, further };
-            let (resume_from, log_offsets, worker, why) = (None, Vec::new(), None, None);
-            let slot = 0;
-            let start =
-                Event::AttemptStarted { trial, attempt, until, resume_from, slot, log_offsets, worker, why };
-            apply(&mut study, start);
-            apply(&mut study, Event::AttemptEnded { trial, attempt, end: AttemptEnd::unmeasured(outcome) });
+            let asked = Asked { after: records.len() as u64, free: slots };
+            for decision in scheduler.decide(&study, slots as usize) {
+                let (trial, until, why) = match resolve(&study, &*sampler, decision).unwrap() {
+                    Resolved::End(reason) => {
+                        apply(&mut records, &mut study, Event::StudyEnded { reason });
+                        continue;
+                    }
+                    Resolved::Run { trial, until, why } => (trial, until, why),
+                    Resolved::Start { suggestion, bracket, until, takeover } => {
+                        let trial = study.next_trial();
+                        let begun =
+                            beginning(&study, suggestion, bracket, takeover, |_, source| source.into());
+                        begun.into_iter().for_each(|event| apply(&mut records, &mut study, event));
+                        (trial, until, None)
+                    }
+                };
+                let attempt = study.trials[&trial].next_attempt();
+                let (resume_from, log_offsets, worker, asked) = (None, Vec::new(), None, Some(asked));
+                let slot = 0;
+                let start = Event::AttemptStarted {
+                    trial,
+                    attempt,
+                    until,
+                    resume_from,
+                    slot,
+                    log_offsets,
+                    worker,
+                    why,
+                    asked,
+                };
+                apply(&mut records, &mut study, start);
+            }
+            let running: Vec<_> = study.in_state(TrialState::Running).map(|trial| trial.id).collect();
+            for trial in running {
+                let known = &study.trials[&trial];
+                let attempt = known.running_attempt().unwrap();
+                let (number, until) = (attempt.number, attempt.until);
+                let (value, further) = (value(&known.params, until), Further::default());
+                let outcome = Outcome::Reached { fidelity: until, value, checkpoint: None, further };
+                let end = AttemptEnd::unmeasured(outcome);
+                apply(&mut records, &mut study, Event::AttemptEnded { trial, attempt: number, end });
+            }
         }
         records
     }
@@ -111,7 +136,7 @@ mod tests {
 
     #[test]
     fn decisions_change_only_with_their_version() {
-        let of = |algorithm| digest(&search(settings(algorithm), |_| None));
+        let of = |algorithm| digest(&search(settings(algorithm), 1, |_| None));
         let all = Algorithm::NAMES.map(|(algorithm, names)| (names[0], of(algorithm)));
         assert_eq!(all[..], DIGESTS[..], "raise ALGORITHMS (now {ALGORITHMS}) and put these digests here");
     }
@@ -146,7 +171,7 @@ mod tests {
                     rng::uniform(&[seed, count])
                 };
                 let settings = StudySettings { seed, ..settings(algorithm) };
-                let records = search(settings, |study| {
+                let records = search(settings, 1, |study| {
                     let changes = draw() < 0.25;
                     let space = changes.then(|| Box::new(drawn(study, &mut draw)))?;
                     Some(Event::BoundsChanged { space, asked: Vec::new() })
@@ -162,14 +187,17 @@ mod tests {
                 assert!(study.rebound.is_some(), "{names:?}, seed {seed}: no bounds were changed");
                 let replayed = replay_records(&records).unwrap();
                 assert!(replayed.explains_all(), "{names:?}, seed {seed}: {replayed:?}");
-                assert_eq!(replayed.suggestions as usize, study.trials.len());
+                let by_model =
+                    |record: &&Record| matches!(record.event, Event::AttemptStarted { why: Some(_), .. });
+                let promoted = records.iter().filter(by_model).count();
+                assert_eq!(replayed.suggestions as usize, study.trials.len() + promoted);
             }
         }
     }
 
     #[test]
     fn decisions_of_another_version_are_not_compared() {
-        let mut records = search(settings(Algorithm::Asha), |_| None);
+        let mut records = search(settings(Algorithm::Asha), 1, |_| None);
         let forged = |records: &mut Vec<Record>| {
             for record in records {
                 if let Event::TrialSuggested { params, .. } = &mut record.event {
@@ -191,22 +219,117 @@ mod tests {
     #[test]
     fn promotions_and_ends_are_derived_again() {
         for (algorithm, names) in Algorithm::NAMES.into_iter().filter(|(a, _)| a.pauses_trials()) {
-            let records = search(settings(algorithm), |_| None);
-            let starts = records.iter().filter(|r| matches!(r.event, Event::AttemptStarted { .. })).count();
-            assert_eq!(replay_records(&records).unwrap().starts as usize, starts, "{names:?}");
-            let mut forged = records.clone();
-            let promoted = forged.iter_mut().find_map(|record| match &mut record.event {
-                Event::AttemptStarted { attempt, until, .. } if attempt.0 > 1 => Some(until),
+            for (slots, tells) in [(1, true), (1, false), (3, true), (3, false)] {
+                let mut records = search(settings(algorithm), slots, |_| None);
+                if !tells {
+                    forget_what_was_asked(&mut records);
+                }
+                let starts =
+                    records.iter().filter(|r| matches!(r.event, Event::AttemptStarted { .. })).count();
+                let replayed = replay_records(&records).unwrap();
+                assert_eq!(replayed.starts as usize, starts, "{names:?}, {slots} slots: {replayed:?}");
+                let mut forged = records.clone();
+                let promoted = forged.iter_mut().find_map(|record| match &mut record.event {
+                    Event::AttemptStarted { attempt, until, .. } if attempt.0 > 1 => Some(until),
+                    _ => None,
+                });
+                let promoted = promoted.unwrap();
+                *promoted = Fidelity(promoted.0 + 1);
+                let found = replay_records(&forged).unwrap();
+                assert!(!found.explains_all(), "{names:?}: {found:?}");
+                let mut early = records[..records.len() / 2].to_vec();
+                early.push(Record { at: 0, event: Event::StudyEnded { reason: EndReason::Budget } });
+                let found = replay_records(&early).unwrap().unexplained.unwrap();
+                assert_eq!(found.what, "end", "{names:?}");
+            }
+        }
+    }
+
+    fn forget_what_was_asked(records: &mut [Record]) {
+        for record in records {
+            if let Event::AttemptStarted { asked, .. } = &mut record.event {
+                *asked = None;
+            }
+        }
+    }
+
+    /// A start that another number of free slots would have led to does not follow from the one that the log names.
+    #[test]
+    fn starts_follow_from_the_number_of_free_slots_in_the_log() {
+        let records = search(settings(Algorithm::Asha), 9, |_| None);
+        let scheduler = scheduler_for(Algorithm::Asha);
+        let second = |n: &usize| {
+            let study = Study::replay(&records[..*n]).unwrap();
+            match scheduler.decide(&study, 2)[..] {
+                [Decision::Run { .. } | Decision::Start { .. }, Decision::Run { trial, until }] => {
+                    Some((study, trial, until))
+                }
+                _ => None,
+            }
+        };
+        let is_question = |n: &usize| {
+            let next = records[*n..].iter().find_map(|record| match &record.event {
+                Event::AttemptStarted { asked, .. } => *asked,
                 _ => None,
             });
-            let promoted = promoted.unwrap();
-            *promoted = Fidelity(promoted.0 + 1);
-            let found = replay_records(&forged).unwrap();
-            assert!(!found.explains_all(), "{names:?}: {found:?}");
-            let mut early = records[..records.len() / 2].to_vec();
-            early.push(Record { at: 0, event: Event::StudyEnded { reason: EndReason::Budget } });
-            let found = replay_records(&early).unwrap().unexplained.unwrap();
-            assert_eq!(found.what, "end", "{names:?}");
+            next.is_some_and(|asked| asked.after == *n as u64)
+        };
+        let at = (3..records.len()).filter(is_question).find(|n| second(n).is_some()).unwrap();
+        let (study, trial, until) = second(&at).unwrap();
+        let with = |asked: Option<Asked>| {
+            let attempt = study.trials[&trial].next_attempt();
+            let (resume_from, log_offsets, worker, why, slot) = (None, Vec::new(), None, None, 0);
+            let start = Event::AttemptStarted {
+                trial,
+                attempt,
+                until,
+                resume_from,
+                slot,
+                log_offsets,
+                worker,
+                why,
+                asked,
+            };
+            let mut forged = records[..at].to_vec();
+            if asked.is_none() {
+                forget_what_was_asked(&mut forged);
+            }
+            forged.push(Record { at: 0, event: start });
+            replay_records(&forged).unwrap()
+        };
+        assert!(with(None).explains_all(), "nothing tells that one slot was free");
+        let after = at as u64;
+        for asked in [Asked { after, free: 1 }, Asked { after: after - 1, free: 1 }, Asked { after, free: 2 }]
+        {
+            let found = with(Some(asked)).unexplained.unwrap();
+            assert_eq!(
+                (found.what, found.event, found.trial),
+                ("start", after + 1, Some(trial)),
+                "{asked:?}"
+            );
+        }
+    }
+
+    /// Whoever says that more slots were free than there are, or once does not say how many, is found.
+    #[test]
+    fn what_was_asked_is_sound_and_always_told() {
+        // Somebody's own workers ask for as many trials as they like, but programs of the study's have slots.
+        let settings = StudySettings { recipe: serde_json::json!({}), ..settings(Algorithm::Hyperband) };
+        let records = search(settings, 3, |_| None);
+        let changed = |number: usize, of: usize, change: &dyn Fn(&mut Option<Asked>)| {
+            let mut forged = records.clone();
+            let starts = forged.iter_mut().filter_map(|record| match &mut record.event {
+                Event::AttemptStarted { asked, .. } => Some(asked),
+                _ => None,
+            });
+            starts.skip(number).take(of).for_each(change);
+            replay_records(&forged).unwrap()
+        };
+        assert!(changed(0, 3, &|_| {}).explains_all());
+        let free = |free| move |asked: &mut Option<Asked>| asked.as_mut().unwrap().free = free;
+        for found in [changed(4, 1, &|asked| *asked = None), changed(1, 1, &free(2)), changed(0, 3, &free(4))]
+        {
+            assert_eq!(found.unexplained.unwrap().what, "start");
         }
     }
 }

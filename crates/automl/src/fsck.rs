@@ -6,9 +6,9 @@
 
 use crate::engine::fold;
 use crate::files::StudyDir;
-use crate::study::{StudyError, exists};
+use crate::study::{StudyError, exists, other_owner, settings_mended, write_settings};
 use automl_store::{
-    Inspection, LockError, LogCopy, Recovery, SledStore, StoreError, StudyLock, cut_behind, inspect,
+    Defect, Inspection, LockError, LogCopy, Recovery, SledStore, StoreError, StudyLock, cut_behind, inspect,
     rebuild_from, running_engine,
 };
 
@@ -55,9 +55,18 @@ pub fn check(dir: &StudyDir) -> Result<Health, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    let log = inspect(dir.path()).map_err(|error| busy(error, dir))?;
+    let mut log = inspect(dir.path()).map_err(|error| busy(error, dir))?;
     let impossible = match fold(&log.records) {
-        Ok(_) => None,
+        Ok(study) => {
+            let other = other_owner(dir, &study).filter(|_| !log.contradictory);
+            log.defects.extend(other.map(|other| Defect {
+                copy: None,
+                records: None,
+                offset: None,
+                what: format!("study.json belongs to another study ({other})"),
+            }));
+            None
+        }
         Err(error) => match error.impossible_event() {
             Some(seq) => Some((seq, error.to_string())),
             None => return Err(error.into()),
@@ -100,6 +109,11 @@ pub fn repair(dir: &StudyDir, from: Option<LogCopy>) -> Result<Repaired, StudyEr
         let cut = cut_behind(dir.path(), health.usable())?;
         recovery.notes.extend(cut.notes);
         recovery.records = cut.records;
+    }
+    let study = fold(&inspect(dir.path())?.records)?;
+    if let Some(other) = other_owner(dir, &study) {
+        write_settings(dir, &study)?;
+        recovery.notes.push(settings_mended(&other));
     }
     let dropped = expected.saturating_sub(recovery.records);
     Ok(Repaired { notes: recovery.notes, events: recovery.records, dropped })

@@ -61,7 +61,8 @@ pub(crate) fn collect(
     for garbage in &found {
         let keep = garbage.keep.as_ref().map(|path| path.to_string_lossy().into_owned());
         let (trial, reason) = (garbage.trial, garbage.reason.clone());
-        log.record(now, Event::CheckpointsDropped { trial, keep, reason })?;
+        // Each goes by itself, whatever stays of the others.
+        log.record(now, Event::CheckpointsDropped { trial, keep, reason, spared: Some(Vec::new()) })?;
     }
     log.commit()?;
     let Some(recipe) = recipe_of(&log.study().settings) else { return Ok(found) };

@@ -4,7 +4,7 @@
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::secret::{is_secret, masked};
-use automl_config::{AttemptFiles, Origins, TrialRecipe, annotated_yaml};
+use automl_config::{AttemptFiles, Origins, TrialRecipe, annotated_yaml, hide_logins};
 use serde_json::{Map, Value, json};
 
 /// Everything that there is to show.
@@ -56,7 +56,7 @@ impl Shown<'_> {
     }
 
     fn env(&self) -> Vec<(&String, String)> {
-        let shown = |name: &str, value: &str| if is_secret(name) { "…".into() } else { value.to_string() };
+        let shown = |name: &str, value: &str| if is_secret(name) { "…".into() } else { hide_logins(value) };
         self.files.env.iter().map(|(name, value)| (name, shown(name, value))).collect()
     }
 }

@@ -110,7 +110,7 @@ fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) ->
 /// Notes which layer each of the network's settings comes from; what no layer has is left to the
 /// network config.
 fn note_network(request: &NetworkRequest, file: &NetworkSettings, choices: &mut Choices<'_>) {
-    let path = |path: &PathBuf| path.display().to_string();
+    let path = |path: &PathBuf| automl_config::hide_logins(&path.display().to_string());
     let list = |paths: &Vec<PathBuf>| paths.iter().map(path).collect::<Vec<_>>().join(", ");
     let some = |paths: &Vec<PathBuf>| Some(paths.clone()).filter(|paths| !paths.is_empty());
     let (data, text) = (&request.datasets, String::clone);

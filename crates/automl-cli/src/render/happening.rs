@@ -235,6 +235,7 @@ mod tests {
                 log_offsets: Vec::new(),
                 worker: None,
                 why: None,
+                asked: None,
             },
         };
         assert_eq!(Happening::of(&start(1), &study), Some(Happening::Promoted { trial: 1, until: 3 }));

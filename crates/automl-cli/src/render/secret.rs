@@ -1,10 +1,11 @@
-//! Keeps secrets off the screen: values whose names sound like secrets are shown as `…`.
+//! Keeps secrets off the screen: values whose names sound like secrets, and logins of URLs, are shown as `…`.
 
-/// Returns a line `name<separator>value` with the value masked where the name sounds like a secret's.
+/// Returns a line `name<separator>value` with the value masked where the name sounds like a secret's, and the secrets of its
+/// URLs.
 pub(crate) fn masked(line: &str, separator: char) -> String {
     match line.split_once(separator) {
         Some((name, value)) if is_secret(name) && has_value(value) => format!("{name}{separator}…"),
-        _ => line.into(),
+        _ => automl_config::hide_logins(line),
     }
 }
 

@@ -134,7 +134,7 @@ impl SpecRecipe {
         for key in &self.secret_keys {
             let missing =
                 || RecipeError::SecretMissing { key: key.clone(), variable: crate::spec::variable(key) };
-            set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?, "--set (secret)", origins);
+            set(&mut spec, key, self.secrets.get(key).ok_or_else(missing)?, "given (secret)", origins);
         }
         Ok(spec)
     }

@@ -3,8 +3,9 @@
 //! A template fills one argument. Whatever a value contains, it stays within that argument.
 
 use crate::nearest::did_you_mean;
-use crate::spec::login;
+use crate::spec::logins;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A parsed text with placeholders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,8 @@ pub(crate) struct TemplateError {
     pub(crate) hint: String,
 }
 
+/// Stands for a placeholder where URLs are looked for: it is a part of them like any letter.
+const ANYTHING: &str = "\u{1}";
 const BRACES: &str = "write `{{` and `}}` for braces";
 
 impl Template {
@@ -147,18 +150,35 @@ impl Template {
         Some((Template(segments), secret.into()))
     }
 
-    /// Returns the template with the first login of a URL in its literal parts taken for a secret, and that login.
-    pub(crate) fn with_secret_login(&self, name: &str) -> Option<(Self, String)> {
-        let logins = self.0.iter().enumerate().filter_map(|(i, segment)| match segment {
-            Segment::Text(text) => Some((i, text, login(text)?)),
-            Segment::Value(_) | Segment::Param(_) | Segment::Secret(_) => None,
-        });
-        let (i, text, range) = logins.into_iter().next()?;
-        let (before, after) = (&text[..range.start], &text[range.end..]);
-        let parts = [Segment::Text(before.into()), Segment::Secret(name.into()), Segment::Text(after.into())];
-        let mut segments = self.0.clone();
-        segments.splice(i..=i, parts);
-        Some((Template(segments), text[range].into()))
+    /// Returns the template with the secrets of URLs in its literal parts taken out, each under a name of its own, and
+    /// these secrets by their names.
+    pub(crate) fn without_logins(&self, mut name: impl FnMut() -> String) -> (Self, Vec<(String, String)>) {
+        let text = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Value(_) | Segment::Param(_) | Segment::Secret(_) => ANYTHING.into(),
+        };
+        let found = logins(&self.0.iter().map(text).collect::<String>());
+        let (mut segments, mut secrets, mut at) = (Vec::new(), Vec::new(), 0);
+        for segment in &self.0 {
+            let Segment::Text(text) = segment else {
+                segments.push(segment.clone());
+                at += ANYTHING.len();
+                continue;
+            };
+            let mut from = 0;
+            let here =
+                |range: &Range<usize>| range.start.max(at) - at..range.end.min(at + text.len()).max(at) - at;
+            for Range { start, end } in found.iter().map(here).filter(|range| !range.is_empty()) {
+                let name = name();
+                segments.extend((start > from).then(|| Segment::Text(text[from..start].into())));
+                segments.push(Segment::Secret(name.clone()));
+                secrets.push((name, text[start..end].into()));
+                from = end;
+            }
+            segments.extend((from < text.len()).then(|| Segment::Text(text[from..].into())));
+            at += text.len();
+        }
+        (Template(segments), secrets)
     }
 
     /// Returns the text of a template without placeholders.
@@ -203,6 +223,28 @@ mod tests {
         ] {
             assert_eq!(shown(text).unwrap(), expected, "{text}");
         }
+    }
+
+    /// All secrets of a URL are taken out, on both sides of a placeholder, too.
+    #[test]
+    fn secrets_of_urls_are_taken_out() {
+        let text = "https://u:p@h/{lr}?sig=s&x=1&token={lr}t {seed} s3://{lr}:z@b";
+        let template = Template::parse(text, &["lr", "seed"]).unwrap();
+        let mut names = ["a", "b", "c", "d"].iter();
+        let (without, secrets) = template.without_logins(|| names.next().unwrap().to_string());
+        let found: Vec<&str> = secrets.iter().map(|(_, secret)| secret.as_str()).collect();
+        assert_eq!(found, ["u:p", "s", "t", ":z"]);
+        let filled = |template: &Template| {
+            template.fill(|segment| match segment {
+                Segment::Secret(name) => secrets.iter().find(|(known, _)| known == name).unwrap().1.clone(),
+                other => format!("<{other:?}>"),
+            })
+        };
+        assert_eq!(filled(&without), filled(&template));
+        let kept =
+            without.segments().iter().any(|segment| matches!(segment, Segment::Text(t) if t.contains("u:p")));
+        assert!(!kept, "{without:?}");
+        assert_eq!(without.without_logins(|| unreachable!()).1, []);
     }
 
     #[test]

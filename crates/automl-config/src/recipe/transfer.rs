@@ -2,15 +2,21 @@
 //! doing it is the engine's business.
 
 use crate::pattern::Pattern;
-use serde::{Deserialize, Serialize};
+use crate::spec::hide_logins;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A file to have in place before the action runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Download {
-    /// Path or URL.
+    /// Path or URL; recorded without its login.
+    #[serde(serialize_with = "without_login")]
     pub from: String,
     /// File name in the folder of downloads.
     pub name: String,
+}
+
+fn without_login<S: Serializer>(from: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hide_logins(from))
 }
 
 /// What of an attempt's results is uploaded, and when.

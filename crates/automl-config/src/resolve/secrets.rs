@@ -40,20 +40,31 @@ pub(super) fn of_arguments(argv: &mut [Template], notes: &mut Vec<String>) -> Se
     secrets
 }
 
-/// Takes the logins of URLs out of the command: `s3://…@bucket`.
+/// Takes the secrets of URLs out of the command: `s3://…@bucket`.
 pub(super) fn take_logins(argv: &mut [Template], secrets: &mut Secrets, notes: &mut Vec<String>) {
-    let mut count = 0;
+    let mut names = numbered("url_login");
     for argument in argv.iter_mut() {
-        let name = |count| if count == 1 { "url_login".to_string() } else { format!("url_login_{count}") };
-        while let Some((template, login)) = argument.with_secret_login(&name(count + 1)) {
-            count += 1;
-            *argument = template;
+        let (without, found) = argument.without_logins(&mut names);
+        if found.is_empty() {
+            continue;
+        }
+        *argument = without;
+        for (name, login) in found {
             notes.push(format!(
                 "a URL among the arguments holds a login: it is not recorded, and `automl resume` reads it from {}",
-                variable(&name(count))
+                variable(&name)
             ));
-            secrets.insert(&name(count), login.into());
+            secrets.insert(&name, login.into());
         }
+    }
+}
+
+/// Returns a name, and then the same with numbers from 2 on.
+fn numbered(name: &str) -> impl FnMut() -> String {
+    let mut count = 0;
+    move || {
+        count += 1;
+        if count == 1 { name.to_string() } else { format!("{name}_{count}") }
     }
 }
 
@@ -63,17 +74,24 @@ pub(super) fn of_environment(
     secrets: &mut Secrets,
     notes: &mut Vec<String>,
 ) {
-    for (name, template) in environment {
-        let taken = match is_secret(name) {
-            true => template.with_secret(0, name),
-            false => template.with_secret_login(name),
+    for (variable_name, template) in environment {
+        let (without, found) = match is_secret(variable_name) {
+            true => match template.with_secret(0, variable_name) {
+                Some((without, secret)) => (without, vec![(variable_name.clone(), secret)]),
+                None => continue,
+            },
+            false => template.without_logins(numbered(variable_name)),
         };
-        let Some((without, secret)) = taken else { continue };
+        if found.is_empty() {
+            continue;
+        }
         *template = without;
-        notes.push(format!(
-            "the variable {name} holds a secret: it is not recorded, and `automl resume` reads it from {}",
-            variable(name)
-        ));
-        secrets.insert(name, secret.into());
+        for (name, secret) in found {
+            notes.push(format!(
+                "the variable {variable_name} holds a secret: it is not recorded, and `automl resume` reads it from {}",
+                variable(&name)
+            ));
+            secrets.insert(&name, secret.into());
+        }
     }
 }

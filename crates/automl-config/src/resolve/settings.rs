@@ -31,6 +31,14 @@ impl Applied {
         applied
     }
 
+    /// Remembers a value that is not kept.
+    pub(super) fn keep_secret(&mut self, key: String, value: Value) {
+        self.secrets.insert(&key, value);
+        if !self.secret_keys.contains(&key) {
+            self.secret_keys.push(key);
+        }
+    }
+
     /// Tells whether the user set a key or an object around it.
     pub(super) fn covers(&self, key: &str) -> bool {
         self.keys
@@ -78,10 +86,8 @@ impl Applied {
         self.keys.extend(later.keys);
         self.branches.extend(later.branches);
         for key in later.secret_keys {
-            self.secrets.insert(&key, later.secrets.get(&key).unwrap_or_default());
-            if !self.secret_keys.contains(&key) {
-                self.secret_keys.push(key);
-            }
+            let value = later.secrets.get(&key).unwrap_or_default();
+            self.keep_secret(key, value);
         }
         self
     }
@@ -93,10 +99,7 @@ impl Applied {
             return;
         }
         if is_secret(&key) || holds_login(&value) {
-            self.secrets.insert(&key, value);
-            if !self.secret_keys.contains(&key) {
-                self.secret_keys.push(key.clone());
-            }
+            self.keep_secret(key.clone(), value);
         } else {
             let path: SpecPath = key.parse().expect("only sound keys are taken");
             path.set(spec, value);

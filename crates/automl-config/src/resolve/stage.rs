@@ -16,7 +16,7 @@ use crate::recipe::{
 use crate::request::NetworkRequest;
 use crate::rule::Rule;
 use crate::schema::{Branches, Leaf};
-use crate::spec::{Secrets, SpecPath, is_secret};
+use crate::spec::{Secrets, SpecPath, holds_login, is_secret, variable};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -58,7 +58,7 @@ impl<'a> Stage<'a> {
         if let Some(parent) = &request.parent {
             inherit(parent, &launch, inputs, request, &mut draft, &mut notes);
         }
-        let applied = apply_settings(inputs, request, &mut draft, &mut problems);
+        let mut applied = apply_settings(inputs, request, &mut draft, &mut problems);
         let known = data::facts(inputs.data(request, &[]));
         let parent = request.parent.as_ref();
         let configured = dynamic::apply_parent(inputs.dynamic(), parent, &request.action, &known, &mut draft);
@@ -66,6 +66,7 @@ impl<'a> Stage<'a> {
         let filled = draft.change("data_sources", |spec| data::fill(data, spec));
         notes.extend(filled.notes);
         problems.extend(filled.problems);
+        keep_secrets_of_data(data, &mut draft, &mut applied, &mut notes);
         let (downloads, job_keys) = (filled.downloads, filled.job_keys);
         let rules = dynamic::rules_for(inputs.dynamic(), &request.action);
         let branches = Branches::decide(&inputs.schema, &applied.branches, &draft.spec);
@@ -425,6 +426,27 @@ fn is_path_of(pattern: &str, path: &str) -> bool {
 }
 
 /// `???` marks a key that has to be set.
+/// Takes places of data that hold a login, or what signs a URL, out of the spec.
+fn keep_secrets_of_data(
+    data: data::Context<'_>,
+    draft: &mut Draft,
+    applied: &mut settings::Applied,
+    notes: &mut Vec<String>,
+) {
+    for source in data.config.data_sources(data.action) {
+        let Some(value) = draft.get(&source.key).filter(|value| holds_login(value)).cloned() else {
+            continue;
+        };
+        notes.push(format!(
+            "{}: a URL of the data holds a secret: the value is not recorded, and `automl resume` reads it from {}",
+            source.key,
+            variable(&source.key)
+        ));
+        draft.set(&source.key, Value::Null, "data_sources");
+        applied.keep_secret(source.key.clone(), value);
+    }
+}
+
 fn collect_open(value: &Value, path: String, open: &mut Vec<String>) {
     match value {
         Value::String(text) if text == "???" => open.push(path),

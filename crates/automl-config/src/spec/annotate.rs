@@ -1,6 +1,6 @@
 //! A spec for people: YAML with the origin of each value as a comment.
 
-use super::secret::is_secret;
+use super::secret::{hide_logins, is_secret};
 use super::write::SpecFormat;
 use crate::fields::join;
 use crate::recipe::Origins;
@@ -43,7 +43,7 @@ fn collect(
                 let masked = is_secret(&path) && !matches!(value, Value::Null) && value != "";
                 let text = yaml(key, if masked { &Value::Null } else { value });
                 let text = if masked { text.replace(" null", " …") } else { text };
-                for (i, line) in text.lines().enumerate() {
+                for (i, line) in hide_logins(&text).lines().enumerate() {
                     let origin = (i == 0).then(|| origins.of(&path)).flatten().map(String::from);
                     rows.push((format!("{:indent$}{line}", ""), origin));
                 }

@@ -11,6 +11,6 @@ mod write;
 pub use annotate::annotated_yaml;
 pub(crate) use path::SpecPath;
 pub use read::read_spec;
-pub(crate) use secret::{Secrets, hide, holds_login, login, variable};
+pub(crate) use secret::{Secrets, hide, holds_login, logins, variable};
 pub use secret::{hide_logins, is_secret};
 pub(crate) use write::SpecFormat;

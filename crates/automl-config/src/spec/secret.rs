@@ -29,10 +29,16 @@ pub fn is_secret(path: &str) -> bool {
 const TOKEN_SCHEMES: [&str; 2] = ["http", "https"];
 /// What ends a URL's part before its path.
 const AUTHORITY_ENDS: [char; 8] = ['/', '?', '#', '"', '\'', '`', '<', '>'];
+/// What ends a URL within a text.
+const URL_ENDS: [char; 5] = ['"', '\'', '`', '<', '>'];
+/// Ends of the names of query parameters (lower case) that hold secrets, beside those of keys: what signs a URL opens what it
+/// names.
+const QUERY_ENDINGS: [&str; 3] = ["sig", "signature", "credential"];
 
-/// Returns where the login of the first URL in a text stands that has one with a secret in it: `user:password` of
-/// `s3://user:password@host`, or the user of an HTTP URL.
-pub(crate) fn login(text: &str) -> Option<Range<usize>> {
+/// Returns where the secrets of URLs in a text stand: `user:password` of `s3://user:password@host`, the user of an HTTP
+/// URL, the value of a query parameter such as `sig` or `token`.
+pub(crate) fn logins(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
     let mut from = 0;
     while let Some(at) = text[from..].find("://") {
         let start = from + at + "://".len();
@@ -40,36 +46,66 @@ pub(crate) fn login(text: &str) -> Option<Range<usize>> {
         let authority = text[start..].split(is_end).next().unwrap_or_default();
         let scheme = text[..start - "://".len()].rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
         let scheme = scheme.unwrap_or_default().to_ascii_lowercase();
+        from = start;
         if let Some((user, _)) = authority.rsplit_once('@')
             && (user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
                 || (TOKEN_SCHEMES.contains(&scheme.as_str()) && !user.is_empty()))
             && user != HIDDEN
         {
-            return Some(start..start + user.len());
+            found.push(start..start + user.len());
         }
-        from = start;
+        for range in query_secrets(&text[start..]) {
+            found.push(start + range.start..start + range.end);
+        }
+        // What stands within a secret is hidden with it.
+        from = found.last().map_or(from, |range| from.max(range.end));
     }
-    None
+    found
+}
+
+/// Returns where the secrets in the query of the URL stand that a text begins with.
+fn query_secrets(text: &str) -> Vec<Range<usize>> {
+    let url = text.split(|c: char| c.is_whitespace() || URL_ENDS.contains(&c)).next().unwrap_or_default();
+    let url = url.split('#').next().unwrap_or_default();
+    let Some(query) = url.find('?').map(|at| at + 1) else { return Vec::new() };
+    let (mut found, mut at) = (Vec::new(), query);
+    for pair in url[query..].split('&') {
+        if let Some((name, value)) = pair.split_once('=')
+            && opens(name)
+            && !value.is_empty()
+            && value != HIDDEN
+        {
+            let start = at + name.len() + 1;
+            found.push(start..start + value.len());
+        }
+        at += pair.len() + 1;
+    }
+    found
+}
+
+/// Tells whether a query parameter of that name holds a secret.
+fn opens(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    let ends = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
+    is_secret(&name) || QUERY_ENDINGS.iter().any(|ending| ends(ending))
 }
 
 /// Tells whether a value has a text with such a login anywhere.
 pub(crate) fn holds_login(value: &Value) -> bool {
     match value {
-        Value::String(text) => login(text).is_some(),
+        Value::String(text) => !logins(text).is_empty(),
         Value::Array(items) => items.iter().any(holds_login),
         Value::Object(map) => map.values().any(holds_login),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// Returns a text with the logins of all URLs hidden.
+/// Returns a text with the logins and other secrets of all URLs hidden.
 #[must_use]
 pub fn hide_logins(text: &str) -> String {
-    let mut text = text.to_string();
-    while let Some(range) = login(&text) {
-        text.replace_range(range, HIDDEN);
-    }
-    text
+    let mut hidden = text.to_string();
+    logins(text).into_iter().rev().for_each(|range| hidden.replace_range(range, HIDDEN));
+    hidden
 }
 
 /// Returns a text with a secret hidden. A short one stands in any text by chance, and is hidden where it stands by
@@ -95,6 +131,12 @@ pub(crate) fn hide(text: &str, secret: &str) -> String {
     hidden + rest
 }
 
+/// Reads a secret of the environment: lists and the like as JSON, as [`Secrets::text`] writes them.
+fn read(text: String) -> Value {
+    let list = text.starts_with(['[', '{']).then(|| serde_json::from_str(&text).ok()).flatten();
+    list.unwrap_or(Value::String(text))
+}
+
 /// Secret values by spec path. Never serialised, never printed.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Secrets(BTreeMap<String, Value>);
@@ -106,7 +148,7 @@ impl Secrets {
 
     /// Returns the value given to this process, else the environment's.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
-        let from_environment = || std::env::var(variable(path)).ok().map(Value::String);
+        let from_environment = || std::env::var(variable(path)).ok().map(read);
         self.0.get(path).cloned().or_else(from_environment)
     }
 }
@@ -155,6 +197,19 @@ mod tests {
             ("git+https://x:y@host", "git+https://…@host"),
             ("ssh://git@host/x abfss://container@account", "ssh://git@host/x abfss://container@account"),
             ("https://host:8080/a@b and c://", "https://host:8080/a@b and c://"),
+            (
+                "az://c/a?sv=2022&sig=a%2Bb%3D&se=1#sig=x, https://h/x?X-Amz-Signature=ab12",
+                "az://c/a?sv=2022&sig=…&se=1#sig=x, https://h/x?X-Amz-Signature=…",
+            ),
+            (
+                "'s3://b/k?X-Amz-Credential=AK/1&X-Amz-Security-Token=t&versionId=3'",
+                "'s3://b/k?X-Amz-Credential=…&X-Amz-Security-Token=…&versionId=3'",
+            ),
+            ("https://u:p@h/a?access_token=x y", "https://…@h/a?access_token=… y"),
+            (
+                "https://h/a?token= b?sig=c https://h/?design=1&q",
+                "https://h/a?token= b?sig=c https://h/?design=1&q",
+            ),
         ] {
             assert_eq!(hide_logins(text), shown);
             assert_eq!(hide_logins(shown), shown);

@@ -127,6 +127,7 @@ impl Simulation {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         });
         let end = self.now + self.duration(epochs);
         self.ends.insert(trial, end);

@@ -25,7 +25,8 @@ use crate::engine::{EventLog, Resolved, beginning, resolve, sampler_for};
 use crate::study::has_begun;
 use crate::warm::WarmStart;
 use automl_core::{
-    AttemptEnd, AttemptNumber, EndReason, Event, Fidelity, Outcome, Params, Study, Trial, TrialId, TrialState,
+    Asked, AttemptEnd, AttemptNumber, EndReason, Event, Fidelity, Outcome, Params, Study, Trial, TrialId,
+    TrialState,
 };
 use automl_sampler::Sampler;
 use automl_scheduler::{Decision, Scheduler, scheduler_for};
@@ -222,10 +223,10 @@ impl AskTell {
         let mut started = Vec::new();
         // A scheduler may decide for fewer than it is asked for, and go on when that has been done.
         while started.len() < wanted && self.study().ended.is_none() {
-            let decisions = self.scheduler.decide(self.study(), wanted - started.len());
-            let before = started.len();
-            for decision in decisions {
-                let Some(trial) = self.carry_out(decision, worker)? else { break };
+            let (free, before) = (wanted - started.len(), started.len());
+            let asked = Asked { after: self.log.last_seq(), free: u32::try_from(free).unwrap_or(u32::MAX) };
+            for decision in self.scheduler.decide(self.study(), free) {
+                let Some(trial) = self.carry_out(decision, asked, worker)? else { break };
                 started.push(trial);
             }
             if started.len() == before {
@@ -237,7 +238,12 @@ impl AskTell {
     }
 
     /// Starts what a decision names; `None` where it ends the study or no configuration is left.
-    fn carry_out(&mut self, decision: Decision, worker: Option<&str>) -> Result<Option<TrialId>, AskError> {
+    fn carry_out(
+        &mut self,
+        decision: Decision,
+        asked: Asked,
+        worker: Option<&str>,
+    ) -> Result<Option<TrialId>, AskError> {
         let Ok(resolved) = resolve(self.study(), &*self.sampler, decision) else {
             if self.study().in_state(TrialState::Running).next().is_none() {
                 self.record(Event::StudyEnded { reason: EndReason::Exhausted })?;
@@ -268,6 +274,7 @@ impl AskTell {
             log_offsets: Vec::new(),
             worker: worker.map(String::from),
             why,
+            asked: Some(asked),
         })?;
         Ok(Some(trial))
     }

@@ -6,7 +6,7 @@
 use super::{Engine, EngineError};
 use crate::files::{self, CheckpointFile, checkpoint_files};
 use crate::gc::referenced;
-use automl_core::{Event, Outcome, Study, Trial, TrialId};
+use automl_core::{Attempt, Event, FailureKind, Outcome, Study, Trial, TrialId};
 use automl_scheduler::{Disposal, disposals};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -71,13 +71,19 @@ impl Engine {
                 return Ok(());
             }
             let needed_elsewhere = self.needed_elsewhere();
-            if found.iter().any(|disposal| needed_elsewhere.contains(&disposal.trial)) {
-                found = disposals(self.study(), &needed_elsewhere);
+            let mut spared = BTreeSet::new();
+            // Those in whose place others go may be needed, too.
+            while found.iter().any(|disposal| needed_elsewhere.contains(&disposal.trial)) {
+                let needed =
+                    found.iter().map(|disposal| disposal.trial).filter(|id| needed_elsewhere.contains(id));
+                spared.extend(needed);
+                found = disposals(self.study(), &spared);
             }
+            let spared: Vec<TrialId> = spared.into_iter().collect();
             let mut stays = false;
             for Disposal { trial, keep, reason } in found {
-                let kept = keep.is_some();
-                self.record(Event::CheckpointsDropped { trial, keep, reason })?;
+                let (kept, spared) = (keep.is_some(), Some(spared.clone()));
+                self.record(Event::CheckpointsDropped { trial, keep, reason, spared })?;
                 self.to_delete.push(trial);
                 if kept && self.study().settings.conduct.disk_bytes.is_some() {
                     self.count_checkpoints(trial)?;
@@ -144,16 +150,42 @@ fn flaw(trial: &Trial, path: &Path) -> Option<String> {
         Ok(_) => {}
     }
     let last = trial.attempts.last()?;
-    let failed = matches!(last.end.as_ref()?.outcome, Outcome::Failed { .. });
-    let silent = last.series.names().next().is_none();
-    (failed && silent && last.resume_from.as_deref() == path.to_str())
-        .then(|| "the program failed on it before it reported anything".into())
+    let failed = failed_on_checkpoint(last, &last.end.as_ref()?.outcome);
+    (failed && last.resume_from.as_deref() == path.to_str()).then(|| FAILED_ON_IT.into())
+}
+
+/// What is wrong with a checkpoint that a program cannot begin from.
+pub(super) const FAILED_ON_IT: &str = "the program failed on it before it reported anything";
+
+/// Tells whether an attempt failed before it reported anything of what it carried on from, as far as is known: not
+/// where the machine or the setup is known to be at fault.
+pub(super) fn failed_on_checkpoint(attempt: &Attempt, outcome: &Outcome) -> bool {
+    let Outcome::Failed { kind, .. } = outcome else { return false };
+    let may_be_at_fault = match kind {
+        FailureKind::Exit
+        | FailureKind::Signal
+        | FailureKind::Silent
+        | FailureKind::Reported
+        | FailureKind::NoMetric => true,
+        FailureKind::OutOfMemory
+        | FailureKind::TimeLimit
+        | FailureKind::Launch
+        | FailureKind::NotFinite
+        | FailureKind::Lost
+        | FailureKind::HostMemory
+        | FailureKind::DiskFull
+        | FailureKind::Device
+        | FailureKind::Setup
+        | FailureKind::Limit
+        | FailureKind::Known => false,
+    };
+    may_be_at_fault && attempt.resume_from.is_some() && attempt.series.names().next().is_none()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{Algorithm, FailureKind};
+    use automl_core::Algorithm;
     use automl_testkit::{Log, settings};
 
     #[test]
@@ -177,9 +209,14 @@ mod tests {
             log_offsets: Vec::new(),
             worker: None,
             why: None,
+            asked: None,
         };
-        let log = log.with(start).fail(1, 2, FailureKind::Exit);
-        let trial = log.study().unwrap().trials[&TrialId(1)].clone();
-        assert!(flaw(&trial, &path).unwrap().starts_with("the program failed on it"));
+        let log = log.with(start);
+        let after = |kind| log.clone().fail(1, 2, kind).study().unwrap().trials[&TrialId(1)].clone();
+        assert_eq!(flaw(&after(FailureKind::Exit), &path).unwrap(), FAILED_ON_IT);
+        for kind in [FailureKind::HostMemory, FailureKind::DiskFull, FailureKind::Device, FailureKind::Setup]
+        {
+            assert_eq!(flaw(&after(kind), &path), None, "{kind:?}: the machine failed");
+        }
     }
 }

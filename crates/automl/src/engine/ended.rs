@@ -1,7 +1,8 @@
 //! Takes the end of an attempt in: the rest of its logs, what came of it, what that means for its trial.
 
+use super::checkpoints::{FAILED_ON_IT, failed_on_checkpoint};
 use super::{Engine, EngineError, outcome, success};
-use automl_core::{AttemptEnd, Event, Fidelity, GpuUse, TrialId, TrialState};
+use automl_core::{AttemptEnd, Event, Fidelity, GpuUse, Outcome, TrialId, TrialState};
 use automl_exec::AttemptEnded;
 use std::path::PathBuf;
 
@@ -45,13 +46,22 @@ impl Engine {
             asked: live.asked,
             diagnosis: self.failures.diagnose(&notes),
         };
-        let outcome = facts.outcome();
+        let mut outcome = facts.outcome();
+        // Whoever begins anew because of a checkpoint needs no retry.
+        let lost = attempt.resume_from.clone().filter(|_| failed_on_checkpoint(attempt, &outcome));
+        if let (Some(_), Outcome::Failed { reason, .. }) = (&lost, &mut outcome) {
+            let reason = format!("failed on its checkpoint, and begins anew: {reason}");
+            outcome = Outcome::Interrupted { reason, by_request: false };
+        }
         let peak_mib = self.gpu_peaks.remove(key);
         let gpu = self.gpu_ms(attempt, verdict.ended_ms).map(|ms| GpuUse { ms, peak_mib });
         let automl_exec::Verdict { cpu_ms, max_rss_kib, memory_peak_kib, .. } = *verdict;
         let end = AttemptEnd { outcome, cpu_ms, max_rss_kib, memory_peak_kib, gpu };
         let given_up = if live.cancelled { Some("cancelled on request".into()) } else { stopping };
         self.record(Event::AttemptEnded { trial, attempt: number, end })?;
+        if let Some(path) = lost {
+            self.record(Event::CheckpointLost { trial, path, reason: FAILED_ON_IT.into() })?;
+        }
         self.distrust_gpus();
         self.count_checkpoints(trial)?;
         let open = matches!(self.study().trials[&trial].state, TrialState::Queued | TrialState::Paused);

@@ -83,11 +83,16 @@ impl EventLog {
         &self.study
     }
 
+    /// Returns the number of the last event so far, committed or not.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.store.last_seq() + self.pending.len() as u64
+    }
+
     /// Applies an event and keeps it for the next commit. Logins of URLs in what it tells people stay out of the log.
     pub(crate) fn record(&mut self, at: u64, mut event: Event) -> Result<(), LogError> {
         told(&mut event).into_iter().for_each(|text| *text = hide_logins(text));
         let record = Record { at, event };
-        let seq = self.store.last_seq() + self.pending.len() as u64 + 1;
+        let seq = self.last_seq() + 1;
         self.study.apply(&record).map_err(|source| LogError::Fold { seq, source })?;
         self.pending.push(record);
         Ok(())

@@ -41,7 +41,7 @@ use crate::files::StudyDir;
 use crate::incumbent;
 use automl_config::TrialRecipe;
 use automl_core::{
-    AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study, Trial,
+    Asked, AttemptEnd, AttemptNumber, EndReason, Event, FailureKind, Fidelity, Outcome, Record, Study, Trial,
     TrialId, TrialState,
 };
 use automl_exec::slots::Slot;
@@ -383,6 +383,7 @@ impl Engine {
             return Ok(false);
         }
         let (mut started, mut exhausted) = (false, false);
+        let asked = Asked { after: self.log.last_seq(), free: u32::try_from(free.len()).unwrap_or(u32::MAX) };
         for decision in self.scheduler.decide(self.study(), free.len()) {
             let Ok(resolved) = resolve(self.study(), &*self.sampler, decision) else {
                 exhausted = true;
@@ -403,7 +404,7 @@ impl Engine {
                 }
             };
             let Some(slot) = self.take_slot(&mut free, trial) else { break };
-            self.start(trial, until, why, slot)?;
+            self.start(trial, until, why, asked, slot)?;
             self.unlaunched.push_back(trial);
             started = true;
         }
@@ -418,6 +419,7 @@ impl Engine {
         trial: TrialId,
         until: Fidelity,
         why: Option<String>,
+        asked: Asked,
         slot: u32,
     ) -> Result<(), EngineError> {
         let known = &self.study().trials[&trial];
@@ -433,6 +435,7 @@ impl Engine {
             log_offsets,
             worker: None,
             why,
+            asked: Some(asked),
         })
     }
 

@@ -4,6 +4,7 @@
 //! counted.
 
 mod ends;
+mod rounds;
 mod starts;
 
 use crate::algorithms::ALGORITHMS;
@@ -14,8 +15,8 @@ use automl_core::{Algorithm, Event, Fidelity, Params, Record, Study, TrialId};
 use automl_sampler::{SuggestError, Suggestion};
 use automl_scheduler::{Decision, Disposal, disposals, may_go, scheduler_for, should_stop};
 use ends::Limits;
+use rounds::{Judged, Rounds};
 use starts::Starts;
-use std::collections::BTreeSet;
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,8 +114,7 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
         if let Some(study) = &study {
             course.limits.follow(study, record);
             if study.algorithms == 0 || study.algorithms == ALGORITHMS {
-                let next = records.get(i + 1).map(|record| &record.event);
-                replay.compare(study, record, next, &mut course);
+                replay.compare(study, &records[i..], &mut course);
             } else {
                 replay.pass_over(study, &record.event);
             }
@@ -132,6 +132,7 @@ pub(crate) fn replay_records(records: &[Record]) -> Result<Replay, LogError> {
 /// What has to be remembered from event to event.
 #[derive(Default)]
 struct Course {
+    rounds: Rounds,
     starts: Starts,
     limits: Limits,
     /// Of the log.
@@ -142,24 +143,26 @@ struct Course {
 const FORMAT_MIN: u32 = 4;
 
 impl Replay {
-    /// Derives the decision that an event records again, if it does, and compares.
-    fn compare(&mut self, study: &Study, record: &Record, next: Option<&Event>, course: &mut Course) {
-        let (seq, event) = (self.events, &record.event);
-        if let Some(made) = Made::of(study, event) {
-            let (trial, recorded) = (made.trial, made.params.clone());
-            match made.derived() {
-                Ok(()) => self.suggestions += 1,
-                Err(derived) => self.difference = Some(Difference { event: seq, trial, recorded, derived }),
-            }
-        }
+    /// Derives the decision that the first of the records that are left records, if it does, and compares.
+    fn compare(&mut self, study: &Study, left: &[Record], course: &mut Course) {
+        let (seq, record) = (self.events, &left[0]);
+        let event = &record.event;
         let unexplained =
             |what, trial, recorded, derived| Some(Unexplained { event: seq, what, trial, recorded, derived });
-        match course.starts.explain(study, event, next) {
-            None => {}
-            Some(Ok(())) => self.starts += 1,
-            Some(Err((trial, recorded, derived))) => {
+        match course.rounds.judge(study, seq - 1, left) {
+            Judged::Nothing => {}
+            Judged::Suggestion => self.suggestions += 1,
+            Judged::Start { by_model } => {
+                self.starts += 1;
+                self.suggestions += u64::from(by_model);
+            }
+            Judged::OtherValues { trial, recorded, derived } => {
+                self.difference = Some(Difference { event: seq, trial, recorded, derived });
+            }
+            Judged::OtherStart { trial, recorded, derived } => {
                 self.unexplained = unexplained("start", Some(trial), recorded, derived);
             }
+            Judged::NothingTold => self.compare_start(study, left, course),
         }
         match event {
             Event::StopDecided { trial, reason, .. } => {
@@ -171,12 +174,14 @@ impl Replay {
             }
             // Of these, earlier formats tell too little.
             Event::CheckpointsDropped { .. } | Event::StudyEnded { .. } if course.format < FORMAT_MIN => {}
-            Event::CheckpointsDropped { trial, keep, reason } => {
+            Event::CheckpointsDropped { trial, keep, reason, spared } => {
                 let recorded = Disposal { trial: *trial, keep: keep.clone(), reason: reason.clone() };
-                if may_go(study, &recorded) {
+                let spared = spared.as_ref().map(|spared| spared.iter().copied().collect());
+                if may_go(study, &recorded, spared.as_ref()) {
                     self.disposals += 1;
                 } else {
-                    let own = disposals(study, &BTreeSet::new()).into_iter().find(|own| own.trial == *trial);
+                    let own = disposals(study, &spared.unwrap_or_default());
+                    let own = own.into_iter().find(|own| own.trial == *trial);
                     let derived = own.as_ref().map(describe);
                     self.unexplained = unexplained("disposal", Some(*trial), describe(&recorded), derived);
                 }
@@ -185,6 +190,26 @@ impl Replay {
                 self.unexplained = unexplained("end", None, reason.to_string(), None);
             }
             _ => {}
+        }
+    }
+
+    /// Compares what a program decided that did not note what its scheduler was asked.
+    fn compare_start(&mut self, study: &Study, left: &[Record], course: &mut Course) {
+        let (seq, event) = (self.events, &left[0].event);
+        if let Some(made) = Made::of(study, event) {
+            let (trial, recorded) = (made.trial, made.params.clone());
+            match made.derived() {
+                Ok(()) => self.suggestions += 1,
+                Err(derived) => self.difference = Some(Difference { event: seq, trial, recorded, derived }),
+            }
+        }
+        match course.starts.explain(study, event, left.get(1).map(|record| &record.event)) {
+            None => {}
+            Some(Ok(())) => self.starts += 1,
+            Some(Err((trial, recorded, derived))) => {
+                let (what, trial) = ("start", Some(trial));
+                self.unexplained = Some(Unexplained { event: seq, what, trial, recorded, derived });
+            }
         }
     }
 
@@ -256,8 +281,8 @@ impl<'a> Made<'a> {
     }
 }
 
-/// What is chosen next. Who starts trials whatever else there is to do is only asked for its values: how many
-/// slots were free is not in the log.
+/// What is chosen next where the log does not say how many slots were free: who starts trials whatever else there
+/// is to do is only asked for its values.
 fn chosen(study: &Study) -> Option<Resolved> {
     let decision = match study.settings.algorithm {
         Algorithm::Race => scheduler_for(Algorithm::Race).decide(study, 1).into_iter().next()?,
@@ -307,11 +332,11 @@ mod tests {
     use automl_core::{Conduct, KeepCheckpoints, ParamValue, StudySettings};
     use automl_testkit::{Log, settings};
 
-    /// Two trials that have ended, the second one the better, whose checkpoints take ten bytes each.
-    fn two_trials(conduct: Conduct) -> Log {
+    /// Trials that have ended, each better than those before, whose checkpoints take ten bytes each.
+    fn trials(count: u64, conduct: Conduct) -> Log {
         let settings = StudySettings { conduct, ..settings(Algorithm::Random) };
         let params: Params = [("lr".to_string(), ParamValue::Float(0.5))].into_iter().collect();
-        (1..=2).fold(Log::new(settings), |log, number| {
+        (1..=count).fold(Log::new(settings), |log, number| {
             let trial = TrialId(number);
             let origin = automl_core::Origin::enqueued();
             log.with(Event::Enqueued { params: params.clone(), wish: None })
@@ -323,7 +348,7 @@ mod tests {
     }
 
     fn dropped(trial: u64, reason: &str) -> Event {
-        Event::CheckpointsDropped { trial: TrialId(trial), keep: None, reason: reason.into() }
+        Event::CheckpointsDropped { trial: TrialId(trial), keep: None, reason: reason.into(), spared: None }
     }
 
     #[test]
@@ -346,14 +371,35 @@ mod tests {
             (Conduct::default(), 2, "no trial keeps its checkpoints", true),
             (Conduct::default(), 1, "they were to go already", false),
         ] {
-            let log = two_trials(conduct).with(dropped(trial, reason));
+            let log = trials(2, conduct).with(dropped(trial, reason));
             let found = replay_records(&log.records).unwrap();
             let (unexplained, disposals) =
                 (found.unexplained.as_ref().map(|other| other.what), found.disposals);
             let expected = if explained { (None, 1) } else { (Some("disposal"), 0) };
             assert_eq!((unexplained, disposals), expected, "trial {trial}: {reason}: {found:?}");
         }
-        let twice = two_trials(best).with(dropped(1, only_best)).with(dropped(1, "they were to go already"));
+        let twice = trials(2, best).with(dropped(1, only_best)).with(dropped(1, "they were to go already"));
         assert_eq!(replay_records(&twice.records).unwrap().disposals, 2);
+    }
+
+    /// The worst goes first, unless another action needs its checkpoints: the log says so.
+    #[test]
+    fn others_go_only_in_the_place_of_trials_that_were_spared() {
+        let trials = trials(3, Conduct { disk_bytes: Some(25), ..Conduct::default() });
+        for (trial, spared, explained) in [
+            (1, Some(vec![]), true),
+            (2, Some(vec![]), false),
+            (2, Some(vec![1]), true),
+            (1, Some(vec![1]), false),
+            (3, Some(vec![1, 2]), false),
+            // Nobody noted which were spared.
+            (2, None, true),
+        ] {
+            let shown = format!("{trial} {spared:?}");
+            let (trial, keep, reason) = (TrialId(trial), None, "the disk budget is used up".into());
+            let spared = spared.map(|spared| spared.into_iter().map(TrialId).collect());
+            let log = trials.clone().with(Event::CheckpointsDropped { trial, keep, reason, spared });
+            assert_eq!(replay_records(&log.records).unwrap().explains_all(), explained, "{shown}");
+        }
     }
 }

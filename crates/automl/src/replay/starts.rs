@@ -1,4 +1,4 @@
-//! Whether the scheduler may have decided each start of a log.
+//! Whether the scheduler may have decided each start of a log that does not say what it was asked.
 
 use automl_core::{Event, Study, TrialId, TrialState};
 use automl_scheduler::{Breed, Choice, Decision, scheduler_for};

@@ -70,6 +70,16 @@ pub enum StudyError {
         /// What is wrong.
         what: String,
     },
+    /// The readable copy of the log is that of another study than the folder's.
+    #[error("events.jsonl and study.json in {} belong to different studies ({log} and {settings}); the files of two may have been mixed up", path.display())]
+    OtherStudy {
+        /// The study's folder.
+        path: PathBuf,
+        /// Tag of the study in the log.
+        log: String,
+        /// Tag of the study in the settings.
+        settings: String,
+    },
     /// A log from an archive is damaged or makes no sense.
     #[error("{}:{line}: {what}", path.display())]
     BadArchive {

@@ -3,7 +3,8 @@
 //! Everything that can be wrong with a study's program, patterns and devices is found before the first
 //! trial, and before anything is written.
 
-use super::{Changes, StudyError, raise, view::exists};
+use super::view::{exists, other_owner};
+use super::{Changes, StudyError, raise};
 use crate::clock::{now_ms, steady};
 use crate::dry_run::first_trial;
 use crate::engine::failures::Failures;
@@ -116,10 +117,12 @@ pub(crate) fn reopen(dir: &StudyDir) -> Result<(EventLog, StudyLock, Vec<String>
         return Err(StudyError::NotBegun { name: dir.name() });
     }
     let log = EventLog::open(Box::new(store))?;
-    if !dir.settings().exists() {
+    let (mut notes, other) = (recovery.notes, other_owner(dir, log.study()));
+    if !dir.settings().exists() || other.is_some() {
         write_settings(dir, log.study())?;
     }
-    Ok((log, lock, recovery.notes))
+    notes.extend(other.map(|other| settings_mended(&other)));
+    Ok((log, lock, notes))
 }
 
 /// Opens an existing study for work.
@@ -231,6 +234,11 @@ fn set_aside_unknown(dir: &StudyDir, study: &Study) -> Option<String> {
             dir.path().display()
         )
     })
+}
+
+/// Says that the settings of another study were replaced.
+pub(crate) fn settings_mended(other: &str) -> String {
+    format!("study.json belonged to another study ({other}) and is written again from the log")
 }
 
 /// Writes what was asked for where people can read it.

@@ -5,6 +5,7 @@ use crate::engine::{Folding, snapshot_format};
 use crate::files::{self, StudyDir};
 use automl_core::Study;
 use automl_store::{EngineInfo, JournalFollower, JournalView, read_journal, running_engine};
+use serde::Deserialize;
 use std::path::Path;
 
 /// A study as a reader sees it: its state, and who works on it.
@@ -52,6 +53,7 @@ impl Watch {
         let anew = JournalFollower::new(self.dir.path());
         let mut follower = std::mem::replace(&mut self.follower, anew);
         check_journal(&self.dir)?;
+        let is_first = self.seen.is_none();
         let known = match self.seen.take() {
             Some(seen) => Some(seen.study),
             None => {
@@ -72,6 +74,9 @@ impl Watch {
             return Err(StudyError::NotBegun { name: self.dir.name() });
         }
         let study = folding.finish()?;
+        if is_first {
+            check_owner(&self.dir, &study)?;
+        }
         let engine = running_engine(self.dir.path());
         let torn = found.torn_tail_bytes > 0 && engine.is_none();
         self.follower = follower;
@@ -94,6 +99,26 @@ fn check_journal(dir: &StudyDir) -> Result<(), StudyError> {
     Ok(())
 }
 
+/// Returns the tag of the study that the settings in a folder belong to, where that is another than its log's: the files of two
+/// studies have been mixed up.
+pub(crate) fn other_owner(dir: &StudyDir, study: &Study) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Owner {
+        tag: String,
+    }
+    let settings = std::fs::read(dir.settings()).ok()?;
+    let owner: Owner = serde_json::from_slice(&settings).ok()?;
+    (owner.tag != study.settings.tag).then_some(owner.tag)
+}
+
+fn check_owner(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
+    let (path, log) = (dir.path().to_path_buf(), study.settings.tag.clone());
+    match other_owner(dir, study) {
+        Some(settings) => Err(StudyError::OtherStudy { path, log, settings }),
+        None => Ok(()),
+    }
+}
+
 /// Reads a study's journal; one that is damaged before its end tells only a part of the story and is
 /// refused.
 pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
@@ -102,7 +127,15 @@ pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
     match journal.damage {
         Some(what) => Err(damaged(dir, what)),
         None if journal.records.is_empty() => Err(StudyError::NotBegun { name: dir.name() }),
-        None => Ok(journal),
+        None => {
+            let first = &journal.records[0];
+            let mut study = None;
+            let created = Study::apply_stored(&mut study, &first.payload);
+            if let (Ok(()), Some(study)) = (created, study) {
+                check_owner(dir, &study)?;
+            }
+            Ok(journal)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::files;
 use crate::network::{ApiParams, DatasetValidation, SourceName};
 use crate::problem::{Code, Problem};
 use crate::request::Datasets;
+use crate::spec::hide_logins;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ const LOCAL_SCHEMES: [&str; 3] = ["file://", "local://", "lustre://"];
 /// One dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Dataset {
-    /// As the user wrote it.
+    /// As the user wrote it, but for logins.
     pub(super) given: String,
     pub(super) root: Root,
     pub(super) facts: Facts,
@@ -92,8 +93,9 @@ impl Opening<'_> {
             (Root::Folder(folder), facts, problems)
         };
         self.infer(&mut facts, source);
-        problems.extend(self.check(&facts, &text, source));
-        Ok((Dataset { given: text, root, facts, broken: false }, problems))
+        let given = hide_logins(&text);
+        problems.extend(self.check(&facts, &given, source));
+        Ok((Dataset { given, root, facts, broken: false }, problems))
     }
 
     fn folder(&self, path: &Path, source: SourceName) -> Result<PathBuf, Unopened> {

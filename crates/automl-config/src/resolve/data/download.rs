@@ -8,6 +8,7 @@ use super::{Filling, Target, is_there};
 use crate::network::{ExtraFile, SourceName};
 use crate::problem::{Code, Problem};
 use crate::recipe::Download;
+use crate::spec::logins;
 
 /// Stands for the place of the dataset.
 const DATASET: &str = "{dataset_path}";
@@ -72,7 +73,10 @@ impl Filling<'_> {
             self.problem(Problem::plain("additional_download", "", Code::Dataset, message));
             return;
         }
-        let name = from.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        // What signs a URL stands in its query.
+        let path =
+            if !logins(&from).is_empty() { from.split('?').next().unwrap_or_default() } else { &*from };
+        let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let taken = |name: &str| self.downloads.iter().any(|download| download.name == name);
         let mut names = std::iter::once(name.to_string()).chain((2..).map(|n| format!("{n}-{name}")));
         let name = names.find(|name| !taken(name)).expect("there are more numbers than files");

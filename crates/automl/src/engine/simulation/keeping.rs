@@ -35,7 +35,7 @@ impl Keeping {
 
     /// Looks at what is to be given up before it is; returns what is wrong with that.
     pub(super) fn before(&self, study: &Study, event: &Event) -> Vec<String> {
-        let Event::CheckpointsDropped { trial, keep, reason } = event else { return Vec::new() };
+        let Event::CheckpointsDropped { trial, keep, reason, .. } = event else { return Vec::new() };
         let mut wrongs = Vec::new();
         let known = &study.trials[trial];
         let over_budget = reason.contains("disk budget");
