@@ -1,11 +1,9 @@
 //! The comparison's own arguments.
 
-use crate::asker::{CURVE_PEERS, OWN, PEERS, PeerKind};
+use crate::asker::{CURVE_PEERS, OBJECTIVE_PEERS, OWN, PEERS, PeerKind};
 use crate::race::Durations;
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 use crate::training::ALGORITHMS;
-use automl_testkit::problems::{CurveDefinition, Family, curve_definitions, definitions};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
@@ -25,6 +23,7 @@ cargo bench -p automl --bench quality -- [OPTIONS]
   --reach NAME        also print what the others need to reach this sampler's last regret
   --curves            search learning curves instead: samplers are algorithms, families those of curves, and
                       --evaluations counts full trainings, to be spent in whatever pieces
+  --objectives        search problems of two and three objectives instead; the figure is the missing volume
   --by-problem        also print a table of single problems
   --output FILE       write all runs as JSON
   --compare FILE      add the runs of an earlier --output, named NAME@FILE; may be repeated
@@ -49,7 +48,7 @@ pub(crate) struct Arguments {
     pub(crate) baseline: Option<String>,
     pub(crate) reach: Option<String>,
     pub(crate) by_problem: bool,
-    pub(crate) curves: bool,
+    pub(crate) kind: Kind,
     /// Whether peers' runs are taken from memory alone.
     pub(crate) remembered: bool,
     pub(crate) output: Option<PathBuf>,
@@ -80,7 +79,7 @@ impl Default for Arguments {
             baseline: None,
             reach: None,
             by_problem: false,
-            curves: false,
+            kind: Kind::Problems,
             remembered: false,
             output: None,
             compare: Vec::new(),
@@ -100,7 +99,13 @@ impl Arguments {
                 "--help" | "-h" => return Ok(Request::Help),
                 "--list" => return Ok(Request::List),
                 "--by-problem" => Some(&mut arguments.by_problem),
-                "--curves" => Some(&mut arguments.curves),
+                "--curves" | "--objectives" => {
+                    if arguments.kind != Kind::Problems {
+                        return Err(format!("{word}: one kind of subjects at a time"));
+                    }
+                    arguments.kind = if word == "--curves" { Kind::Curves } else { Kind::Objectives };
+                    continue;
+                }
                 "--remembered" => Some(&mut arguments.remembered),
                 flag if !flag.starts_with("--") => {
                     return Err(format!("unexpected `{flag}`; see --help"));
@@ -114,17 +119,14 @@ impl Arguments {
             let value = words.next().ok_or_else(|| format!("{word} needs a value; see --help"))?;
             arguments.set(&word, &value)?;
         }
-        let known_families = if arguments.curves { curve_families() } else { problem_families() };
+        let known_families = families(arguments.kind);
         for family in &arguments.families {
             if !known_families.contains(&family.as_str()) {
                 return Err(format!("unknown family `{family}`; known are {}", known_families.join(", ")));
             }
         }
-        arguments.samplers = if arguments.curves {
-            resolve(&arguments.samplers, &algorithms(), &names(&CURVE_PEERS))?
-        } else {
-            resolve(&arguments.samplers, &own(), &names(&PEERS))?
-        };
+        let own = if arguments.kind == Kind::Curves { algorithms() } else { own() };
+        arguments.samplers = resolve(&arguments.samplers, &own, &names(peers(arguments.kind)))?;
         if arguments.subjects().is_empty() {
             return Err("no problem has such a name in these families; see --list".into());
         }
@@ -158,16 +160,11 @@ impl Arguments {
 
     /// Returns the problems or curves chosen.
     pub(crate) fn subjects(&self) -> Vec<Subject> {
-        let all: Vec<Subject> = if self.curves {
-            curve_definitions().into_iter().map(Subject::Curves).collect()
-        } else {
-            definitions().into_iter().map(Subject::Problem).collect()
-        };
         let of_family =
             |s: &Subject| self.families.is_empty() || self.families.iter().any(|f| f == s.family());
         let named =
             |s: &Subject| self.problems.is_empty() || self.problems.iter().any(|p| s.name().contains(p));
-        all.into_iter().filter(|subject| of_family(subject) && named(subject)).collect()
+        self.kind.subjects().into_iter().filter(|subject| of_family(subject) && named(subject)).collect()
     }
 }
 
@@ -192,12 +189,24 @@ fn algorithms() -> Vec<String> {
     ALGORITHMS.iter().map(ToString::to_string).collect()
 }
 
-fn problem_families() -> Vec<&'static str> {
-    Family::ALL.map(Family::name).to_vec()
+/// Families of a kind, in the order of its subjects.
+fn families(kind: Kind) -> Vec<&'static str> {
+    let mut families: Vec<&str> = Vec::new();
+    for subject in kind.subjects() {
+        if !families.contains(&subject.family()) {
+            families.push(subject.family());
+        }
+    }
+    families
 }
 
-fn curve_families() -> Vec<&'static str> {
-    curve_definitions().iter().map(CurveDefinition::family).collect::<BTreeSet<_>>().into_iter().collect()
+/// Those who can search subjects of a kind.
+pub(crate) fn peers(kind: Kind) -> &'static [PeerKind] {
+    match kind {
+        Kind::Problems => &PEERS,
+        Kind::Curves => &CURVE_PEERS,
+        Kind::Objectives => &OBJECTIVE_PEERS,
+    }
 }
 
 /// Puts names in place of groups, each once.
@@ -281,6 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn objectives_have_families_and_peers_of_their_own() {
+        let Ok(Request::Run(arguments)) = parse("--objectives --families constrained --samplers gp,peers")
+        else {
+            panic!("a run");
+        };
+        assert!(arguments.subjects().iter().all(|subject| subject.name().starts_with("cut-")));
+        assert_eq!(arguments.samplers[1], "optuna-nsga2");
+        assert!(parse("--samplers optuna-nsga2").unwrap_err().contains("unknown sampler"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (line, expected) in [
             ("--samplers tpee", "unknown sampler `tpee`"),
@@ -291,6 +311,7 @@ mod tests {
             ("gp", "unexpected `gp`"),
             ("--samplers ,", "--samplers names none"),
             ("--problems nothing", "no problem has such a name"),
+            ("--curves --objectives", "one kind of subjects at a time"),
             ("--durations long", "`constant` or `random`"),
         ] {
             let message = parse(line).unwrap_err();

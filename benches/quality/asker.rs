@@ -1,7 +1,9 @@
 //! Whoever proposes configurations: a sampler of ours, or a peer behind a pipe.
 
-use automl_core::{Direction, Fidelity, Objective, Params, SearchSpace, TrialId};
+use crate::trade::Trader;
+use automl_core::{Direction, Fidelity, Loss, Objective, Params, SearchSpace, TrialId};
 use automl_sampler::{History, Observation, Sampler, SamplerKind, SuggestError};
+use automl_testkit::problems::Reading;
 
 /// Our samplers by name. A new one is one line.
 pub(crate) const OWN: [(&str, SamplerKind); 7] = [
@@ -54,6 +56,13 @@ pub(crate) const CURVE_PEERS: [PeerKind; 3] = [
     PeerKind { name: "smac-resumed", resumes: true, ..peer("smac-hyperband", Environment::Main, "smac") },
 ];
 
+/// The peers that search several objectives.
+pub(crate) const OBJECTIVE_PEERS: [PeerKind; 3] = [
+    peer("optuna-nsga2", Environment::Main, "optuna"),
+    peer("optuna-tpe", Environment::Main, "optuna"),
+    peer("optuna-gp", Environment::Torch, "optuna"),
+];
+
 /// A Python virtual environment of peers that can live together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Environment {
@@ -95,6 +104,33 @@ impl<'a> Own<'a> {
         let history = History { budget: Some(evaluations), ..History::default() };
         Own { sampler: kind.build(), space, history, seed, seconds: 0.0 }
     }
+
+    /// Takes a trial from the running ones.
+    fn finished(&mut self, trial: TrialId) -> Result<Params, String> {
+        let position = self.history.pending.iter().position(|(pending, _)| *pending == trial);
+        let position = position.ok_or_else(|| format!("trial {trial} is not running"))?;
+        Ok(self.history.pending.remove(position).1)
+    }
+}
+
+/// The first value is the loss, the others are those of the further objectives.
+impl Trader for Own<'_> {
+    fn tell_all(&mut self, trial: TrialId, reading: &Reading) -> Result<(), String> {
+        let params = self.finished(trial)?;
+        let losses: Option<Vec<Loss>> = reading.values.iter().map(|value| loss(*value)).collect();
+        let losses = losses.ok_or_else(|| format!("trial {trial} reported {:?}", reading.values))?;
+        let (first, others) = losses.split_first().ok_or("a trial has an objective")?;
+        self.history.observations.push(Observation {
+            others: others.to_vec(),
+            violations: reading.violations.clone(),
+            ..Observation::single(trial, params, *first, Fidelity(1))
+        });
+        Ok(())
+    }
+}
+
+fn loss(value: f64) -> Option<Loss> {
+    Objective { metric: "loss".into(), direction: Direction::Minimize }.loss(value)
 }
 
 impl Asker for Own<'_> {
@@ -114,11 +150,8 @@ impl Asker for Own<'_> {
     }
 
     fn tell(&mut self, trial: TrialId, value: Option<f64>) -> Result<(), String> {
-        let position = self.history.pending.iter().position(|(pending, _)| *pending == trial);
-        let position = position.ok_or_else(|| format!("trial {trial} is not running"))?;
-        let (_, params) = self.history.pending.remove(position);
-        let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
-        match value.and_then(|value| objective.loss(value)) {
+        let params = self.finished(trial)?;
+        match value.and_then(loss) {
             Some(loss) => {
                 self.history.observations.push(Observation::single(trial, params, loss, Fidelity(1)));
             }

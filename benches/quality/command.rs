@@ -1,12 +1,13 @@
 //! From words to tables.
 
+use crate::arguments::peers;
 use crate::arguments::{Arguments, HELP, Request};
-use crate::asker::{CURVE_PEERS, OWN, PEERS};
+use crate::asker::OWN;
 use crate::results::Run;
-use crate::subject::Subject;
+use crate::subject::Kind;
 use crate::training::ALGORITHMS;
 use crate::{jobs, report, results};
-use automl_testkit::problems::{CurveDefinition, curve_definitions, definitions};
+use automl_testkit::problems::CurveDefinition;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -30,16 +31,16 @@ fn show(text: &str) -> Result<(), String> {
 
 fn list() -> String {
     let own: Vec<_> = OWN.iter().map(|(name, _)| *name).collect();
-    let peers: Vec<_> = PEERS.iter().map(|peer| peer.name).collect();
+    let names = |kind| peers(kind).iter().map(|peer| peer.name).collect::<Vec<_>>().join(", ");
     let algorithms = ALGORITHMS.map(|algorithm| algorithm.to_string());
-    let mut text = format!("own         {}\npeers       {}\n", own.join(", "), peers.join(", "));
+    let mut text = format!("own         {}\npeers       {}\n", own.join(", "), names(Kind::Problems));
     text += &format!("on curves   {}\n", algorithms.join(", "));
-    text += &format!("            {} (peers)\n", CURVE_PEERS.map(|peer| peer.name).join(", "));
-    let problems = definitions().into_iter().map(Subject::Problem);
-    let curves = curve_definitions().into_iter().map(Subject::Curves);
-    for (title, subjects) in [("problems", problems.collect::<Vec<_>>()), ("curves", curves.collect())] {
+    text += &format!("            {} (peers)\n", names(Kind::Curves));
+    text += &format!("objectives  {} (peers)\n", names(Kind::Objectives));
+    let kinds = [("problems", Kind::Problems), ("curves", Kind::Curves), ("objectives", Kind::Objectives)];
+    for (title, kind) in kinds {
         text += &format!("\n{title}\n");
-        for subject in subjects {
+        for subject in kind.subjects() {
             let (family, name, dimension) = (subject.family(), subject.name(), subject.dimension());
             text += &format!("  {family:13}  {name:24} {dimension:2} parameters\n");
         }
@@ -65,10 +66,10 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
         results::write(path, arguments.evaluations, &runs)?;
     }
     runs.extend(earlier);
-    let unit = if arguments.curves {
-        report::Unit::Trainings(CurveDefinition::EPOCHS)
-    } else {
-        report::Unit::Trials
+    let unit = match arguments.kind {
+        Kind::Problems => report::Unit::Trials,
+        Kind::Curves => report::Unit::Trainings(CurveDefinition::EPOCHS),
+        Kind::Objectives => report::Unit::Volumes,
     };
     let request = report::Request {
         evaluations: arguments.evaluations,

@@ -1,11 +1,12 @@
 //! All runs of a comparison, spread over threads.
 
-use crate::arguments::Arguments;
-use crate::asker::{CURVE_PEERS, OWN, Own, PEERS, PeerKind};
+use crate::arguments::{Arguments, peers};
+use crate::asker::{OWN, Own};
 use crate::peer::{Peers, remembered};
 use crate::race::{Outcome, Setup, race};
 use crate::results::Run;
-use crate::subject::{Instance, Subject};
+use crate::subject::{Instance, Kind, Subject};
+use crate::trade::trade;
 use crate::training::train;
 use automl_testkit::problems::CurveDefinition;
 use std::collections::BTreeSet;
@@ -72,7 +73,7 @@ fn jobs(arguments: &Arguments) -> Vec<Job> {
 fn keep_remembered(jobs: &mut Vec<Job>, arguments: &Arguments) -> Result<(), String> {
     let case = |job: &Job| (job.subject.name(), job.seed, job.workers);
     let mut lacking = BTreeSet::new();
-    let peers = peers(arguments.curves).iter();
+    let peers = peers(arguments.kind).iter();
     for kind in peers.filter(|kind| arguments.samplers.iter().any(|name| name == kind.name)) {
         let (mut met, mut all) = (0, 0);
         for job in jobs.iter().filter(|job| job.sampler == kind.name) {
@@ -94,13 +95,8 @@ fn keep_remembered(jobs: &mut Vec<Job>, arguments: &Arguments) -> Result<(), Str
     Ok(())
 }
 
-/// Those who can search such subjects.
-fn peers(curves: bool) -> &'static [PeerKind] {
-    if curves { &CURVE_PEERS } else { &PEERS }
-}
-
 fn setup(job: &Job, arguments: &Arguments) -> Setup {
-    let unit = if arguments.curves { CurveDefinition::EPOCHS } else { 1 };
+    let unit = if arguments.kind == Kind::Curves { CurveDefinition::EPOCHS } else { 1 };
     Setup {
         evaluations: arguments.evaluations * unit,
         workers: job.workers,
@@ -125,17 +121,17 @@ fn run(job: &Job, arguments: &Arguments, peers: &mut Peers) -> Result<Run, Strin
 }
 
 fn search(name: &str, instance: &Instance, setup: Setup, known: &mut Peers) -> Result<Outcome, String> {
-    let curves = matches!(instance, Instance::Curves(..));
-    if let Some(kind) = peers(curves).iter().find(|peer| peer.name == name) {
+    if let Some(kind) = peers(instance.kind()).iter().find(|peer| peer.name == name) {
         return known.outcome(kind, instance, setup);
     }
+    let own = |space| {
+        let (_, kind) = OWN.iter().find(|(own, _)| *own == name).ok_or("no such sampler")?;
+        Ok::<_, String>(Own::new(*kind, space, setup.evaluations, setup.seed))
+    };
     match instance {
-        Instance::Problem(problem) => {
-            let (_, kind) = OWN.iter().find(|(own, _)| *own == name).ok_or("no such sampler")?;
-            let mut asker = Own::new(*kind, &problem.space, setup.evaluations, setup.seed);
-            race(problem, &mut asker, setup)
-        }
+        Instance::Problem(problem) => race(problem, &mut own(&problem.space)?, setup),
         Instance::Curves(_, curves) => train(curves, name.parse()?, setup),
+        Instance::Objectives(problem) => trade(problem, &mut own(&problem.space)?, setup),
     }
 }
 

@@ -21,6 +21,7 @@ mod report;
 mod results;
 mod statistics;
 mod subject;
+mod trade;
 mod training;
 
 use std::process::ExitCode;

@@ -11,8 +11,9 @@ use crate::asker::{Asker, PeerKind};
 use crate::peer_training::{Tuner, Wanted, train_with};
 use crate::race::{Durations, Outcome, Setup, race};
 use crate::subject::Instance;
+use crate::trade::{Trader, trade};
 use automl_core::{ParamValue, Params, SearchSpace, TrialId};
-use automl_testkit::problems::CurveDefinition;
+use automl_testkit::problems::{CurveDefinition, Reading};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,6 +57,7 @@ impl Peers {
         let outcome = match instance {
             Instance::Problem(problem) => race(problem, &mut session, setup)?,
             Instance::Curves(_, curves) => train_with(curves, &mut session, kind.resumes, setup)?,
+            Instance::Objectives(problem) => trade(problem, &mut session, setup)?,
         };
         remember(&path, &outcome)?;
         Ok(outcome)
@@ -174,8 +176,13 @@ impl<'a> Session<'a> {
         let mut create = json!({
             "create": space, "seed": setup.seed, "evaluations": setup.evaluations, "workers": setup.workers,
         });
-        if let Instance::Curves(..) = instance {
-            create["epochs"] = CurveDefinition::EPOCHS.into();
+        match instance {
+            Instance::Problem(_) => {}
+            Instance::Curves(..) => create["epochs"] = CurveDefinition::EPOCHS.into(),
+            Instance::Objectives(problem) => {
+                create["objectives"] = problem.reference().len().into();
+                create["constraints"] = problem.constraints().into();
+            }
         }
         process.call(&create)?;
         Ok(Session { process, space, seconds: 0.0 })
@@ -227,6 +234,13 @@ impl Asker for Session<'_> {
     }
 }
 
+impl Trader for Session<'_> {
+    fn tell_all(&mut self, trial: TrialId, reading: &Reading) -> Result<(), String> {
+        let Reading { values, violations } = reading;
+        self.call(&json!({"tell": trial, "values": values, "violations": violations})).map(|_| ())
+    }
+}
+
 impl Tuner for Session<'_> {
     fn ask(&mut self, trial: TrialId) -> Result<Option<Wanted>, String> {
         let answer = self.call(&json!({"ask": trial}))?;
@@ -251,12 +265,12 @@ impl Tuner for Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asker::{CURVE_PEERS, PEERS};
+    use crate::asker::{CURVE_PEERS, OBJECTIVE_PEERS, PEERS};
     use automl_testkit::problems::definitions;
 
     #[test]
     fn every_peer_has_a_pinned_version() {
-        for peer in PEERS.iter().chain(&CURVE_PEERS) {
+        for peer in PEERS.iter().chain(&CURVE_PEERS).chain(&OBJECTIVE_PEERS) {
             pinned_version(peer).unwrap();
         }
     }

@@ -9,6 +9,10 @@ whose value is to be told, unless every epoch's is to be reported:
 
     {"report": TRIAL, "epoch": E, "value": NUMBER}               ->  {"stop": BOOLEAN, "seconds": CPU}
 
+Where there are several objectives, `create` has "objectives" and "constraints", the numbers of each, and all values are told at once:
+
+    {"tell": TRIAL, "values": [NUMBER...], "violations": [NUMBER...]}  ->  {"seconds": CPU}
+
 SPACE is the list of parameters as automl writes it. A value of null is a failed trial. Seconds are processor
 time of the sampler alone. Each sampler is driven as its documentation recommends for such a space: native
 conditions where it has them, native integers, ordinals as integers, its own handling of failed and running trials.
@@ -88,6 +92,25 @@ class Optuna:
             self.study.tell(trial, value)
 
 
+class OptunaObjectives(Optuna):
+    """The same with several objectives, and constraints that hold where they are at most 0."""
+
+    def __init__(self, space, seed, evaluations, workers, objectives, constraints, make):
+        super().__init__(space, seed, evaluations, workers, make)
+        import optuna
+
+        if constraints:
+            sampler = make(optuna.samplers, seed, constraints_func=lambda trial: trial.user_attrs["violations"])
+        else:
+            sampler = make(optuna.samplers, seed)
+        self.study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
+
+    def tell_all(self, number, values, violations):
+        trial = self.trials.pop(number)
+        trial.set_user_attr("violations", violations)
+        self.study.tell(trial, values)
+
+
 class OptunaHyperband(Optuna):
     """TPE with the pruner of Hyperband's brackets: trials are stopped, never paused."""
 
@@ -111,9 +134,9 @@ class OptunaHyperband(Optuna):
         return stop
 
 
-def optuna_tpe(samplers, seed):
+def optuna_tpe(samplers, seed, **further):
     """Version 5 is multivariate, and a constant liar, by default."""
-    return samplers.TPESampler(seed=seed)
+    return samplers.TPESampler(seed=seed, **further)
 
 
 def optuna_tpe_group(samplers, seed):
@@ -126,8 +149,13 @@ def optuna_tpe_univariate(samplers, seed):
     return samplers.TPESampler(seed=seed, multivariate=False)
 
 
-def optuna_gp(samplers, seed):
-    return samplers.GPSampler(seed=seed)
+def optuna_gp(samplers, seed, **further):
+    return samplers.GPSampler(seed=seed, **further)
+
+
+def optuna_nsga2(samplers, seed, **further):
+    """What Optuna takes for several objectives by default."""
+    return samplers.NSGAIISampler(seed=seed, **further)
 
 
 class Worst:
@@ -391,7 +419,8 @@ def plain(value):
 
 
 def optuna_with(make):
-    return lambda *arguments: Optuna(*arguments, make)
+    """Arguments are those of `create`; of several objectives there are two more."""
+    return lambda *arguments: (Optuna if len(arguments) == 4 else OptunaObjectives)(*arguments, make)
 
 
 MAKERS = {
@@ -399,6 +428,7 @@ MAKERS = {
     "optuna-tpe-group": optuna_with(optuna_tpe_group),
     "optuna-tpe-univariate": optuna_with(optuna_tpe_univariate),
     "optuna-gp": optuna_with(optuna_gp),
+    "optuna-nsga2": optuna_with(optuna_nsga2),
     "smac": Smac,
     "hebo": Hebo,
     "hyperopt": Hyperopt,
@@ -412,7 +442,7 @@ def answer(request, make, sampler):
     if "create" in request:
         if hasattr(sampler, "remove"):
             sampler.remove()
-        keys = ("create", "seed", "evaluations", "workers", "epochs")
+        keys = ("create", "seed", "evaluations", "workers", "epochs", "objectives", "constraints")
         return make(*(request[key] for key in keys if key in request)), {}
     before = time.process_time()
     if "ask" in request:
@@ -421,6 +451,9 @@ def answer(request, make, sampler):
             said["until"] = sampler.until(request["ask"])
     elif "report" in request:
         said = {"stop": sampler.report(request["report"], request["epoch"], request["value"])}
+    elif "values" in request:
+        sampler.tell_all(request["tell"], request["values"], request["violations"])
+        said = {}
     else:
         sampler.tell(request["tell"], request["value"])
         said = {}

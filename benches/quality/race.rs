@@ -1,7 +1,7 @@
 //! One run: a sampler, an instance, and workers in simulated time.
 
 use crate::asker::Asker;
-use automl_core::{Params, TrialId, rng};
+use automl_core::{Params, SearchSpace, TrialId, rng};
 use automl_testkit::problems::Problem;
 
 /// How long evaluations take in simulated time.
@@ -50,56 +50,88 @@ struct Running {
     ends: f64,
 }
 
+/// What is searched, and by whom.
+pub(crate) trait Search {
+    /// Returns the configuration of a new trial, `None` when the space is exhausted.
+    fn begin(&mut self, trial: TrialId) -> Result<Option<Params>, String>;
+    /// Takes the end of a trial.
+    fn end(&mut self, trial: TrialId, params: Params) -> Result<(), String>;
+}
+
 /// Runs until all evaluations have finished or the space is exhausted. Workers that fall free at the same
 /// time are served one after the other, so that each suggestion knows the results before it.
-pub(crate) fn race(problem: &Problem, asker: &mut dyn Asker, setup: Setup) -> Result<Outcome, String> {
+pub(crate) fn simulate(search: &mut dyn Search, setup: Setup) -> Result<(), String> {
     let mut running: Vec<Running> = Vec::new();
     let mut asked = 0;
     let mut now = 0.0;
-    let mut best_value = f64::INFINITY;
-    let mut outcome =
-        Outcome { trace: vec![(0, problem.worst_regret())], finished: 0, failed: 0, seconds: 0.0 };
     let mut exhausted = false;
     loop {
         while running.len() < setup.workers && asked < setup.evaluations && !exhausted {
             asked += 1;
             let trial = TrialId(asked);
-            let Some(params) = asker.ask(trial)? else {
-                exhausted = true;
-                break;
-            };
-            check(problem, trial, &params)?;
-            running.push(Running { trial, params, ends: now + simulated_duration(setup, trial) });
+            match search.begin(trial)? {
+                Some(params) => {
+                    running.push(Running { trial, params, ends: now + simulated_duration(setup, trial) });
+                }
+                None => exhausted = true,
+            }
         }
         let first = (0..running.len()).min_by(|a, b| {
             let (a, b) = (&running[*a], &running[*b]);
             a.ends.total_cmp(&b.ends).then(a.trial.cmp(&b.trial))
         });
-        let Some(first) = first else {
-            outcome.seconds = asker.seconds();
-            return Ok(outcome);
-        };
+        let Some(first) = first else { return Ok(()) };
         let Running { trial, params, ends } = running.remove(first);
         now = ends;
-        let value = problem.observe(&params, trial.0);
-        asker.tell(trial, value)?;
-        outcome.finished += 1;
-        match value {
-            None => outcome.failed += 1,
-            Some(value) if value < best_value => {
-                best_value = value;
-                let regret = problem.regret(&params).expect("a trial with a value has a regret");
-                outcome.trace.push((outcome.finished, regret));
-            }
-            Some(_) => {}
-        }
+        search.end(trial, params)?;
     }
 }
 
-fn check(problem: &Problem, trial: TrialId, params: &Params) -> Result<(), String> {
-    problem.space.check(params).map_err(|problems| {
+/// Searches a problem with one objective.
+pub(crate) fn race(problem: &Problem, asker: &mut dyn Asker, setup: Setup) -> Result<Outcome, String> {
+    let outcome = Outcome { trace: vec![(0, problem.worst_regret())], finished: 0, failed: 0, seconds: 0.0 };
+    let mut race = Race { problem, asker, best_value: f64::INFINITY, outcome };
+    simulate(&mut race, setup)?;
+    race.outcome.seconds = race.asker.seconds();
+    Ok(race.outcome)
+}
+
+struct Race<'a> {
+    problem: &'a Problem,
+    asker: &'a mut dyn Asker,
+    best_value: f64,
+    outcome: Outcome,
+}
+
+impl Search for Race<'_> {
+    fn begin(&mut self, trial: TrialId) -> Result<Option<Params>, String> {
+        let params = self.asker.ask(trial)?;
+        params.iter().try_for_each(|params| check(self.problem.name, &self.problem.space, trial, params))?;
+        Ok(params)
+    }
+
+    fn end(&mut self, trial: TrialId, params: Params) -> Result<(), String> {
+        let value = self.problem.observe(&params, trial.0);
+        self.asker.tell(trial, value)?;
+        self.outcome.finished += 1;
+        match value {
+            None => self.outcome.failed += 1,
+            Some(value) if value < self.best_value => {
+                self.best_value = value;
+                let regret = self.problem.regret(&params).expect("a trial with a value has a regret");
+                self.outcome.trace.push((self.outcome.finished, regret));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a configuration that is not of its space.
+pub(crate) fn check(name: &str, space: &SearchSpace, trial: TrialId, params: &Params) -> Result<(), String> {
+    space.check(params).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        format!("trial {trial} on {} is not of its space: {} ({params})", problem.name, problems.join("; "))
+        format!("trial {trial} on {name} is not of its space: {} ({params})", problems.join("; "))
     })
 }
 

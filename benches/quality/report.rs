@@ -33,28 +33,38 @@ pub(crate) enum Unit {
     Trials,
     /// Epochs, so many to a full training.
     Trainings(u64),
+    /// Trials, and the figure is a missing volume.
+    Volumes,
 }
 
 impl Unit {
     /// Returns how often the traces' unit goes into that of the table.
     fn factor(self) -> u64 {
         match self {
-            Unit::Trials => 1,
+            Unit::Trials | Unit::Volumes => 1,
             Unit::Trainings(epochs) => epochs,
         }
     }
 
     fn checkpoints(self) -> [u64; 5] {
         match self {
-            Unit::Trials => CHECKPOINTS,
+            Unit::Trials | Unit::Volumes => CHECKPOINTS,
             Unit::Trainings(_) => CHECKPOINTS_OF_TRAININGS,
         }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Unit::Trials => "trials",
+            Unit::Trials | Unit::Volumes => "trials",
             Unit::Trainings(_) => "trainings",
+        }
+    }
+
+    /// Returns what is measured.
+    fn figure(self) -> &'static str {
+        match self {
+            Unit::Trials | Unit::Trainings(_) => "regret",
+            Unit::Volumes => "missing volume",
         }
     }
 }
@@ -183,24 +193,40 @@ fn regrets(text: &mut String, table: &Table, request: &Request) {
     let (evaluations, unit) = (request.evaluations, request.unit);
     let mut checkpoints: Vec<u64> = unit.checkpoints().into_iter().filter(|n| *n < evaluations).collect();
     checkpoints.push(evaluations);
-    let heads: Vec<String> =
-        checkpoints.iter().map(|n| format!("median regret at {n} {}", unit.word())).collect();
+    let (word, is_volume) = (unit.word(), matches!(unit, Unit::Volumes));
+    let head = |n: &u64| match unit {
+        Unit::Trials | Unit::Trainings(_) => format!("median regret at {n} {word}"),
+        Unit::Volumes => format!("log10 of the {} at {n} {word}", unit.figure()),
+    };
+    let mut heads: Vec<String> = checkpoints.iter().map(head).collect();
+    if !is_volume {
+        heads.push("log10".into());
+    }
     let rule = "---|".repeat(heads.len());
-    line(text, &format!("| sampler | {} | log10 | mean rank | ms/suggestion |", heads.join(" | ")));
-    line(text, &format!("|---|{rule}---|---|---|"));
+    line(text, &format!("| sampler | {} | mean rank | ms/suggestion |", heads.join(" | ")));
+    line(text, &format!("|---|{rule}---|---|"));
     let ranks = table.ranks(evaluations);
     for (sampler, ranks) in table.samplers.iter().zip(ranks) {
-        let medians = checkpoints.iter().map(|n| cell(table.estimate(&table.regrets(sampler, *n), median)));
-        let logs: Vec<f64> = table.regrets(sampler, evaluations).into_iter().map(log_regret).collect();
+        let logs = |n: u64| table.regrets(sampler, n).into_iter().map(log_regret).collect::<Vec<_>>();
+        let figure = |n: &u64| match unit {
+            Unit::Trials | Unit::Trainings(_) => cell(table.estimate(&table.regrets(sampler, *n), median)),
+            Unit::Volumes => {
+                let Estimate { value, low, high } = table.estimate(&logs(*n), mean);
+                format!("{value:.2} [{low:.2}, {high:.2}]")
+            }
+        };
+        let mut cells: Vec<String> = checkpoints.iter().map(figure).collect();
+        if !is_volume {
+            cells.push(format!("{:.2}", mean(&logs(evaluations))));
+        }
         let rank = table.estimate(&ranks, mean);
         let seconds: f64 = table.runs(sampler).map(|run| run.outcome.seconds).sum();
         let finished: u64 = table.runs(sampler).map(|run| run.outcome.finished).sum();
         line(
             text,
             &format!(
-                "| {sampler} | {} | {:.2} | {:.2} [{:.2}, {:.2}] | {:.2} |",
-                medians.collect::<Vec<_>>().join(" | "),
-                mean(&logs),
+                "| {sampler} | {} | {:.2} [{:.2}, {:.2}] | {:.2} |",
+                cells.join(" | "),
                 rank.value,
                 rank.low,
                 rank.high,
@@ -215,7 +241,11 @@ fn pairs(text: &mut String, table: &Table, request: &Request) {
     let base = table.regrets(&request.baseline, request.evaluations);
     line(
         text,
-        &format!("\n| against {} | log10 ratio of regrets | wins | ties | losses |", request.baseline),
+        &format!(
+            "\n| against {} | log10 ratio of {}s | wins | ties | losses |",
+            request.baseline,
+            request.unit.figure()
+        ),
     );
     line(text, "|---|---|---|---|---|");
     for sampler in table.samplers.iter().filter(|sampler| **sampler != request.baseline) {
@@ -283,7 +313,11 @@ fn by_problem(text: &mut String, table: &Table, workers: usize, request: &Reques
     let word = request.unit.word();
     line(
         text,
-        &format!("\n### median regret at {evaluations} {word} by problem, {}\n", counted(workers, "worker")),
+        &format!(
+            "\n### median {} at {evaluations} {word} by problem, {}\n",
+            request.unit.figure(),
+            counted(workers, "worker")
+        ),
     );
     line(text, &format!("| problem | {} |", table.samplers.join(" | ")));
     line(text, &format!("|---|{}", "---|".repeat(table.samplers.len())));
@@ -364,6 +398,21 @@ mod tests {
             "| good | 0.010 [0.010, 0.010] | 0.010 [0.010, 0.010] | -2.00 | 1.00 [1.00, 1.00] | 1.00 |",
             "| bad | +1.00 [+1.00, +1.00] | 0 | 0 | 6 |",
             "| q | 0.010 | 0.10 |",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn missing_volumes_are_shown_as_logarithms() {
+        let runs: Vec<Run> =
+            (1..4).flat_map(|seed| [run("good", "p", seed, 0.01), run("bad", "p", seed, 0.1)]).collect();
+        let text = render(&runs, &Request { unit: Unit::Volumes, ..request() }).unwrap();
+        for expected in [
+            "| sampler | log10 of the missing volume at 10 trials | log10 of the missing volume at 20 trials | mean rank | ms/suggestion |",
+            "| bad | -1.00 [-1.00, -1.00] | -1.00 [-1.00, -1.00] | 2.00 [2.00, 2.00] | 1.00 |",
+            "| against good | log10 ratio of missing volumes | wins | ties | losses |",
+            "### median missing volume at 20 trials by problem, 1 worker",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }

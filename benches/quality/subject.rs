@@ -1,13 +1,36 @@
-//! What samplers are tried on: a problem, or learning curves.
+//! What samplers are tried on: a problem, learning curves, or a problem with several objectives.
 
 use automl_core::SearchSpace;
-use automl_testkit::problems::{CurveDefinition, Curves, Definition, Problem};
+use automl_testkit::problems::{
+    CurveDefinition, Curves, Definition, Problem, TradeOff, TradeOffDefinition, curve_definitions,
+    definitions, trade_off_definitions,
+};
 
-/// A definition of either kind.
+/// What a comparison is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Problems,
+    Curves,
+    Objectives,
+}
+
+impl Kind {
+    /// Returns everything of this kind.
+    pub(crate) fn subjects(self) -> Vec<Subject> {
+        match self {
+            Kind::Problems => definitions().into_iter().map(Subject::Problem).collect(),
+            Kind::Curves => curve_definitions().into_iter().map(Subject::Curves).collect(),
+            Kind::Objectives => trade_off_definitions().into_iter().map(Subject::Objectives).collect(),
+        }
+    }
+}
+
+/// A definition of any kind.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject {
     Problem(Definition),
     Curves(CurveDefinition),
+    Objectives(TradeOffDefinition),
 }
 
 impl Subject {
@@ -15,6 +38,7 @@ impl Subject {
         match self {
             Subject::Problem(definition) => definition.name,
             Subject::Curves(definition) => definition.name,
+            Subject::Objectives(definition) => definition.name,
         }
     }
 
@@ -22,6 +46,7 @@ impl Subject {
         match self {
             Subject::Problem(definition) => definition.family.name(),
             Subject::Curves(definition) => definition.family(),
+            Subject::Objectives(definition) => definition.family,
         }
     }
 
@@ -35,21 +60,32 @@ impl Subject {
         match self {
             Subject::Problem(definition) => Instance::Problem(definition.instance(seed)),
             Subject::Curves(definition) => Instance::Curves(definition.name, definition.instance(seed)),
+            Subject::Objectives(definition) => Instance::Objectives(definition.instance(seed)),
         }
     }
 }
 
-/// An instance of either kind.
+/// An instance of any kind.
 pub(crate) enum Instance {
     Problem(Problem),
     Curves(&'static str, Curves),
+    Objectives(TradeOff),
 }
 
 impl Instance {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Instance::Problem(_) => Kind::Problems,
+            Instance::Curves(..) => Kind::Curves,
+            Instance::Objectives(_) => Kind::Objectives,
+        }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Instance::Problem(problem) => problem.name,
             Instance::Curves(name, _) => name,
+            Instance::Objectives(problem) => problem.name,
         }
     }
 
@@ -57,6 +93,7 @@ impl Instance {
         match self {
             Instance::Problem(problem) => &problem.space,
             Instance::Curves(_, curves) => curves.space(),
+            Instance::Objectives(problem) => &problem.space,
         }
     }
 
@@ -65,6 +102,7 @@ impl Instance {
         match self {
             Instance::Problem(problem) => problem.fingerprint(),
             Instance::Curves(_, curves) => curves.fingerprint(),
+            Instance::Objectives(problem) => problem.fingerprint(),
         }
     }
 }

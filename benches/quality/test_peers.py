@@ -38,6 +38,17 @@ class Curves(Echo):
         return value > 1
 
 
+class Several(Echo):
+    """Is told values of several objectives and constraints."""
+
+    def __init__(self, space, seed, evaluations, workers, objectives, constraints):
+        super().__init__(space, seed, evaluations, workers)
+        self.numbers = (objectives, constraints)
+
+    def tell_all(self, number, values, violations):
+        self.told.append((number, values, violations))
+
+
 class Conditions(unittest.TestCase):
     def test_parents_come_before_their_children(self):
         space = [choice("c", [1], b=["y"]), choice("b", ["y"], a=["x"]), choice("a", ["x"])]
@@ -86,6 +97,13 @@ class Answers(unittest.TestCase):
         for value, stop in [(0.5, False), (2.0, True)]:
             report = {"report": 7, "epoch": 2, "value": value}
             self.assertEqual(peers.answer(report, None, sampler)[1]["stop"], stop)
+
+    def test_several_objectives_are_told_at_once(self):
+        create = {"create": [], "seed": 1, "evaluations": 2, "workers": 1, "objectives": 2, "constraints": 1}
+        sampler, _ = peers.answer(create, Several, None)
+        self.assertEqual(sampler.numbers, (2, 1))
+        peers.answer({"tell": 7, "values": [1.0, 2.0], "violations": [-0.5]}, None, sampler)
+        self.assertEqual(sampler.told, [(7, [1.0, 2.0], [-0.5])])
 
 
 if __name__ == "__main__":

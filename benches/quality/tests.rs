@@ -20,4 +20,5 @@ mod report;
 mod results;
 mod statistics;
 mod subject;
+mod trade;
 mod training;

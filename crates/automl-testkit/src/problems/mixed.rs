@@ -60,7 +60,7 @@ fn regimes(draws: &mut Draws) -> Shape {
 }
 
 /// A bit of everything.
-fn recipe(draws: &mut Draws) -> Shape {
+pub(super) fn recipe(draws: &mut Draws) -> Shape {
     let space = space(vec![
         log_float("lr", 1e-5, 1e-1),
         log_float("weight_decay", 1e-7, 1e-1),
@@ -79,7 +79,7 @@ fn recipe(draws: &mut Draws) -> Shape {
 }
 
 /// Few parameters, many local optima along the numbers.
-fn rough(draws: &mut Draws) -> Shape {
+pub(super) fn rough(draws: &mut Draws) -> Shape {
     let space = space(vec![
         float("x0", 0.0, 1.0),
         float("x1", -1.0, 1.0),

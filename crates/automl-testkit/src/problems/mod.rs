@@ -21,9 +21,11 @@ mod mixed;
 mod numeric;
 mod rough;
 mod table;
+mod trade_offs;
 
 pub use build::random_row;
 pub use curves::{CurveDefinition, Curves, curve_definitions};
+pub use trade_offs::{Reading, TradeOff, TradeOffDefinition, trade_off_definitions};
 
 use automl_core::{Params, SearchSpace, rng};
 use build::Draws;
