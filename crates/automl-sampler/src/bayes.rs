@@ -3,7 +3,8 @@
 //! The space's default configuration comes first, then scrambled Sobol points, then the model. Pending
 //! trials are believed to end at the model's mean there ("Kriging believer"), and the incumbent is raised
 //! to the best believed value: the neighbours of a promising pending trial would be proposed otherwise.
-//! Several objectives are weighted anew at every suggestion; measured constraints and failures weigh the
+//! Two or three objectives have a model each, and what counts is the expected growth of the front; more of them, or
+//! many results, are weighted anew at every suggestion. Measured constraints and failures weigh the
 //! expected improvement by the probability that all goes well; the user's weights and defaults count while
 //! results are few. Where results are noisy, every second suggestion is the best one in the mean.
 //!
@@ -13,8 +14,8 @@
 use automl_core::rng::derive;
 use automl_core::{Origin, SearchSpace, TrialId};
 use automl_surrogate::{
-    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Hyperparameters, InputWarp,
-    LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
+    Acquisition, Candidate, CholeskyError, Column, FitOptions, GaussianProcess, Growth, Hyperparameters,
+    InputWarp, LOG_SUCCESS_MIN, Preference, Requirement, SearchProblem, Surface, TrainingSet, fit, maximize,
 };
 
 use crate::design::Design;
@@ -37,6 +38,11 @@ pub(crate) const NOISE_LARGE: f64 = 0.02;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
 const FITTED_ALWAYS: usize = 64;
 const FIT_SHARE: usize = 20;
+/// How far the reference of a front lies below it, as a share of its extent. Every second trial of two objectives looks
+/// further: with the near one alone a search does not leave the part of a front that it found first, and with the
+/// far one the ends of the front count too much. Fronts of three objectives have more ends than that bears.
+const MARGIN: f64 = 0.1;
+const MARGIN_WIDE: f64 = 1.0;
 
 /// Results from which on the model may bend parameters: fewer do not tell a bend from a long lengthscale.
 const WARPED_MIN: usize = 20;
@@ -89,7 +95,11 @@ fn propose(
     let results_min = RESULTS_MIN.min(startup as usize);
     let training = Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
         .filter(|training| !training.is_flat());
-    let why = match training.map(|training| Model::new(&design, history, training, trial, warped)) {
+    let model = training.map(|training| match training.by_objective.is_empty() {
+        true => Model::new(&design, history, training, trial, warped),
+        false => Model::of_several(&design, history, training, trial, seed),
+    });
+    let why = match model {
         Some(Ok(model)) => return model.suggest(space, history, trial, seed),
         Some(Err(error)) => format!("the model failed: {error}"),
         None => format!("fewer than {results_min} results are known, or all are equal"),
@@ -102,6 +112,10 @@ struct Model<'a> {
     design: &'a Design<'a>,
     training: Training,
     process: GaussianProcess,
+    /// Models of the other objectives, and the front, where each objective has a model.
+    growth: Option<Growth>,
+    /// Parameters of all models of objectives.
+    theta: Vec<f64>,
     requirements: Vec<Requirement>,
     preference: Option<Preference>,
     acquisition: Acquisition,
@@ -136,7 +150,51 @@ impl<'a> Model<'a> {
             Some(incumbent) => Acquisition::LogExpectedImprovement { incumbent },
         };
         let preference = preference(design, history, training.observations);
-        Ok(Self { design, training, process, requirements, preference, acquisition })
+        let theta = to_theta(process.hyperparameters());
+        let growth = None;
+        Ok(Self { design, training, process, growth, theta, requirements, preference, acquisition })
+    }
+
+    /// A model of each objective. Pending trials are believed to end at the means; where no result keeps the
+    /// constraints, only these count.
+    fn of_several(
+        design: &'a Design<'a>,
+        history: &History,
+        training: Training,
+        trial: TrialId,
+        seed: u64,
+    ) -> Result<Self, CholeskyError> {
+        let (columns, count) = (design.columns(), training.by_objective.len());
+        let known = history.theta.len() / count;
+        let mut models = Vec::with_capacity(count);
+        for (j, targets) in training.by_objective.iter().enumerate() {
+            let data = TrainingSet::new(columns, &training.rows, targets);
+            let theta = from_theta(&history.theta[j * known..(j + 1) * known], columns.len());
+            models.push(condition(data, training.rows.len(), theta, false)?);
+        }
+        let theta = models.iter().flat_map(|model| to_theta(model.hyperparameters())).collect();
+        let mut rows: Vec<Vec<f64>> =
+            training.feasible.iter().map(|&row| training.rows[row].clone()).collect();
+        for params in in_trial_order(&history.pending) {
+            let row = design.row(params);
+            for model in &mut models {
+                model.believe(&row);
+            }
+            if training.constraints.is_empty() {
+                rows.push(row);
+            }
+        }
+        let requirements = requirements(columns, &training)?;
+        let process = models.remove(0);
+        let key = derive(&[seed, stream::WEIGHTS, trial.0]);
+        let margin = match (count, trial.0.is_multiple_of(2)) {
+            (2, true) => MARGIN_WIDE,
+            _ => MARGIN,
+        };
+        let growth = (!rows.is_empty()).then(|| Growth::new(&process, models, &rows, margin, key));
+        let preference = preference(design, history, training.observations);
+        let acquisition = Acquisition::Indifferent;
+        Ok(Self { design, training, process, growth, theta, requirements, preference, acquisition })
     }
 
     fn suggest(
@@ -160,6 +218,7 @@ impl<'a> Model<'a> {
         let surface = Surface {
             model: &self.process,
             acquisition: self.acquisition,
+            growth: self.growth.as_ref(),
             requirements: &self.requirements,
             preference: self.preference.as_ref(),
         };
@@ -172,6 +231,9 @@ impl<'a> Model<'a> {
     fn reason(&self) -> String {
         let Training { observations, fidelity, objectives, .. } = self.training;
         let goal = match (self.acquisition, objectives) {
+            _ if self.growth.is_some() => {
+                format!("largest expected growth of the front of {objectives} objectives")
+            }
             (Acquisition::Indifferent, _) => "largest probability to keep the constraints".into(),
             (Acquisition::UpperConfidenceBound { .. }, _) => "largest mean, since results are noisy,".into(),
             (_, 1) => "largest expected improvement".into(),
@@ -190,7 +252,7 @@ impl<'a> Model<'a> {
             reason: self.reason(),
             observations: self.training.observations as u64,
             acquisition: Some(candidate.value),
-            theta: to_theta(self.process.hyperparameters()),
+            theta: self.theta.clone(),
             ..Origin::default()
         };
         Some(Suggestion { params, origin })

@@ -274,6 +274,7 @@ impl Model {
         Surface {
             model: &self.process,
             acquisition,
+            growth: None,
             requirements: &self.requirements,
             preference: self.preference.as_ref(),
         }
@@ -451,6 +452,7 @@ fn training(turn: &Turn, results: &[&Observation]) -> Training {
         objectives: 1 + results.iter().map(|o| o.others.len()).min().unwrap_or(0),
         rows,
         targets,
+        by_objective: Vec::new(),
         labels,
         constraints,
         feasible,

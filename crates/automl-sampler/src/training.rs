@@ -37,8 +37,10 @@ pub(crate) struct Training {
     /// Number of objectives behind the targets.
     pub(crate) objectives: usize,
     pub(crate) rows: Vec<Vec<f64>>,
-    /// Standardised, larger is better.
+    /// Standardised, larger is better; of several objectives a random weighting.
     pub(crate) targets: Vec<f64>,
+    /// Targets of each objective, where there are several, but not too many results to model each.
+    pub(crate) by_objective: Vec<Vec<f64>>,
     /// 1 for a result and -1 for a failure, where there are failures.
     pub(crate) labels: Option<Vec<f64>>,
     /// What was measured of each constraint.
@@ -70,7 +72,10 @@ impl Training {
         let succeeded = rows.len();
         rows.extend(failed.iter().map(|params| design.row(params)));
         let mut targets = warp_targets_about(&results, reference);
-        targets.resize(rows.len(), middle(&targets));
+        let mut by_objective = scalarise::apart(&all).unwrap_or_default();
+        for targets in by_objective.iter_mut().chain([&mut targets]) {
+            targets.resize(rows.len(), middle(targets));
+        }
         let label = |row| if row < succeeded { 1.0 } else { -1.0 };
         let labels = (!failed.is_empty()).then(|| (0..rows.len()).map(label).collect());
         let objectives = 1 + all.iter().map(|o| o.others.len()).min().unwrap_or(0);
@@ -83,6 +88,7 @@ impl Training {
             objectives,
             rows,
             targets,
+            by_objective,
             labels,
             constraints,
             feasible,

@@ -30,7 +30,7 @@ fn data(n: u64) -> TrainingSet {
 
 fn search(model: &GaussianProcess) -> Vec<f64> {
     let acquisition = Acquisition::LogExpectedImprovement { incumbent: model.incumbent().unwrap_or(0.0) };
-    let surface = Surface { model, acquisition, requirements: &[], preference: None };
+    let surface = Surface { model, acquisition, growth: None, requirements: &[], preference: None };
     let problem = SearchProblem { columns: model.data().columns(), canonicalise: &|_, _| () };
     maximize(&surface, problem, rows(1024, 2), 3)[0].point.clone()
 }

@@ -10,7 +10,7 @@
 //! logarithms come from a software library, so that equal inputs give equal bits.
 //!
 //! Reading order: [`column`](Column), kernel, linear algebra, prior, likelihood, fit, process,
-//! acquisition, preference, surface, search.
+//! acquisition, growth, preference, surface, search.
 
 mod acquisition;
 mod cmaes;
@@ -18,6 +18,7 @@ mod column;
 mod divergence;
 mod draws;
 mod fit;
+mod growth;
 mod input_warp;
 mod kernel;
 mod lbfgs;
@@ -44,6 +45,7 @@ pub use column::Column;
 pub use divergence::{choice_density, grid_density, pearson_divergence};
 pub use draws::{Draws, derive, unit_interval};
 pub use fit::{FitOptions, fit};
+pub use growth::{Front, Growth};
 pub use input_warp::InputWarp;
 pub use kernel::{Hyperparameters, Kernel, Matern, matern52};
 pub use lbfgs::{Minimum, StopRule, minimize};

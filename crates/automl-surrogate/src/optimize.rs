@@ -115,11 +115,7 @@ fn sorted(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
 
 /// Moves the best predicted rows by a random distance in a random few coordinates.
 fn perturbations(surface: &Surface, columns: &[Column], draws: Draws) -> Vec<Vec<f64>> {
-    let means = surface.model.fitted_means();
-    let mut order: Vec<usize> = (0..means.len()).collect();
-    order.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
-    let anchors = order.iter().take(ANCHORS).map(|&row| surface.model.data().row(row));
-    let numbered = (0..).zip(anchors);
+    let numbered = (0..).zip(surface.anchors(ANCHORS));
     numbered
         .flat_map(|(rank, anchor)| {
             (0..PERTURBATIONS).map(move |k| perturbed(anchor, columns, draws, rank * PERTURBATIONS + k))
@@ -248,7 +244,7 @@ impl Search<'_> {
         if free.is_empty() {
             return false;
         }
-        let precisions = self.surface.model.kernel().precisions();
+        let precisions = self.surface.precisions();
         let scales: Vec<f64> = free.iter().map(|&i| precisions[i].sqrt()).collect();
         let bounds: Vec<(f64, f64)> = scales.iter().map(|&scale| (0.0, scale)).collect();
         let start: Vec<f64> = free.iter().zip(&scales).map(|(&i, scale)| at.point[i] * scale).collect();
@@ -268,7 +264,7 @@ impl Search<'_> {
 
     /// One pass over the finite columns, the most influential first.
     fn climb_finite(&self, at: &mut Candidate) -> bool {
-        let precisions = self.surface.model.kernel().precisions();
+        let precisions = self.surface.precisions();
         let mut order: Vec<usize> = (0..self.problem.columns.len()).collect();
         order.sort_by(|&a, &b| precisions[b].total_cmp(&precisions[a]));
         let mut changed = false;

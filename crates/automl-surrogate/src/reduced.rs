@@ -34,6 +34,7 @@ impl Patch<'_> {
         Surface {
             model: &self.model,
             acquisition: self.acquisition,
+            growth: None,
             requirements: &self.requirements,
             preference: self.preference,
         }
@@ -47,9 +48,9 @@ pub(crate) struct Reduced<'a> {
 }
 
 impl<'a> Reduced<'a> {
-    /// Returns `None` where the whole surface is cheap enough, or its core has no factor.
+    /// Returns `None` where the whole surface is cheap enough, has several objectives, or its core has no factor.
     pub(crate) fn new(whole: &'a Surface<'a>) -> Option<Self> {
-        if whole.model.data().len() <= EXACT_ROWS {
+        if whole.growth.is_some() || whole.model.data().len() <= EXACT_ROWS {
             return None;
         }
         let core = restricted(whole, |process| representatives(process.data(), CORE_ROWS)).ok()?;
@@ -64,7 +65,8 @@ impl<'a> Reduced<'a> {
             .collect();
         let found = rough(self.whole.model, &self.core.model, rows).into_iter();
         let value = |(i, (row, found)): (usize, (&Vec<f64>, Prediction))| {
-            self.whole.value_of(row, found, requirements.iter().map(|predictions| predictions[i]))
+            let worth = self.whole.acquisition.value(found);
+            self.whole.value_of(row, worth, requirements.iter().map(|predictions| predictions[i]))
         };
         rows.iter().zip(found).enumerate().map(value).collect()
     }
@@ -123,8 +125,14 @@ mod tests {
         let model = process(40);
         let acquisition = Acquisition::UpperConfidenceBound { deviations: 1.0 };
         assert!(
-            Reduced::new(&Surface { model: &model, acquisition, requirements: &[], preference: None })
-                .is_none()
+            Reduced::new(&Surface {
+                model: &model,
+                acquisition,
+                growth: None,
+                requirements: &[],
+                preference: None
+            })
+            .is_none()
         );
     }
 
@@ -132,7 +140,7 @@ mod tests {
     fn patches_agree_with_the_whole_near_their_centre() {
         let model = process(400);
         let acquisition = Acquisition::UpperConfidenceBound { deviations: 1.0 };
-        let whole = Surface { model: &model, acquisition, requirements: &[], preference: None };
+        let whole = Surface { model: &model, acquisition, growth: None, requirements: &[], preference: None };
         let reduced = Reduced::new(&whole).unwrap();
         let draws = Draws::new(8);
         let rows: Vec<Vec<f64>> = (0..20).map(|i| (0..3).map(|j| draws.uniform(i, j)).collect()).collect();

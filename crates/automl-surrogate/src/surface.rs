@@ -8,8 +8,9 @@
 //! and then `P` falls steeply there.
 
 use crate::acquisition::{Acquisition, Slopes, log_normal_distribution, log_normal_distribution_derivative};
+use crate::growth::Growth;
 use crate::preference::Preference;
-use crate::process::{GaussianProcess, Prediction};
+use crate::process::{GaussianProcess, Prediction, PredictionGradient};
 
 /// Smallest log-probability of a label. A search that has nearly converged expects little anywhere, and would
 /// go back to a region of failures if the floor were much higher.
@@ -33,6 +34,9 @@ pub struct Surface<'a> {
     pub model: &'a GaussianProcess,
     /// What ranks rows given the model.
     pub acquisition: Acquisition,
+    /// The other objectives, where there are several: then `model` is that of the first, and rows rank by the
+    /// expected growth of the front instead of `acquisition`.
+    pub growth: Option<&'a Growth>,
     /// What must hold besides.
     pub requirements: &'a [Requirement],
     /// Where the user expects good rows, if anywhere.
@@ -44,20 +48,31 @@ impl Surface<'_> {
     pub fn values(&self, rows: &[Vec<f64>]) -> Vec<f64> {
         let requirements: Vec<Vec<Prediction>> =
             self.requirements.iter().map(|requirement| requirement.model.predict(rows)).collect();
+        let others = self.growth.iter().flat_map(|growth| &growth.others);
+        let others: Vec<Vec<Prediction>> = others.map(|model| model.predict(rows)).collect();
         let value = |(i, (row, found)): (usize, (&Vec<f64>, Prediction))| {
-            self.value_of(row, found, requirements.iter().map(|predictions| predictions[i]))
+            let worth = match self.growth {
+                None => self.acquisition.value(found),
+                Some(growth) => {
+                    let others = others.iter().map(|predictions| predictions[i]);
+                    growth
+                        .front()
+                        .log_expected_growth(&std::iter::once(found).chain(others).collect::<Vec<_>>())
+                }
+            };
+            self.value_of(row, worth, requirements.iter().map(|predictions| predictions[i]))
         };
         rows.iter().zip(self.model.predict(rows)).enumerate().map(value).collect()
     }
 
-    /// The value of a row whose predictions are known, one for the model and one for each requirement.
+    /// The value of a row of which the worth by the model and a prediction for each requirement are known.
     pub(crate) fn value_of(
         &self,
         row: &[f64],
-        found: Prediction,
+        worth: f64,
         required: impl Iterator<Item = Prediction>,
     ) -> f64 {
-        let mut value = self.acquisition.value(found);
+        let mut value = worth;
         for (requirement, found) in self.requirements.iter().zip(required) {
             value += requirement.log_probability(found).value;
         }
@@ -70,23 +85,57 @@ impl Surface<'_> {
     /// Panics unless `row` and `gradient` have one entry a column.
     pub fn value_with_gradient(&self, row: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
-        let mut add = |model: &GaussianProcess, slopes: &dyn Fn(Prediction) -> Slopes| {
-            let found = model.predict_with_gradient(row);
-            let slopes = slopes(found.prediction);
+        let mut add = |found: &PredictionGradient, slopes: Slopes| {
             for (slope, (mean, variance)) in gradient.iter_mut().zip(found.mean.iter().zip(&found.variance)) {
                 *slope += slopes.mean * mean + slopes.variance * variance;
             }
             slopes.value
         };
-        let mut value = add(self.model, &|found| self.acquisition.slopes(found));
+        let found = self.model.predict_with_gradient(row);
+        let mut value = match self.growth {
+            None => add(&found, self.acquisition.slopes(found.prediction)),
+            Some(growth) => {
+                let others = growth.others.iter().map(|model| model.predict_with_gradient(row));
+                let found: Vec<PredictionGradient> = std::iter::once(found).chain(others).collect();
+                let predictions: Vec<Prediction> = found.iter().map(|found| found.prediction).collect();
+                let (value, slopes) = growth.front().slopes(&predictions);
+                for (found, slopes) in found.iter().zip(slopes) {
+                    add(found, slopes);
+                }
+                value
+            }
+        };
         for requirement in self.requirements {
-            value += add(&requirement.model, &|found| requirement.log_probability(found));
+            let found = requirement.model.predict_with_gradient(row);
+            value += add(&found, requirement.log_probability(found.prediction));
         }
         if let Some(preference) = self.preference {
             value += preference.log_density(row);
             preference.add_slopes(row, gradient);
         }
         value
+    }
+
+    /// Rows around which a search begins: the best predicted ones, or some of the front.
+    pub(crate) fn anchors(&self, count: usize) -> Vec<&[f64]> {
+        if let Some(growth) = self.growth {
+            return growth.anchors().iter().map(Vec::as_slice).take(count).collect();
+        }
+        let means = self.model.fitted_means();
+        let mut order: Vec<usize> = (0..means.len()).collect();
+        order.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
+        order.into_iter().take(count).map(|row| self.model.data().row(row)).collect()
+    }
+
+    /// How much each column matters: inverse squared lengthscales, of several objectives their mean.
+    pub(crate) fn precisions(&self) -> Vec<f64> {
+        let mut sums = self.model.kernel().precisions().to_vec();
+        let others: &[GaussianProcess] = self.growth.map_or(&[], |growth| &growth.others);
+        for model in others {
+            sums.iter_mut().zip(model.kernel().precisions()).for_each(|(sum, precision)| *sum += precision);
+        }
+        let count = (1 + others.len()) as f64;
+        sums.iter().map(|sum| sum / count).collect()
     }
 }
 
@@ -134,7 +183,7 @@ mod tests {
             Preference::new(&columns, vec![Belief::Near { centre: 0.5, deviation: 0.25 }, Belief::Flat], 0.7);
         let required = [Requirement { model: labels, threshold: 0.1, log_probability_min: LOG_SUCCESS_MIN }];
         for (requirements, preference) in [(&required[..0], None), (&required[..], Some(&preference))] {
-            let surface = Surface { model: &model, acquisition, requirements, preference };
+            let surface = Surface { model: &model, acquisition, growth: None, requirements, preference };
             let (row, mut analytic) = ([0.33, 0.21], [0.0; 2]);
             surface.value_with_gradient(&row, &mut analytic);
             for i in 0..2 {
@@ -155,7 +204,7 @@ mod tests {
         let rows = [vec![0.0, 0.0], vec![0.8, 0.64]];
         let required = [Requirement { model: labels, threshold: 0.0, log_probability_min: LOG_SUCCESS_MIN }];
         let values = |requirements| {
-            Surface { model: &model, acquisition, requirements, preference: None }.values(&rows)
+            Surface { model: &model, acquisition, growth: None, requirements, preference: None }.values(&rows)
         };
         let (open, guarded) = (values(&[]), values(&required));
         assert!(open[0] - guarded[0] < 0.4 && open[1] - guarded[1] > 5.0, "{open:?} {guarded:?}");

@@ -11,7 +11,7 @@ fn suggest(columns: &[Column], rows: &[Vec<f64>], targets: &[f64]) -> Vec<Candid
     let model = fit(data, &FitOptions::default()).unwrap();
     let incumbent = model.incumbent().unwrap();
     let acquisition = Acquisition::LogExpectedImprovement { incumbent };
-    let surface = Surface { model: &model, acquisition, requirements: &[], preference: None };
+    let surface = Surface { model: &model, acquisition, growth: None, requirements: &[], preference: None };
     let found = maximize(&surface, unconditional(columns), cover(columns, 256), 5);
     assert!(found.iter().all(|candidate| candidate.value.is_finite()));
     assert!(found.iter().all(|candidate| is_valid(columns, &candidate.point)));
@@ -113,7 +113,7 @@ fn inactive_coordinates_stay_fixed() {
         rows.iter().map(|row| row[0] * (1.0 - (row[1] - 0.2).abs()) + 0.1 * row[2]).collect();
     let model = fit(TrainingSet::new(&columns, &rows, &targets), &FitOptions::default()).unwrap();
     let acquisition = Acquisition::LogExpectedImprovement { incumbent: model.incumbent().unwrap() };
-    let surface = Surface { model: &model, acquisition, requirements: &[], preference: None };
+    let surface = Surface { model: &model, acquisition, growth: None, requirements: &[], preference: None };
     let problem = SearchProblem { columns: &columns, canonicalise: &canonicalise };
     let found = maximize(&surface, problem, cover(&columns, 256), 5);
     assert!(found.iter().all(|c| c.point[0] == 1.0 || (c.point[1] == 0.5 && c.point[2] == -1.0)));
@@ -137,7 +137,7 @@ fn polish_beats_the_candidates() {
     let raw: Vec<Option<f64>> = targets.iter().copied().map(Some).collect();
     let model = fit(TrainingSet::new(&columns, &rows, &warp_targets(&raw)), &FitOptions::default()).unwrap();
     let acquisition = Acquisition::LogExpectedImprovement { incumbent: model.incumbent().unwrap() };
-    let surface = Surface { model: &model, acquisition, requirements: &[], preference: None };
+    let surface = Surface { model: &model, acquisition, growth: None, requirements: &[], preference: None };
     let best_of_cover = surface.values(&cover(&columns, 4096)).into_iter().max_by(f64::total_cmp).unwrap();
     let found = maximize(&surface, unconditional(&columns), cover(&columns, 256), 5);
     assert!(found[0].value > best_of_cover, "{} {best_of_cover}", found[0].value);
