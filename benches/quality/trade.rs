@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn missing_volume_is_that_of_the_allowed_points_told() {
-        for name in ["broken-3", "octant-5", "cut-wells-3"] {
+        for name in ["broken-3", "octant-5", "cut-bowls-2"] {
             let problem = problem(name);
             let mut script = Script { problem: &problem, told: Vec::new(), asked: Vec::new() };
             let setup = Setup { evaluations: 40, workers: 3, durations: Durations::Random, seed: 3 };

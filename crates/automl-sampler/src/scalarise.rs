@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn targets_are_linear_along_the_front_and_finite_beyond() {
-        let all = observations(&[[0.0, 4.0], [1.0, 1.0], [3.0, 0.0], [9.0, 9.0], [1.7e308, -1e-300]]);
+        let all = observations(&[[0.0, 4.0], [1.0, 1.0], [3.0, 0.0], [6.0, 9.0], [1.7e308, -1e-300]]);
         let references: Vec<&Observation> = all.iter().collect();
         let targets = apart(&references[..4]).unwrap();
         let slope = |j: usize, a: usize, b: usize| targets[j][a] - targets[j][b];

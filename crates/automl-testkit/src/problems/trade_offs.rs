@@ -17,6 +17,7 @@ mod shapes;
 use super::build::{Draws, random_row};
 use super::fingerprint;
 use automl_core::{Params, SearchSpace, rng};
+use front::Task;
 
 /// Uniform draws whose medians are part of the reference.
 const REFERENCE_DRAWS: u64 = 1001;
@@ -29,6 +30,8 @@ struct Shape {
     values: Values,
     /// Points of the front, from a formula; empty where there is none.
     front: Vec<Vec<f64>>,
+    /// Configurations that are the best ones in an objective, as far as they are known.
+    known: Vec<Params>,
     /// Beyond 0 a configuration is not allowed.
     excess: Option<Excess>,
     /// Standard deviation of the noise, as a share of the distance from the best to the reference.
@@ -60,11 +63,17 @@ impl TradeOffDefinition {
         let key =
             self.name.bytes().fold(rng::derive(&[seed, 2]), |key, byte| rng::derive(&[key, byte.into()]));
         let mut draws = Draws::new(key);
-        let Shape { space, values, front, excess, noise } = (self.shape)(&mut draws);
+        let Shape { space, values, front, known, excess, noise } = (self.shape)(&mut draws);
         let is_allowed = |params: &Params| excess.as_ref().is_none_or(|excess| excess(params) <= 0.0);
         let key_of_front = rng::derive(&[key, 1]);
-        let front =
-            if front.is_empty() { front::search(&space, &values, &is_allowed, key_of_front) } else { front };
+        let front = if front.is_empty() {
+            front::search(
+                &Task { space: &space, values: &values, is_allowed: &is_allowed, known: &known },
+                key_of_front,
+            )
+        } else {
+            front
+        };
         assert!(!front.is_empty(), "{}: nothing is allowed", self.name);
         let sample: Vec<Vec<f64>> = (0..REFERENCE_DRAWS)
             .map(|index| {
@@ -256,7 +265,10 @@ mod tests {
     fn searched_front_is_close_to_that_of_the_formula() {
         let definition = trade_off_definitions().into_iter().find(|d| d.name == "wells-6d").unwrap();
         let problem = definition.instance(3);
-        let found = front::search(&problem.space, &problem.values, &|_| true, 1);
+        let found = front::search(
+            &Task { space: &problem.space, values: &problem.values, is_allowed: &|_| true, known: &[] },
+            1,
+        );
         let area = |mut points: Vec<Vec<f64>>| {
             points.sort_by(|a, b| a[0].total_cmp(&b[0]));
             let ends = points.iter().skip(1).map(|next| next[0]).chain([problem.reference[0]]);
@@ -264,7 +276,7 @@ mod tests {
             strips.map(|(point, end)| (end - point[0]) * (problem.reference[1] - point[1])).sum::<f64>()
         };
         let (found, expected) = (area(found), area(problem.front.clone()));
-        assert!(found <= expected * 1.0001 && found > 0.99 * expected, "{found}, not {expected}");
+        assert!(found <= expected * 1.0001 && found > 0.995 * expected, "{found}, not {expected}");
     }
 
     #[test]

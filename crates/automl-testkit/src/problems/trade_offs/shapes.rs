@@ -23,10 +23,10 @@ pub(super) const DEFINITIONS: [TradeOffDefinition; 17] = [
     numeric("octant-5", |draws| octant(draws, 5)),
     kind("mixed", "error-cost-8", |draws| error_and_cost(draws, mixed::network)),
     kind("mixed", "error-cost-12", |draws| error_and_cost(draws, mixed::recipe)),
-    kind("mixed", "two-errors-6", |draws| two_errors(draws, mixed::rough)),
+    kind("mixed", "two-errors-8", |draws| two_errors(draws, mixed::network)),
     kind("conditional", "error-cost-15", |draws| error_and_cost(draws, conditional::learners)),
     kind("conditional", "two-errors-9", |draws| two_errors(draws, conditional::schedule)),
-    kind("constrained", "cut-wells-3", |draws| cut(draws, |draws| wells(draws, 3))),
+    kind("constrained", "cut-bowls-2", |draws| cut(draws, |draws| bowls(draws, 2, 2))),
     kind("constrained", "cut-bowls-4", |draws| cut(draws, |draws| bowls(draws, 4, 2))),
     kind("noisy", "noisy-two-wells-3", |draws| Shape { noise: 0.05, ..wells(draws, 3) }),
     kind("noisy", "noisy-two-bowls-4", |draws| Shape { noise: 0.05, ..bowls(draws, 4, 2) }),
@@ -53,7 +53,12 @@ fn cube(dimension: usize) -> SearchSpace {
 }
 
 fn plain(space: SearchSpace, values: Values, front: Vec<Vec<f64>>) -> Shape {
-    Shape { space, values, front, excess: None, noise: 0.0 }
+    Shape { space, values, front, known: Vec::new(), excess: None, noise: 0.0 }
+}
+
+/// Those of a cube.
+fn params_of(space: &SearchSpace, places: &[Vec<f64>]) -> Vec<Params> {
+    places.iter().map(|place| space.decode(place)).collect()
 }
 
 fn shares(count: usize) -> impl Iterator<Item = f64> {
@@ -106,6 +111,7 @@ fn wells(draws: &mut Draws, dimension: usize) -> Shape {
     let sharpness = draws.between(1.5, 4.0);
     let space = cube(dimension);
     let encoder = space.clone();
+    let known = params_of(&space, &places);
     let length = distance(&places[0], &places[1]);
     let depth = move |distance: f64| 1.0 - (-sharpness * distance * distance).exp();
     let values: Values = Box::new(move |params| {
@@ -113,7 +119,7 @@ fn wells(draws: &mut Draws, dimension: usize) -> Shape {
         places.iter().map(|place| depth(distance(place, &row))).collect()
     });
     let front = shares(POINTS).map(|share| vec![depth(share * length), depth((1.0 - share) * length)]);
-    plain(space, values, front.collect())
+    Shape { known, ..plain(space, values, front.collect()) }
 }
 
 /// Places that are not too close to each other.
@@ -138,6 +144,7 @@ fn bowls(draws: &mut Draws, dimension: usize, count: usize) -> Shape {
     let weight = |j: usize| 10_f64.powf(j as f64 / (dimension - 1) as f64);
     let weights: Vec<f64> = (0..dimension).map(weight).collect();
     let space = cube(dimension);
+    let known = params_of(&space, &places);
     let encoder = space.clone();
     let values: Values = Box::new(move |params| {
         let row = encoder.encode(params);
@@ -147,7 +154,7 @@ fn bowls(draws: &mut Draws, dimension: usize, count: usize) -> Shape {
         };
         places.iter().zip(&bases).map(one).collect()
     });
-    plain(space, values, Vec::new())
+    Shape { known, ..plain(space, values, Vec::new()) }
 }
 
 /// Three objectives: the octant of a sphere, at a distance that must be brought to 0.
@@ -176,7 +183,7 @@ fn octant(draws: &mut Draws, dimension: usize) -> Shape {
 /// How good a configuration is, and what it costs: more for larger numbers and for some of the options, and only
 /// for what is active.
 fn error_and_cost(draws: &mut Draws, landscape: fn(&mut Draws) -> Landscape) -> Shape {
-    let Landscape { space, gap, .. } = landscape(draws);
+    let Landscape { space, gap, optimum, .. } = landscape(draws);
     let growth = draws.between(1.0, 3.0);
     let column = |encoding: Encoding, draws: &mut Draws| match encoding {
         Encoding::Categorical { choices } => (0..choices).map(|_| draws.between(0.0, 0.4)).collect(),
@@ -196,14 +203,15 @@ fn error_and_cost(draws: &mut Draws, landscape: fn(&mut Draws) -> Landscape) -> 
         let price: f64 = encoder.parameters().iter().enumerate().map(paid).sum();
         vec![gap_of(&gap, params), (growth * price).exp()]
     });
-    plain(space, values, Vec::new())
+    Shape { known: vec![optimum], ..plain(space, values, Vec::new()) }
 }
 
 /// Two landscapes over one space: what is good for one task, and for another.
 fn two_errors(draws: &mut Draws, landscape: fn(&mut Draws) -> Landscape) -> Shape {
     let (one, other) = (landscape(draws), landscape(draws));
-    let values: Values = Box::new(move |params| vec![gap_of(&one.gap, params), gap_of(&other.gap, params)]);
-    plain(one.space, values, Vec::new())
+    let (first, second) = (one.gap, other.gap);
+    let values: Values = Box::new(move |params| vec![gap_of(&first, params), gap_of(&second, params)]);
+    Shape { known: vec![one.optimum, other.optimum], ..plain(one.space, values, Vec::new()) }
 }
 
 fn gap_of(gap: &super::super::Gap, params: &Params) -> f64 {
@@ -212,7 +220,7 @@ fn gap_of(gap: &super::super::Gap, params: &Params) -> f64 {
 
 /// A slab through the middle of the cube is not allowed. The front is found by search.
 fn cut(draws: &mut Draws, shape: fn(&mut Draws) -> Shape) -> Shape {
-    let Shape { space, values, noise, .. } = shape(draws);
+    let Shape { space, values, known, noise, .. } = shape(draws);
     let dimension = space.parameters().len();
     let axis = draws.rotation(dimension).swap_remove(0);
     let (centre, half) = (draws.point(dimension, 0.35), draws.between(0.08, 0.18));
@@ -221,5 +229,5 @@ fn cut(draws: &mut Draws, shape: fn(&mut Draws) -> Shape) -> Shape {
         let z: Vec<f64> = encoder.encode(params).iter().zip(&centre).map(|(x, at)| x - at).collect();
         half - dot(&axis, &z).abs()
     });
-    Shape { space, values, front: Vec::new(), excess: Some(excess), noise }
+    Shape { space, values, front: Vec::new(), known, excess: Some(excess), noise }
 }
