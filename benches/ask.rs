@@ -1,6 +1,6 @@
 //! Processor time of one suggestion: `cargo bench -p automl --bench ask`.
 //!
-//! A ten-dimensional space, n observations of a quadratic with a little structure, one thread. What other programs do
+//! A ten-dimensional space, n observations of one, two or three quadratics with a little structure, one thread. What other programs do
 //! meanwhile does not count, though it makes the caches colder. The last line is the largest memory that the process
 //! has had, measurements included.
 
@@ -24,35 +24,42 @@ fn space() -> SearchSpace {
     SearchSpace::new((0..DIMENSIONS).map(parameter).collect()).expect("a sound space")
 }
 
-fn observation(space: &SearchSpace, trial: u64) -> Observation {
+fn observation(space: &SearchSpace, trial: u64, objectives: u64) -> Observation {
     let row: Vec<f64> = (0..DIMENSIONS).map(|i| rng::uniform(&[5, trial, i])).collect();
-    let loss = row.iter().enumerate().map(|(i, x)| (x - 0.1 * i as f64).powi(2)).sum();
+    // The optimum of each further objective lies a third of the way round.
+    let distance = |j: u64| {
+        let optimum = |i: usize| 0.1 * ((i as u64 + 3 * j) % DIMENSIONS) as f64;
+        row.iter().enumerate().map(|(i, x)| (x - optimum(i)).powi(2)).sum()
+    };
     let objective = Objective { metric: "loss".into(), direction: Direction::Minimize };
+    let loss = |j: u64| objective.loss(distance(j)).expect("finite");
     let params: Params = space.decode(&row);
-    let loss = objective.loss(loss).expect("finite");
-    Observation::single(TrialId(trial), params, loss, Fidelity(1))
+    let others = (1..objectives).map(loss).collect();
+    Observation { others, ..Observation::single(TrialId(trial), params, loss(0), Fidelity(1)) }
 }
 
 fn ask(c: &mut Criterion) {
-    few_and_many(c, "gp", SamplerKind::Bayesian, &[20, 50, 100, 200, 500, 1000, 10_000]);
-    few_and_many(c, "gp-warped", SamplerKind::Warped, &[100, 1000]);
-    few_and_many(c, "tpe", SamplerKind::Tpe, &[100, 1000, 10_000]);
-    few_and_many(c, "cma-es", SamplerKind::CmaEs, &[100, 1000, 10_000]);
+    few_and_many(c, "gp", SamplerKind::Bayesian, 1, &[20, 50, 100, 200, 500, 1000, 10_000]);
+    few_and_many(c, "gp-2-objectives", SamplerKind::Bayesian, 2, &[20, 50, 100, 200, 300, 500, 1000]);
+    few_and_many(c, "gp-3-objectives", SamplerKind::Bayesian, 3, &[20, 50, 100, 200, 300, 500]);
+    few_and_many(c, "gp-warped", SamplerKind::Warped, 1, &[100, 1000]);
+    few_and_many(c, "tpe", SamplerKind::Tpe, 1, &[100, 1000, 10_000]);
+    few_and_many(c, "cma-es", SamplerKind::CmaEs, 1, &[100, 1000, 10_000]);
 }
 
 /// One row for each number of observations.
-fn few_and_many(c: &mut Criterion, name: &str, kind: SamplerKind, counts: &[u64]) {
+fn few_and_many(c: &mut Criterion, name: &str, kind: SamplerKind, objectives: u64, counts: &[u64]) {
     let space = space();
     let sampler = kind.build();
     let mut group = c.benchmark_group(format!("ask/{name}/d10"));
     group.sample_size(10);
     for &n in counts {
-        let observations = (1..n).map(|trial| observation(&space, trial)).collect();
+        let observations = (1..n).map(|trial| observation(&space, trial, objectives)).collect();
         let mut history = History { observations, ..History::default() };
         // The state a running study is in: the previous suggestion's fit is known, one result is new.
         let before = sampler.suggest(&space, &history, TrialId(n), 1).expect("an infinite space");
         history.theta = before.origin.theta;
-        history.observations.push(observation(&space, n));
+        history.observations.push(observation(&space, n, objectives));
         group.bench_with_input(BenchmarkId::from_parameter(n), &n, |b, n| {
             b.iter_custom(|rounds| {
                 let before = thread_time();

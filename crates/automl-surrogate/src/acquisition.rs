@@ -84,6 +84,12 @@ pub fn log_h(u: f64) -> f64 {
     -0.5 * u * u - HALF_LN_TWO_PI - 2.0 * libm::log(-u) + libm::log1p(series(u, 1))
 }
 
+/// Returns `h(u) = φ(u) + u Φ(u)` and its derivative, for `u` from about −5 on.
+pub(crate) fn h(u: f64) -> (f64, f64) {
+    let distribution = normal_distribution(u);
+    ((normal_density(u) + u * distribution).max(0.0), distribution)
+}
+
 /// Returns `d ln h/du = Φ(u)/h(u)`.
 pub fn log_h_derivative(u: f64) -> f64 {
     if u >= SERIES_BELOW {

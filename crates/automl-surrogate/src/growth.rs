@@ -4,18 +4,24 @@
 //! by no point of the front is cut into boxes `[l, u)`; a new point `y` beats `Σ_boxes Π_j clamp(y_j − l_j, 0, u_j − l_j)`
 //! of it. The objectives are independent given their models, so that the expectation of a product is the product
 //! of expectations: with `h` as in `acquisition.rs`, `a = (μ − l)/σ` and `b = (μ − u)/σ`,
-//! `E[clamp(Y − l, 0, u − l)] = σ (h(a) − h(b))`. Far behind the front all of this underflows, so logarithms are summed.
+//! `E[clamp(Y − l, 0, u − l)] = σ (h(a) − h(b))`. Far behind the front all of this underflows; there logarithms are summed.
 //!
 //! Yang, Emmerich, Deutz, Bäck, Efficient Computation of Expected Hypervolume Improvement Using Box Decomposition
 //! Algorithms, J. Glob. Optim. 75 (2019); the logarithm: Ament et al., NeurIPS 2023.
 
-use crate::acquisition::{Slopes, log_h, log_h_derivative};
+use crate::acquisition::{Slopes, h, log_h, log_h_derivative, log_normal_distribution};
 use crate::draws::Draws;
 use crate::process::{GaussianProcess, Prediction};
 
 /// Boxes thinner than this, in units of the targets, are left out: they hold nothing, and the difference of the two
 /// values of `h` at their sides would be rounding.
 const THICKNESS_MIN: f64 = 1e-6;
+/// Largest number of objectives.
+const OBJECTIVES_MAX: usize = 4;
+/// Sums of products of scaled widths below this have lost digits, or are 0.
+const TOTAL_MIN: f64 = 1e-200;
+/// Logarithm of `h` down to which it is computed without logarithms.
+const LOG_LARGEST_MIN: f64 = -15.0;
 /// Points of the front around which a search begins.
 const ANCHORS: usize = 5;
 /// Extent of a front of one point, in units of the targets.
@@ -24,10 +30,13 @@ const EXTENT_MIN: f64 = 0.1;
 /// The region that no point of a front beats, in boxes.
 #[derive(Clone, Debug)]
 pub struct Front {
-    /// For each objective the sides `(l, u)` that occur; `u` may be infinite.
-    sides: Vec<Vec<(f64, f64)>>,
-    /// For each box the index of its sides in each objective.
-    boxes: Vec<Vec<usize>>,
+    /// For each objective the values at which boxes begin or end.
+    edges: Vec<Vec<f64>>,
+    /// For each objective the sides that boxes have: their lower and their upper edge. An upper edge behind the last one
+    /// is at infinity.
+    sides: Vec<Vec<(usize, usize)>>,
+    /// For each box the index of its side in each objective, one box after the other.
+    boxes: Vec<usize>,
 }
 
 impl Front {
@@ -36,22 +45,126 @@ impl Front {
     /// There are `n + 1` boxes for `n` points of two objectives, and of the order of `n²` for three.
     ///
     /// # Panics
-    /// Panics unless there is an objective, and every point has as many numbers as the reference.
+    /// Panics unless there are one to four objectives, and every point has as many numbers as the reference.
     pub fn new(points: &[Vec<f64>], reference: &[f64]) -> Self {
-        assert!(!reference.is_empty(), "a front has objectives");
+        assert!((1..=OBJECTIVES_MAX).contains(&reference.len()), "a front has one to four objectives");
         assert!(points.iter().all(|point| point.len() == reference.len()), "one number an objective");
         let above = |point: &&Vec<f64>| point.iter().zip(reference).all(|(value, limit)| value > limit);
         let points: Vec<&[f64]> = points.iter().filter(above).map(Vec::as_slice).collect();
-        let mut front = Front { sides: vec![Vec::new(); reference.len()], boxes: Vec::new() };
-        front.cut(&points, reference, &mut Vec::new());
-        front
+        let mut cuts = Cuts { sides: vec![Vec::new(); reference.len()], boxes: Vec::new() };
+        cuts.cut(&points, reference, &mut Vec::new());
+        let edges: Vec<Vec<f64>> = cuts.sides.iter().map(|sides| edges(sides)).collect();
+        let place = |edges: &[f64], value: f64| edges.partition_point(|edge| *edge < value);
+        let places = edges.iter().zip(&cuts.sides).map(|(edges, sides)| {
+            sides.iter().map(|&(lower, upper)| (place(edges, lower), place(edges, upper))).collect()
+        });
+        Self { sides: places.collect(), edges, boxes: cuts.boxes }
     }
 
+    /// Returns the logarithm of the expected growth at a row with these predictions, one an objective.
+    pub fn log_expected_growth(&self, found: &[Prediction]) -> f64 {
+        let (widths, scale) = self.widths(found);
+        let product =
+            |sides: &[usize]| sides.iter().zip(&widths).map(|(&i, widths)| widths[i].size).product::<f64>();
+        let total: f64 = self.each_box().map(product).sum();
+        if total > TOTAL_MIN { scale + libm::log(total) } else { self.logarithmic_slopes(found).0 }
+    }
+
+    /// Returns the same with its derivatives by mean and variance of each objective.
+    pub fn slopes(&self, found: &[Prediction]) -> (f64, Vec<Slopes>) {
+        let (widths, scale) = self.widths(found);
+        let (mut total, mut by_mean, mut by_deviation) = (0.0, [0.0; OBJECTIVES_MAX], [0.0; OBJECTIVES_MAX]);
+        for sides in self.each_box() {
+            let mut width = [Width::default(); OBJECTIVES_MAX];
+            let used = width.iter_mut().zip(sides.iter().zip(&widths));
+            used.for_each(|(width, (&i, widths))| *width = widths[i]);
+            let width = &width[..found.len()];
+            total += width.iter().map(|width| width.size).product::<f64>();
+            for (j, own) in width.iter().enumerate() {
+                let others = width.iter().enumerate().filter(|(k, _)| *k != j);
+                let rest: f64 = others.map(|(_, width)| width.size).product();
+                by_mean[j] += rest * own.by_mean;
+                by_deviation[j] += rest * own.by_deviation;
+            }
+        }
+        if total <= TOTAL_MIN {
+            return self.logarithmic_slopes(found);
+        }
+        let value = scale + libm::log(total);
+        let slope = |(j, found): (usize, &Prediction)| {
+            let deviation = found.variance.sqrt();
+            let variance = by_deviation[j] / (total * 2.0 * found.variance);
+            Slopes { value, mean: by_mean[j] / (total * deviation), variance }
+        };
+        (value, found.iter().enumerate().map(slope).collect())
+    }
+
+    fn each_box(&self) -> impl Iterator<Item = &[usize]> {
+        self.boxes.chunks_exact(self.edges.len())
+    }
+
+    /// Widths of all sides, those of an objective divided by the largest value of `σ h` at its edges, and the sum of
+    /// the logarithms of these.
+    fn widths(&self, found: &[Prediction]) -> (Vec<Vec<Width>>, f64) {
+        let mut scale = 0.0;
+        let objectives = self.edges.iter().zip(&self.sides).zip(found).map(|((edges, sides), found)| {
+            let deviation = found.variance.sqrt();
+            let (at_edges, log_largest) = scaled(edges, *found, deviation);
+            scale += log_largest + libm::log(deviation);
+            let width = |&(lower, upper): &(usize, usize)| {
+                let (lower, upper) = (at_edges[lower], at_edges.get(upper).copied().unwrap_or_default());
+                Width {
+                    size: (lower.size - upper.size).max(0.0),
+                    by_mean: lower.by_mean - upper.by_mean,
+                    by_deviation: lower.by_deviation - upper.by_deviation,
+                }
+            };
+            sides.iter().map(width).collect()
+        });
+        (objectives.collect(), scale)
+    }
+
+    /// The same as [`Front::slopes`] where everything underflows.
+    fn logarithmic_slopes(&self, found: &[Prediction]) -> (f64, Vec<Slopes>) {
+        let objectives = self.edges.iter().zip(&self.sides).zip(found);
+        let widths: Vec<Vec<Slopes>> = objectives
+            .map(|((edges, sides), &found)| {
+                let side = |&(lower, upper): &(usize, usize)| {
+                    (edges[lower], edges.get(upper).copied().unwrap_or(f64::INFINITY))
+                };
+                sides.iter().map(|places| width_slopes(side(places), found)).collect()
+            })
+            .collect();
+        let of_box =
+            |sides: &[usize]| sides.iter().zip(&widths).map(|(&i, widths)| widths[i].value).sum::<f64>();
+        let logs: Vec<f64> = self.each_box().map(of_box).collect();
+        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = logs.iter().map(|log| libm::exp(log - largest)).collect();
+        let total: f64 = shares.iter().sum();
+        let value = largest + libm::log(total);
+        let mut slopes = vec![Slopes { value, mean: 0.0, variance: 0.0 }; found.len()];
+        for (sides, share) in self.each_box().zip(shares).filter(|(_, share)| *share > 0.0) {
+            for (slope, (&i, widths)) in slopes.iter_mut().zip(sides.iter().zip(&widths)) {
+                slope.mean += share / total * widths[i].mean;
+                slope.variance += share / total * widths[i].variance;
+            }
+        }
+        (value, slopes)
+    }
+}
+
+/// Boxes while they are cut.
+struct Cuts {
+    sides: Vec<Vec<(f64, f64)>>,
+    boxes: Vec<usize>,
+}
+
+impl Cuts {
     /// Cuts along the last objective into slabs, in each of which one objective fewer is left. `outer` holds the sides
     /// in the objectives that have been cut, the last objective first.
     fn cut(&mut self, points: &[&[f64]], reference: &[f64], outer: &mut Vec<usize>) {
         let Some((&lowest, rest)) = reference.split_last() else {
-            self.boxes.push(outer.iter().rev().copied().collect());
+            self.boxes.extend(outer.iter().rev());
             return;
         };
         let last = rest.len();
@@ -86,46 +199,44 @@ impl Front {
             sides.len() - 1
         })
     }
+}
 
-    /// Returns the logarithm of the expected growth at a row with these predictions, one an objective.
-    pub fn log_expected_growth(&self, found: &[Prediction]) -> f64 {
-        let widths: Vec<Vec<f64>> = self.each_side(found, |side, found| log_width(side, found)).collect();
-        let of_box =
-            |sides: &Vec<usize>| sides.iter().zip(&widths).map(|(&i, widths)| widths[i]).sum::<f64>();
-        let logs: Vec<f64> = self.boxes.iter().map(of_box).collect();
-        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        largest + libm::log(logs.iter().map(|log| libm::exp(log - largest)).sum::<f64>())
-    }
+/// The finite ends of some sides, ascending.
+fn edges(sides: &[(f64, f64)]) -> Vec<f64> {
+    let mut edges: Vec<f64> = sides.iter().flat_map(|&(lower, upper)| [lower, upper]).collect();
+    edges.retain(|edge| edge.is_finite());
+    edges.sort_by(f64::total_cmp);
+    edges.dedup();
+    edges
+}
 
-    /// Returns the same with its derivatives by mean and variance of each objective.
-    pub fn slopes(&self, found: &[Prediction]) -> (f64, Vec<Slopes>) {
-        let widths: Vec<Vec<Slopes>> =
-            self.each_side(found, |side, found| width_slopes(side, found)).collect();
-        let of_box =
-            |sides: &Vec<usize>| sides.iter().zip(&widths).map(|(&i, widths)| widths[i].value).sum::<f64>();
-        let logs: Vec<f64> = self.boxes.iter().map(of_box).collect();
-        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = logs.iter().map(|log| libm::exp(log - largest)).collect();
-        let total: f64 = shares.iter().sum();
-        let value = largest + libm::log(total);
-        let mut slopes = vec![Slopes { value, mean: 0.0, variance: 0.0 }; found.len()];
-        for (sides, share) in self.boxes.iter().zip(shares) {
-            for (slope, (&i, widths)) in slopes.iter_mut().zip(sides.iter().zip(&widths)) {
-                slope.mean += share / total * widths[i].mean;
-                slope.variance += share / total * widths[i].variance;
+/// `E[max(Y − l, 0)] / σ` at an edge, or a difference of two, and its derivatives: `Φ` by the mean and `φ` by the
+/// deviation.
+#[derive(Clone, Copy, Debug, Default)]
+struct Width {
+    size: f64,
+    by_mean: f64,
+    by_deviation: f64,
+}
+
+/// Returns `h` at each of some ascending edges as a share of the largest, which is that at the first, and the logarithm of
+/// the latter.
+fn scaled(edges: &[f64], found: Prediction, deviation: f64) -> (Vec<Width>, f64) {
+    let place = |edge: f64| (found.mean - edge) / deviation;
+    let log_largest = log_h(place(edges[0]));
+    let factor = (log_largest > LOG_LARGEST_MIN).then(|| libm::exp(-log_largest));
+    let width = |&edge: &f64| {
+        let u = place(edge);
+        let (size, by_mean) = match factor {
+            Some(factor) => {
+                let (value, slope) = h(u);
+                (factor * value, factor * slope)
             }
-        }
-        (value, slopes)
-    }
-
-    fn each_side<T>(
-        &self,
-        found: &[Prediction],
-        evaluate: impl Fn((f64, f64), Prediction) -> T,
-    ) -> impl Iterator<Item = Vec<T>> {
-        let objectives = self.sides.iter().zip(found);
-        objectives.map(move |(sides, &found)| sides.iter().map(|&side| evaluate(side, found)).collect())
-    }
+            None => (libm::exp(log_h(u) - log_largest), libm::exp(log_normal_distribution(u) - log_largest)),
+        };
+        Width { size, by_mean, by_deviation: size - u * by_mean }
+    };
+    (edges.iter().map(width).collect(), log_largest)
 }
 
 /// Indices of the points that no other one beats in the first `objectives` of their numbers; of equal ones the first.
@@ -135,20 +246,8 @@ fn unbeaten(points: &[&[f64]], objectives: usize) -> Vec<usize> {
     (0..points.len()).filter(|&i| !is_beaten(i)).collect()
 }
 
-/// `ln E[clamp(Y − l, 0, u − l)]`.
-fn log_width((lower, upper): (f64, f64), found: Prediction) -> f64 {
-    let deviation = found.variance.sqrt();
-    let log_lower = log_h((found.mean - lower) / deviation);
-    let cut = match upper.is_finite() {
-        true => libm::log1p(-libm::exp(log_h((found.mean - upper) / deviation) - log_lower)),
-        false => 0.0,
-    };
-    libm::log(deviation) + log_lower + cut
-}
-
-/// [`log_width`] with its derivatives.
-fn width_slopes(side: (f64, f64), found: Prediction) -> Slopes {
-    let (lower, upper) = side;
+/// `ln E[clamp(Y − l, 0, u − l)]` with its derivatives.
+fn width_slopes((lower, upper): (f64, f64), found: Prediction) -> Slopes {
     let deviation = found.variance.sqrt();
     let (a, b) = ((found.mean - lower) / deviation, (found.mean - upper) / deviation);
     let slope = log_h_derivative(a);
@@ -160,11 +259,10 @@ fn width_slopes(side: (f64, f64), found: Prediction) -> Slopes {
         spread -= ratio * (1.0 - b * slope);
         rest = 1.0 - ratio;
     }
-    let by_deviation = spread / (rest * deviation);
     Slopes {
-        value: log_width(side, found),
+        value: libm::log(deviation) + log_h(a) + libm::log(rest),
         mean: mean / (rest * deviation),
-        variance: by_deviation / (2.0 * deviation),
+        variance: spread / (rest * deviation) / (2.0 * deviation),
     }
 }
 

@@ -5,6 +5,7 @@ mod conformance;
 mod convergence;
 mod goals;
 mod importance;
+mod objectives;
 mod pareto;
 mod properties;
 mod race;
