@@ -13,3 +13,4 @@ mod recommend;
 mod recorded;
 mod sobol;
 mod transfer;
+mod traps;
