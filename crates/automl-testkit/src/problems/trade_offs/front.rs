@@ -14,8 +14,8 @@ const MOVES: usize = 6000;
 const MOVES_JOINED: usize = 12_000;
 /// Share of moves that lead through another member.
 const ALONG: f64 = 0.3;
-/// Points at most: of a larger archive every second one, in the order of the first objective, stays.
-const POINTS_MAX: usize = 500;
+/// Points at most, for each objective beyond the first: of a larger archive every second one, in the order of the first objective, stays.
+const POINTS_MAX: usize = 600;
 /// Powers of ten between which a move of a number lies.
 const EXPONENTS: (f64, f64) = (-3.5, -0.3);
 
@@ -92,13 +92,21 @@ impl Task<'_> {
             return;
         }
         let values = (self.values)(&params);
-        let as_good = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a <= b);
+        // As a loop: nothing is called more often.
+        let as_good = |a: &[f64], b: &[f64]| {
+            for j in 0..b.len() {
+                if a[j] > b[j] {
+                    return false;
+                }
+            }
+            true
+        };
         if archive.iter().any(|member| as_good(&member.values, &values)) {
             return;
         }
         archive.retain(|member| !as_good(&values, &member.values));
         archive.push(Member { row, values });
-        if archive.len() > POINTS_MAX {
+        if archive.len() > POINTS_MAX * (archive[0].values.len() - 1) {
             archive.sort_by(|a, b| a.values[0].total_cmp(&b.values[0]));
             let mut index = 0;
             // The best of the first objective stays.
