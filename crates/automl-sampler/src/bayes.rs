@@ -3,8 +3,9 @@
 //! The space's default configuration comes first, then scrambled Sobol points, then the model. Pending
 //! trials are believed to end at the model's mean there ("Kriging believer"), and the incumbent is raised
 //! to the best believed value: the neighbours of a promising pending trial would be proposed otherwise.
-//! Two or three objectives have a model each, and what counts is the expected growth of the front; more of them, or
-//! many results, are weighted anew at every suggestion. Measured constraints and failures weigh the
+//! Two or three objectives have a model each, and what counts is the expected growth of the front. At every other pair of
+//! suggestions, and where objectives or results are many, they are weighted at random instead: a front that was found in
+//! part shows little of what lies beyond its ends. Measured constraints and failures weigh the
 //! expected improvement by the probability that all goes well; the user's weights and defaults count while
 //! results are few. Where results are noisy, every second suggestion is the best one in the mean.
 //!
@@ -38,9 +39,13 @@ pub(crate) const NOISE_LARGE: f64 = 0.02;
 /// Rows up to which the model is fitted anew at every suggestion; beyond, every twentieth of them.
 const FITTED_ALWAYS: usize = 64;
 const FIT_SHARE: usize = 20;
-/// How far the reference of a front lies below it, as a share of its extent. Every second trial of two objectives looks
-/// further: with the near one alone a search does not leave the part of a front that it found first, and with the
-/// far one the ends of the front count too much. Fronts of three objectives have more ends than that bears.
+/// What several objectives are proposed by in turn.
+const TURNS: u64 = 4;
+const TURN_WIDE: u64 = 0;
+const TURN_NEAR: u64 = 1;
+/// How far the reference of a front lies below it, as a share of its extent: near or, for two objectives, wide. With
+/// the near one alone the ends of a front count too little, with the wide one too much. Fronts of three objectives have
+/// more ends than the wide one bears.
 const MARGIN: f64 = 0.1;
 const MARGIN_WIDE: f64 = 1.0;
 
@@ -96,7 +101,7 @@ fn propose(
     let training = Training::new(&design, history, results_min, derive(&[seed, stream::WEIGHTS, trial.0]))
         .filter(|training| !training.is_flat());
     let model = training.map(|training| match training.by_objective.is_empty() {
-        true => Model::new(&design, history, training, trial, warped),
+        true => Model::new(&design, history, &history.theta, training, trial, warped),
         false => Model::of_several(&design, history, training, trial, seed),
     });
     let why = match model {
@@ -114,7 +119,7 @@ struct Model<'a> {
     process: GaussianProcess,
     /// Models of the other objectives, and the front, where each objective has a model.
     growth: Option<Growth>,
-    /// Parameters of all models of objectives.
+    /// Parameters of the model; where objectives have models, of each and of their last weighting.
     theta: Vec<f64>,
     requirements: Vec<Requirement>,
     preference: Option<Preference>,
@@ -125,6 +130,7 @@ impl<'a> Model<'a> {
     fn new(
         design: &'a Design,
         history: &History,
+        theta: &[f64],
         training: Training,
         trial: TrialId,
         warped: bool,
@@ -132,7 +138,7 @@ impl<'a> Model<'a> {
         let data = TrainingSet::new(design.columns(), &training.rows, &training.targets);
         let warped = warped && data.len() >= WARPED_MIN;
         let known = data.len() + training.left_out;
-        let theta = from_theta(&history.theta, design.columns().len());
+        let theta = from_theta(theta, design.columns().len());
         let mut process = condition(data, known, theta, warped)?;
         let requirements = requirements(design.columns(), &training)?;
         let mut incumbent = incumbent(&process, &training);
@@ -155,8 +161,7 @@ impl<'a> Model<'a> {
         Ok(Self { design, training, process, growth, theta, requirements, preference, acquisition })
     }
 
-    /// A model of each objective. Pending trials are believed to end at the means; where no result keeps the
-    /// constraints, only these count.
+    /// Growth of the front, or a weighting of the objectives, by turns.
     fn of_several(
         design: &'a Design<'a>,
         history: &History,
@@ -164,15 +169,37 @@ impl<'a> Model<'a> {
         trial: TrialId,
         seed: u64,
     ) -> Result<Self, CholeskyError> {
-        let (columns, count) = (design.columns(), training.by_objective.len());
-        let known = history.theta.len() / count;
-        let mut models = Vec::with_capacity(count);
-        for (j, targets) in training.by_objective.iter().enumerate() {
-            let data = TrainingSet::new(columns, &training.rows, targets);
-            let theta = from_theta(&history.theta[j * known..(j + 1) * known], columns.len());
-            models.push(condition(data, training.rows.len(), theta, false)?);
+        let count = training.by_objective.len();
+        let (turn, mut known) =
+            (trial.0 % TURNS, parts(&history.theta, count + 1, design.columns().len() + 2));
+        if turn == TURN_WIDE || turn == TURN_NEAR {
+            let margin = if turn == TURN_WIDE && count == 2 { MARGIN_WIDE } else { MARGIN };
+            let key = derive(&[seed, stream::WEIGHTS, trial.0]);
+            return Self::of_front(design, history, training, known, margin, key);
         }
-        let theta = models.iter().flat_map(|model| to_theta(model.hyperparameters())).collect();
+        let model = Self::new(design, history, &known[count], training, trial, false)?;
+        known[count].clone_from(&model.theta);
+        Ok(Self { theta: known.concat(), ..model })
+    }
+
+    /// A model of each objective. Pending trials are believed to end at the means; where no result keeps the
+    /// constraints, only these count. `known` holds the parameters of earlier models, and `key` chooses rows of the front.
+    fn of_front(
+        design: &'a Design<'a>,
+        history: &History,
+        training: Training,
+        mut known: Vec<Vec<f64>>,
+        margin: f64,
+        key: u64,
+    ) -> Result<Self, CholeskyError> {
+        let columns = design.columns();
+        let mut models = Vec::with_capacity(training.by_objective.len());
+        for (targets, known) in training.by_objective.iter().zip(&mut known) {
+            let data = TrainingSet::new(columns, &training.rows, targets);
+            let model = condition(data, training.rows.len(), from_theta(known, columns.len()), false)?;
+            *known = to_theta(model.hyperparameters());
+            models.push(model);
+        }
         let mut rows: Vec<Vec<f64>> =
             training.feasible.iter().map(|&row| training.rows[row].clone()).collect();
         for params in in_trial_order(&history.pending) {
@@ -186,14 +213,9 @@ impl<'a> Model<'a> {
         }
         let requirements = requirements(columns, &training)?;
         let process = models.remove(0);
-        let key = derive(&[seed, stream::WEIGHTS, trial.0]);
-        let margin = match (count, trial.0.is_multiple_of(2)) {
-            (2, true) => MARGIN_WIDE,
-            _ => MARGIN,
-        };
         let growth = (!rows.is_empty()).then(|| Growth::new(&process, models, &rows, margin, key));
         let preference = preference(design, history, training.observations);
-        let acquisition = Acquisition::Indifferent;
+        let (acquisition, theta) = (Acquisition::Indifferent, known.concat());
         Ok(Self { design, training, process, growth, theta, requirements, preference, acquisition })
     }
 
@@ -340,9 +362,25 @@ pub(crate) fn from_theta(theta: &[f64], dimension: usize) -> Option<Hyperparamet
     })
 }
 
+/// Splits the parameters of so many models; zeros, which [`from_theta`] refuses, where they are not those.
+fn parts(theta: &[f64], count: usize, size: usize) -> Vec<Vec<f64>> {
+    match theta.len() == count * size {
+        true => theta.chunks_exact(size).map(<[f64]>::to_vec).collect(),
+        false => vec![vec![0.0; size]; count],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_of_several_models_are_kept_apart() {
+        let known = parts(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3);
+        assert_eq!(known, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        let unknown = parts(&[1.0, 2.0, 3.0], 2, 3);
+        assert_eq!((unknown.len(), from_theta(&unknown[1], 1)), (2, None));
+    }
 
     #[test]
     fn theta_of_another_space_is_ignored() {

@@ -11,8 +11,8 @@ mod tests {
     use crate::engine::{Resolved, beginning, resolve, sampler_for};
     use crate::replay::replay_records;
     use automl_core::{
-        Algorithm, Asked, AttemptEnd, Distribution, EndReason, Event, Fidelity, Further, Outcome, Parameter,
-        Params, Record, Scale, SearchSpace, Study, StudySettings, TrialState, rng,
+        Algorithm, Asked, AttemptEnd, Distribution, EndReason, Event, Fidelity, Further, Objective, Outcome,
+        Parameter, Params, Record, Scale, SearchSpace, Study, StudySettings, TrialState, rng,
     };
     use automl_scheduler::{Decision, scheduler_for};
 
@@ -34,6 +34,12 @@ mod tests {
         ("pasha", 1_463_442_449_648_306_997),
         ("dehb", 12_222_392_022_398_539_010),
         ("pbt", 14_485_174_799_343_033_530),
+    ];
+
+    /// The same with a second objective, for the two ways in which models treat several.
+    const DIGESTS_OF_TWO: [(Algorithm, u64); 2] = [
+        (Algorithm::Bayesian, 1_122_501_689_583_427_644),
+        (Algorithm::Tpe, 11_962_002_342_126_326_129),
     ];
 
     fn settings(algorithm: Algorithm) -> StudySettings {
@@ -114,7 +120,11 @@ mod tests {
                 let known = &study.trials[&trial];
                 let attempt = known.running_attempt().unwrap();
                 let (number, until) = (attempt.number, attempt.until);
-                let (value, further) = (value(&known.params, until), Further::default());
+                let distance = known.params.get("x").unwrap().as_f64().unwrap() - 0.8;
+                let objectives =
+                    study.settings.further_objectives.iter().map(|_| -distance * distance).collect();
+                let (value, further) =
+                    (value(&known.params, until), Further { objectives, ..Further::default() });
                 let outcome = Outcome::Reached { fidelity: until, value, checkpoint: None, further };
                 let end = AttemptEnd::unmeasured(outcome);
                 apply(&mut records, &mut study, Event::AttemptEnded { trial, attempt: number, end });
@@ -139,6 +149,17 @@ mod tests {
         let of = |algorithm| digest(&search(settings(algorithm), 1, |_| None));
         let all = Algorithm::NAMES.map(|(algorithm, names)| (names[0], of(algorithm)));
         assert_eq!(all[..], DIGESTS[..], "raise ALGORITHMS (now {ALGORITHMS}) and put these digests here");
+    }
+
+    #[test]
+    fn decisions_over_two_objectives_change_only_with_their_version() {
+        let of = |algorithm| {
+            let further_objectives = vec![Objective::maximize("second")];
+            let settings = StudySettings { further_objectives, ..settings(algorithm) };
+            digest(&search(settings, 1, |_| None))
+        };
+        let all = DIGESTS_OF_TWO.map(|(algorithm, _)| (algorithm, of(algorithm)));
+        assert_eq!(all, DIGESTS_OF_TWO, "raise ALGORITHMS (now {ALGORITHMS}) and put these digests here");
     }
 
     /// Draws bounds, wide or narrow, or one value only.

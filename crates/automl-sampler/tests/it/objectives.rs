@@ -82,7 +82,7 @@ fn scaling_an_objective_by_a_power_of_two_changes_no_bit() {
 
 #[test]
 fn affine_change_of_an_objective_moves_nothing() {
-    for count in [12, 25] {
+    for count in [12, 27] {
         let (plain, why) = next(count, corners);
         assert!(why.contains("growth of the front of 3 objectives"), "{why}");
         for (factor, offset) in [(3.7, -12.0), (0.013, 5.0)] {
@@ -98,7 +98,7 @@ fn affine_change_of_an_objective_moves_nothing() {
 
 #[test]
 fn order_of_objectives_moves_nothing() {
-    for count in [12, 25] {
+    for count in [12, 27] {
         let plain = next(count, corners).0;
         for order in [[1, 0, 2], [2, 1, 0], [1, 2, 0]] {
             let permuted = next(count, |params| order.map(|j| corners(params)[j]).to_vec()).0;
@@ -271,6 +271,21 @@ fn expected_growth_does_not_depend_on_the_order_of_objectives() {
             );
         }
     }
+}
+
+#[test]
+fn growth_and_weightings_take_turns() {
+    let (history, found) = search(&square(), 24, 6, |params| Some(two_corners(params)));
+    for (trial, suggestion) in (1..).zip(&found).skip(6) {
+        let expected = match trial % 4 {
+            0 | 1 => "expected growth of the front of 2 objectives",
+            _ => "expected improvement of a random weighting of 2 objectives",
+        };
+        assert!(suggestion.origin.reason.contains(expected), "{trial}: {}", suggestion.origin.reason);
+    }
+    // Two lengthscales, signal and noise of both objectives and of the weighting.
+    assert_eq!(history.theta.len(), 12);
+    assert!(history.theta.iter().all(|value| *value > 0.0), "{:?}", history.theta);
 }
 
 #[test]
