@@ -153,6 +153,26 @@ fn failures_are_left_alone_and_failures_only_are_borne() {
 }
 
 #[test]
+fn front_ends_at_a_constraint() {
+    let (space, mut history) = (square(), History { budget: Some(40), ..History::default() });
+    for trial in (1..=40).map(TrialId) {
+        let suggestion = Bayesian.suggest(&space, &history, trial, 2).unwrap();
+        let losses = two_corners(&suggestion.params);
+        let violations = vec![number(&suggestion.params, "x") - 0.5];
+        let result = observation(trial, suggestion.params, &losses);
+        history.observations.push(Observation { violations, ..result });
+        history.theta = suggestion.origin.theta;
+    }
+    let allowed: Vec<&Observation> = history.observations.iter().filter(|o| o.is_feasible()).collect();
+    let best = |loss: &dyn Fn(&Observation) -> f64| allowed.iter().map(|o| loss(o)).fold(1.0, f64::min);
+    let (first, second) = (best(&|o| o.loss.get()), best(&|o| o.others[0].get()));
+    // At (0.2, 0.3), which is allowed, and at (0.5, 0.6), on the bound; the corner itself is at (0.8, 0.6).
+    assert!(first < 0.003 && second < 0.095, "{first} {second}");
+    let broken = history.observations[20..].iter().filter(|o| !o.is_feasible()).count();
+    assert!(broken <= 8, "{broken} of the last 20 trials are not allowed");
+}
+
+#[test]
 fn trials_that_run_at_once_differ() {
     let (space, draws) = (square(), Draws::new(8));
     let mut history = History::default();
