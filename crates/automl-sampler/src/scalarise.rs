@@ -1,5 +1,5 @@
-//! Several objectives as one: another random weighting at every suggestion. Models of each objective take its place
-//! where there are few of them and not too many results.
+//! Several objectives as one: another random weighting at every suggestion. Where there are few objectives and not too
+//! many results, each also has targets of its own ([`apart`]), and suggestions by these and by weightings take turns.
 //!
 //! Each objective is warped and scaled to `[0, 1]`, 0 being its best result. With weights `λ` drawn uniformly
 //! from the simplex, the loss is `max_j λ_j f_j + 0.05 Σ_j λ_j f_j`: whatever the shape of the front, each of
