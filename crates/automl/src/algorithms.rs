@@ -3,7 +3,7 @@
 
 /// Version of everything that decides what is tried next and how far it runs. It rises with any change after which
 /// some log would get another suggestion, start or stop; the test below finds most of these.
-pub const ALGORITHMS: u32 = 3;
+pub const ALGORITHMS: u32 = 4;
 
 #[cfg(test)]
 mod tests {
