@@ -37,10 +37,8 @@ mod tests {
     ];
 
     /// The same with a second objective, for the two ways in which models treat several.
-    const DIGESTS_OF_TWO: [(Algorithm, u64); 2] = [
-        (Algorithm::Bayesian, 1_122_501_689_583_427_644),
-        (Algorithm::Tpe, 11_962_002_342_126_326_129),
-    ];
+    const DIGESTS_OF_TWO: [(Algorithm, u64); 2] =
+        [(Algorithm::Bayesian, 1_122_501_689_583_427_644), (Algorithm::Tpe, 11_962_002_342_126_326_129)];
 
     fn settings(algorithm: Algorithm) -> StudySettings {
         let float = |low, high, scale| Distribution::Float { low, high, scale, step: None };
