@@ -62,6 +62,7 @@ impl Check {
     /// Events have become durable, and nothing was done about them yet.
     pub(super) fn committed(&mut self, records: &[Record]) {
         self.durable(records, true);
+        self.keeping.grown();
     }
 
     fn durable(&mut self, records: &[Record], just_now: bool) {

@@ -25,12 +25,15 @@ pub(super) struct Keeping {
     without: BTreeSet<TrialId>,
     /// When the end of each trial's last attempt was recorded.
     ends: BTreeMap<TrialId, u64>,
+    /// When the log last grew.
+    grown_at: u64,
 }
 
 impl Keeping {
     pub(super) fn new(world: World, dir: StudyDir, rule: CheckpointRule) -> Self {
         let (given_up, without, ends) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Keeping { world, dir, rule, collecting: None, collected: Vec::new(), given_up, without, ends }
+        let (collecting, collected, grown_at) = (None, Vec::new(), 0);
+        Keeping { world, dir, rule, collecting, collected, given_up, without, ends, grown_at }
     }
 
     /// Looks at what is to be given up before it is; returns what is wrong with that.
@@ -109,6 +112,11 @@ impl Keeping {
             _ => {}
         }
         Vec::new()
+    }
+
+    /// All events that became durable together have been followed.
+    pub(super) fn grown(&mut self) {
+        self.grown_at = self.world.now();
     }
 
     /// Compares with the disk, as often as anybody looks.
@@ -240,11 +248,18 @@ impl Keeping {
     fn counted(&self, study: &Study, trial: TrialId, bytes: u64) -> Vec<String> {
         let dropped = study.trials[&trial].dropped.as_ref();
         let stays = |path: &Path| dropped.is_none_or(|dropped| dropped.keep.as_deref() == path.to_str());
-        let files = checkpoint_files(&self.dir.results(trial), &self.rule);
-        let there: u64 = files.iter().filter(|file| stays(&file.path)).map(|file| file.bytes).sum();
-        // They may break while a full disk keeps their size from being written.
         let results = self.dir.results(trial);
-        let wrong = there != bytes && !self.world.shelf(|shelf| shelf.is_damaged(&results));
+        let files = checkpoint_files(&results, &self.rule);
+        let sum = |counts: &dyn Fn(&Path) -> bool| -> u64 {
+            files.iter().filter(|file| stays(&file.path) && counts(&file.path)).map(|file| file.bytes).sum()
+        };
+        // They may break, or be written, while a full disk keeps their size from being recorded.
+        let (there, for_long) = self.world.shelf(|shelf| {
+            let new = |path: &Path| shelf.of(&results).any(|(p, at)| p == path && at > self.grown_at);
+            (sum(&|_| true), sum(&|path| !new(path)))
+        });
+        let wrong =
+            !(for_long..=there).contains(&bytes) && !self.world.shelf(|shelf| shelf.is_damaged(&results));
         wrong
             .then(|| format!("trial {trial} has {there} bytes of checkpoints, not {bytes}"))
             .into_iter()
