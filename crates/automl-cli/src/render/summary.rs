@@ -35,6 +35,7 @@ pub(crate) fn lines(study: &Study, finish: &Finish, places: &Places, paint: Pain
         Some(_) => lines.extend(best(study, places, paint)),
         None => lines.extend(nothing(study)),
     }
+    lines.extend(front(study, &places.study).map(|front| field("front", &front, paint)));
     lines.extend(rungs::line(study).map(|rungs| field("rungs", &rungs, paint)));
     lines.push(field("next", &next(study, finish, &places.study), paint));
     lines
@@ -73,6 +74,16 @@ fn best(study: &Study, places: &Places, paint: Paint) -> Vec<String> {
     lines.push(field("results", &places.best, paint));
     lines.extend(places.spec.as_ref().map(|spec| field("spec", spec, paint)));
     lines
+}
+
+/// Of several objectives one trial is not all there is to choose from.
+fn front(study: &Study, name: &str) -> Option<String> {
+    let trials = study.pareto_front().len() as u64;
+    let several = !study.settings.further_objectives.is_empty() && trials > 0;
+    several.then(|| {
+        let trials = value::count(trials, "trial");
+        format!("{trials} that no other beats in every objective; `automl best {name}` lists them")
+    })
 }
 
 fn against_default(study: &Study) -> Option<String> {
@@ -135,7 +146,7 @@ fn field(label: &str, text: &str, paint: Paint) -> String {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::{Fidelity, TrialId};
+    use automl_core::{Fidelity, Further, TrialId};
 
     fn summary(study: &Study, finish: &Finish) -> String {
         let places = Places {
@@ -171,6 +182,20 @@ mod tests {
         spec          studies/demo-1/best_spec.yaml
         next          automl trials demo-1
         ");
+    }
+
+    #[test]
+    fn several_objectives_have_a_front() {
+        let mut study = fixture::study();
+        assert_eq!(front(&study, "demo-1"), None);
+        study.settings.further_objectives = vec![study.settings.objective.clone()];
+        for (number, size) in [(1, 7.0), (2, 9.0)] {
+            let trial = study.trials.get_mut(&TrialId(number)).unwrap();
+            let fidelity = trial.fidelity().unwrap();
+            trial.further.insert(fidelity, Further { objectives: vec![size], constraints: Vec::new() });
+        }
+        let said = front(&study, "demo-1").unwrap();
+        assert_eq!(said, "2 trials that no other beats in every objective; `automl best demo-1` lists them");
     }
 
     #[test]
