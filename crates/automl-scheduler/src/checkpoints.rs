@@ -6,7 +6,7 @@
 //! worst trial first, down to the best trial's, until what is left fits.
 
 use crate::{Scheduler, scheduler_for};
-use automl_core::{KeepCheckpoints, Study, Trial, TrialId, TrialState};
+use automl_core::{EndReason, KeepCheckpoints, Study, Trial, TrialId, TrialState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// That checkpoints of a trial can go.
@@ -143,7 +143,7 @@ impl<'a> Needs<'a> {
         let study = self.study;
         let carried_on = match trial.state {
             TrialState::Queued | TrialState::Running => return None,
-            TrialState::Paused => study.ended.is_none() && self.scheduler.may_go_on(study, trial),
+            TrialState::Paused => goes_on(study) && self.scheduler.may_go_on(study, trial),
             TrialState::Complete | TrialState::Stopped | TrialState::Failed | TrialState::Infeasible => false,
         };
         let needed = trial.checkpoint.as_ref().filter(|checkpoint| {
@@ -153,6 +153,11 @@ impl<'a> Needs<'a> {
         let dropped = trial.dropped.as_ref().is_some_and(|dropped| dropped.keep.as_ref() == needed);
         (!dropped).then(|| Disposal { trial: trial.id, keep: needed.cloned(), reason: reason.into() })
     }
+}
+
+/// Whether decisions are still to come: a search that ended for what people can mend is carried on once they have.
+fn goes_on(study: &Study) -> bool {
+    study.ended.is_none_or(EndReason::can_be_mended)
 }
 
 /// Whether a trial may have checkpoints here.
@@ -172,7 +177,7 @@ fn ranking(study: &Study) -> impl Iterator<Item = TrialId> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use automl_core::{Algorithm, EndReason, Event, Fidelity, Further, Outcome};
+    use automl_core::{Algorithm, Event, Fidelity, Further, Outcome};
     use automl_testkit::{Log, settings};
 
     /// A log of trials that train whole, each with 100 bytes of checkpoints and a value that rises with its number.
@@ -253,6 +258,8 @@ mod tests {
         let disposal = disposals(&log.study().unwrap(), &BTreeSet::new()).remove(0);
         let log = drop(log, &disposal);
         assert_eq!(found(&log), []);
+        let mended = log.clone().with(Event::StudyEnded { reason: EndReason::Failures });
+        assert_eq!(found(&mended), [], "it goes on once that is mended");
         let log = log.with(Event::StudyEnded { reason: EndReason::Budget });
         assert_eq!(found(&log), [(1, None)], "no decision comes any more");
     }

@@ -5,7 +5,7 @@ use super::plan::KEPT;
 use super::world::World;
 use crate::files::{StudyDir, checkpoint_files};
 use automl_config::CheckpointRule;
-use automl_core::{Event, KeepCheckpoints, Outcome, Study, Trial, TrialId, TrialState};
+use automl_core::{EndReason, Event, KeepCheckpoints, Outcome, Study, Trial, TrialId, TrialState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -130,8 +130,11 @@ impl Keeping {
         let over_budget = study.settings.conduct.disk_bytes.is_some();
         let mut left = 0;
         let mut wrongs = Vec::new();
-        // A limit of time leaves trials in the queue, which go on if it is raised.
-        let over = |trial: &&Trial| trial.state != TrialState::Queued && !trial.attempts.is_empty();
+        // A limit of time leaves trials in the queue, which go on if it is raised, and failures leave paused ones, which
+        // go on once what failed is mended.
+        let mended = study.ended.is_some_and(EndReason::can_be_mended);
+        let goes_on = |state| state == TrialState::Queued || (mended && state == TrialState::Paused);
+        let over = |trial: &&Trial| !goes_on(trial.state) && !trial.attempts.is_empty();
         for trial in study.trials.values().filter(over) {
             let results = self.dir.results(trial.id);
             // What a program that was cut off writes after the end of its trial is nobody's.
