@@ -232,7 +232,7 @@ impl Inner {
     }
 
     /// Looks at the checkpoint that a program is told to carry on from. One that is not there, or not whole, is the
-    /// engine's fault unless something has happened to it.
+    /// engine's fault unless something has happened to it, or the submission arrives after the attempt was given up.
     fn beginning(&mut self, spec: &LaunchSpec) -> Beginning {
         let Some(path) = spec.argv.get(3).filter(|path| !path.is_empty()) else { return Beginning::Scratch };
         let (key, path) = (&spec.key, Path::new(path));
@@ -244,7 +244,7 @@ impl Inner {
                 Beginning::Epoch(epoch)
             }
             found => {
-                if !self.shelf.is_excused(path) {
+                if !self.shelf.is_excused(path) && !self.recorded.contains(key) {
                     self.wrongs
                         .push(format!("{key:?} was to carry on from {}, found {found:?}", path.display()));
                 }
