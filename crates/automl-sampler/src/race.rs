@@ -8,7 +8,7 @@
 //! the correlation that the model sees between the two is a factor. (The improvement at the largest fidelity would favour
 //! new configurations for ever, because what is least known improves most.) It is the one-step rule of
 //! Wistuba, Kadra and Grabocka, *Supervising the Multi-Fidelity Race of Hyperparameter Configurations*
-//! (NeurIPS 2022), with a plain process and geometric rungs. A few of the new trials are drawn evenly, without the model.
+//! (NeurIPS 2022), with a plain process and geometric rungs.
 //!
 //! Running trials are believed to end at the model's mean. Constraints, failures and the user's weights and
 //! defaults count as they do in [`Bayesian`](crate::Bayesian).
@@ -39,9 +39,6 @@ const ROWS_MAX: usize = 300;
 const CORRELATION_MIN: f64 = 1e-3;
 /// Results at the largest fidelity from which on they alone say where a trial starts that goes there anyway.
 const FULL_RESULTS_MIN: usize = 4;
-/// Of new trials that stop at the first rung one in so many is a point of the even design: it costs little, and tells of places
-/// that the first results speak against.
-const EVEN_STARTS: u64 = 8;
 /// First results, spread evenly, whose median the output warp uses.
 const REFERENCE_ROWS: usize = 10;
 
@@ -126,11 +123,8 @@ pub fn choose(
             return model.choose(&turn);
         }
     }
-    match Model::new(&turn).map(|model| model.choose(&turn)) {
-        Ok(Ok(Chosen::Start(_))) if turn.is_for_an_even_start() => {
-            turn.without_model(&format!("one in {EVEN_STARTS} new trials is chosen without the model"))
-        }
-        Ok(chosen) => chosen,
+    match Model::new(&turn) {
+        Ok(model) => model.choose(&turn),
         Err(why) => turn.without_model(&why),
     }
 }
@@ -160,11 +154,6 @@ impl Turn<'_> {
             return design.map(Chosen::Start).or_else(|error| self.first().ok_or(error));
         }
         Ok(self.first().expect("a contest offers something"))
-    }
-
-    fn is_for_an_even_start(&self) -> bool {
-        let pauses_early = self.contest.start.is_some_and(|start| !start.all_the_way);
-        pauses_early && self.trial.0.is_multiple_of(EVEN_STARTS)
     }
 
     /// The contest by results at the largest fidelity alone, where a new trial goes there whatever it comes to and there are
