@@ -2,7 +2,8 @@
 //!
 //! Its default tree holds the records' lines in blocks (`blocks.rs`), and under keys that start with a
 //! letter, and so sort behind every block, what describes the log: `format`, `store` (its identity),
-//! `last_seq` and `epoch` (of its latest writer).
+//! `last_seq`, `epoch` (of its latest writer) and `alone` (there is no journal, and shall be none until somebody
+//! works on the log again).
 //!
 //! Two things about sled 0.34 shape this file. Its `flush` ends in `sync_file_range`, which survives
 //! a crash of the process but not a loss of power; so every append also calls `fdatasync` on the
@@ -44,6 +45,7 @@ const KEY_FORMAT: &[u8] = b"format";
 const KEY_ID: &[u8] = b"store";
 const KEY_LAST_SEQ: &[u8] = b"last_seq";
 const KEY_EPOCH: &[u8] = b"epoch";
+const KEY_ALONE: &[u8] = b"alone";
 /// First key behind all records.
 const RECORDS_END: &[u8] = &[1];
 
@@ -57,6 +59,7 @@ pub(crate) struct Database {
     pub(crate) id: StoreId,
     last_seq: u64,
     epoch: u64,
+    alone: bool,
     /// The plain blocks behind the last packed one; known once the database has been read.
     tail: Tail,
 }
@@ -113,7 +116,13 @@ impl Scan {
 impl Database {
     /// Creates an empty database in a study folder that has none, durably.
     pub(crate) fn create(study_dir: &Path, id: &StoreId) -> Result<Self, StoreError> {
-        let dir = study_dir.join(DATABASE_DIR);
+        let database = Self::create_in(study_dir.join(DATABASE_DIR), id)?;
+        sync_dir(study_dir)?;
+        Ok(database)
+    }
+
+    /// Creates an empty database in a folder that is not there; the name of the folder is not durable yet.
+    pub(crate) fn create_in(dir: PathBuf, id: &StoreId) -> Result<Self, StoreError> {
         let create = || {
             let db = open_sled(&dir)?;
             let mut batch = sled::Batch::default();
@@ -126,11 +135,10 @@ impl Database {
             file.sync_all().map_err(SledFailure::Io)?;
             File::open(dir.join(CONFIG_FILE)).and_then(|file| file.sync_all()).map_err(SledFailure::Io)?;
             let (id, tail) = (id.clone(), Tail::default());
-            Ok(Self { db, file, dir: dir.clone(), id, last_seq: 0, epoch: 0, tail })
+            Ok(Self { db, file, dir: dir.clone(), id, last_seq: 0, epoch: 0, alone: false, tail })
         };
         let database = contained(create).map_err(|failure| failure.into_error("create", &dir))?;
         sync_dir(&dir)?;
-        sync_dir(study_dir)?;
         Ok(database)
     }
 
@@ -180,9 +188,10 @@ impl Database {
         // Format 1 had none.
         let epoch = meta(KEY_EPOCH)?.map_or(Ok(0), |epoch| epoch.as_ref().try_into().map(u64::from_be_bytes));
         let epoch = epoch.map_err(|_| empty())?;
+        let alone = meta(KEY_ALONE)?.is_some();
         let file = File::open(dir.join("db")).map_err(SledFailure::Io)?;
         let tail = Tail::default();
-        Ok(Attached::Database(Self { db, file, dir: dir.to_owned(), id, last_seq, epoch, tail }))
+        Ok(Attached::Database(Self { db, file, dir: dir.to_owned(), id, last_seq, epoch, alone, tail }))
     }
 
     /// Number of records that the database says it holds.
@@ -195,6 +204,23 @@ impl Database {
         self.epoch
     }
 
+    /// Returns the size of sled's file in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    /// Tells whether the journal was removed on purpose.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Records that the journal is removed on purpose, durably.
+    pub(crate) fn stand_alone(&mut self) -> Result<(), StoreError> {
+        self.change("append to", |db| db.insert(KEY_ALONE, &[]).map(drop))?;
+        self.alone = true;
+        Ok(())
+    }
+
     /// Records who writes from now on, durably. An older database is of this format from then on: its blocks
     /// stay as they are.
     pub(crate) fn take_over(&mut self, writer: &Writer) -> Result<(), StoreError> {
@@ -202,9 +228,10 @@ impl Database {
             let mut batch = sled::Batch::default();
             batch.insert(KEY_FORMAT, &FORMAT.to_be_bytes());
             batch.insert(KEY_EPOCH, &writer.epoch.to_be_bytes());
+            batch.remove(KEY_ALONE);
             db.apply_batch(batch)
         })?;
-        self.epoch = writer.epoch;
+        (self.epoch, self.alone) = (writer.epoch, false);
         Ok(())
     }
 
@@ -214,6 +241,16 @@ impl Database {
     /// a crash between the parts of a large append, do not exist.
     pub(crate) fn append(&mut self, lines: &Lines) -> Result<(), StoreError> {
         let (blocks, packed) = blocks::of_batch(lines);
+        self.add(lines, blocks, packed)
+    }
+
+    /// Appends a batch as [`Database::append`] does, compressed however small it is: for records that were
+    /// acknowledged before.
+    pub(crate) fn append_packed(&mut self, lines: &Lines) -> Result<(), StoreError> {
+        self.add(lines, blocks::pack(lines.first(), lines.text()), true)
+    }
+
+    fn add(&mut self, lines: &Lines, blocks: Vec<(u64, Vec<u8>)>, packed: bool) -> Result<(), StoreError> {
         let full = packed || self.tail.text.len() + lines.text().len() >= BLOCK_BYTES;
         // Only what was acknowledged before is packed: the batch keeps keys of its own, by which it can be
         // taken back.

@@ -8,6 +8,9 @@ use crate::error::StoreError;
 
 /// Folder of the database.
 pub(crate) const DATABASE_DIR: &str = "store";
+/// A packed database before it takes the place of the one at work, and that one until it is removed.
+pub(crate) const DATABASE_NEW_DIR: &str = "store.new";
+pub(crate) const DATABASE_OLD_DIR: &str = "store.old";
 /// The journal.
 pub(crate) const JOURNAL_FILE: &str = "events.jsonl";
 /// What was made of the log so far, to save readers the work.

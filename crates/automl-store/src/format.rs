@@ -213,7 +213,14 @@ impl Lines {
 }
 
 /// Appends the line of a record to `out` and returns the position of its payload in `out`.
-fn push_line(out: &mut Vec<u8>, seq: u64, batch_last: u64, epoch: u64, crc: u32, payload: &[u8]) -> usize {
+pub(crate) fn push_line(
+    out: &mut Vec<u8>,
+    seq: u64,
+    batch_last: u64,
+    epoch: u64,
+    crc: u32,
+    payload: &[u8],
+) -> usize {
     out.extend_from_slice(format!("{{\"seq\":{seq}").as_bytes());
     if batch_last != seq {
         out.extend_from_slice(format!(",\"last\":{batch_last}").as_bytes());

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::StoredRecord;
 use crate::database::{Database, Opened};
 use crate::error::StoreError;
@@ -75,7 +77,7 @@ pub struct Defect {
 pub struct Inspection {
     /// State of `store/`.
     pub database: CopyState,
-    /// State of `events.jsonl`.
+    /// State of `events.jsonl`. Where it was removed on purpose, it is not there and nothing is wrong with that.
     pub journal: CopyState,
     /// What is missing or damaged; empty when both copies are whole and equal.
     pub defects: Vec<Defect>,
@@ -103,6 +105,9 @@ pub fn inspect(study_dir: &Path) -> Result<Inspection, StoreError> {
     let _lock = lock_store_to_read(study_dir)?;
     let journal = Side::of_journal(study_dir)?;
     let database = Side::of_database(study_dir)?;
+    if database.alone && !journal.state.present {
+        return Ok(alone(database));
+    }
     Ok(compare(database, journal))
 }
 
@@ -116,6 +121,8 @@ struct Side {
     claimed: u64,
     /// Bytes of a journal up to the end of its last usable record.
     good_len: u64,
+    /// Whether a database says that the journal was removed on purpose.
+    alone: bool,
     defects: Vec<Defect>,
     remarks: Vec<String>,
     writers: Vec<(Writer, u64)>,
@@ -167,10 +174,7 @@ impl Side {
         if !dir.try_exists().map_err(StoreError::io("look for", &dir))? {
             return Ok(Side::missing(LogCopy::Database));
         }
-        let copy = tempfile::Builder::new().prefix("automl-fsck-").tempdir();
-        let copy = copy.map_err(StoreError::io("copy", &dir))?;
-        let bytes =
-            copy_folder(&dir, &copy.path().join(DATABASE_DIR)).map_err(StoreError::io("copy", &dir))?;
+        let (copy, bytes) = copy_database(study_dir)?;
         let mut side = Side { state: CopyState { present: true, records: 0, bytes }, ..Side::default() };
         match Database::open(copy.path(), &mut side.remarks)? {
             Opened::Missing => return Ok(Side::missing(LogCopy::Database)),
@@ -190,6 +194,7 @@ impl Side {
         self.state.records = found.prefix;
         self.id = Some(database.id.to_string());
         self.claimed = database.last_seq();
+        self.alone = database.is_alone();
         if found.prefix < self.claimed {
             self.defects.push(Defect {
                 copy: Some(LogCopy::Database),
@@ -250,6 +255,19 @@ fn journal_defects(found: &Scan) -> Vec<Defect> {
     defects
 }
 
+/// Judges a database that has no second copy, as was wished.
+fn alone(database: Side) -> Inspection {
+    let lost = database.claimed - database.state.records;
+    Inspection {
+        defects: database.defects,
+        remarks: database.remarks,
+        records: database.records,
+        database: database.state,
+        lost,
+        ..Inspection::default()
+    }
+}
+
 fn compare(database: Side, journal: Side) -> Inspection {
     let readable = database.state.records.max(journal.state.records);
     let claimed = database.claimed.max(journal.claimed);
@@ -288,6 +306,15 @@ fn contradiction(database: &Side, journal: &Side) -> Option<Defect> {
         }
     };
     Some(Defect { copy: None, records: None, offset: None, what })
+}
+
+/// Copies a study's database to a folder for temporary files; returns its size in bytes, too.
+pub(crate) fn copy_database(study_dir: &Path) -> Result<(TempDir, u64), StoreError> {
+    let dir = study_dir.join(DATABASE_DIR);
+    let copy = tempfile::Builder::new().prefix("automl-store-").tempdir();
+    let copy = copy.map_err(StoreError::io("copy", &dir))?;
+    let bytes = copy_folder(&dir, &copy.path().join(DATABASE_DIR)).map_err(StoreError::io("copy", &dir))?;
+    Ok((copy, bytes))
 }
 
 /// Copies the files of a folder and of those in it; returns their size in bytes.

@@ -88,6 +88,11 @@ impl Journal {
         self.entries.len() as u64
     }
 
+    /// Returns the size of what is sound in the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.good_len
+    }
+
     /// Returns the checksum of a record that is in the journal.
     pub(crate) fn crc(&self, seq: u64) -> Option<u32> {
         Some(self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)?.crc)

@@ -32,10 +32,12 @@ mod format;
 mod inspect;
 mod journal;
 mod lock;
+mod lone;
 mod memory;
 mod process;
 mod recover;
 mod repair;
+mod rest;
 mod scan;
 mod sled_store;
 mod snapshot;
@@ -47,12 +49,13 @@ pub use faults::{Fault, Operation, with_faults};
 pub use format::{MAX_PAYLOAD_BYTES, Writer};
 pub use inspect::{CopyState, Defect, Inspection, LogCopy, inspect};
 pub use lock::{EngineInfo, LockError, StudyLock, running_engine};
+pub use lone::open_journal;
 pub use memory::MemoryStore;
 pub use recover::Recovery;
 pub use repair::{cut_behind, rebuild_from};
 pub use scan::Stray;
 pub use sled_store::SledStore;
-pub use view::{Followed, JournalFollower, JournalView, read_journal, read_journal_file};
+pub use view::{Followed, JournalFollower, JournalView, read_journal, read_journal_file, read_open_journal};
 
 /// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,12 @@ pub trait Store {
     fn keep_snapshot(&mut self, format: &str, content: &[u8]) -> Result<(), StoreError> {
         let _ = (format, content);
         Ok(())
+    }
+
+    /// Says whether the plain text copy of the log shall stay when nobody works on it; it does unless this is
+    /// called. A store that has no such copy does not mind.
+    fn keep_journal(&mut self, keep: bool) {
+        let _ = keep;
     }
 
     /// Returns all records in the order of their sequence numbers.

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, JOURNAL_FILE, keep_copy, move_aside, short};
 use crate::format::{FORMAT, Lines, StoreId};
 use crate::journal::Journal;
+use crate::rest;
 use crate::scan::Scan;
 use crate::view::refuse_newer;
 
@@ -57,6 +58,7 @@ pub(crate) fn open_copies(
     loss: Loss,
 ) -> Result<(Copies, Recovery), StoreError> {
     let mut recovery = Recovery::default();
+    rest::settle(study_dir)?;
     let journal = JournalSide::open(study_dir)?;
     let mut database = DatabaseSide::open(study_dir, ceiling, &journal, &mut recovery.notes)?;
     let id = judge(study_dir, &database, &journal, loss)?;
@@ -162,6 +164,11 @@ impl DatabaseSide {
         }
     }
 
+    /// Whether the journal was removed on purpose.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Open(database, _) if database.is_alone())
+    }
+
     fn epoch(&self) -> u64 {
         match self {
             Self::Open(database, _) => database.epoch(),
@@ -218,7 +225,9 @@ fn repair_journal(
     let path = study_dir.join(JOURNAL_FILE);
     let mut journal = match side {
         JournalSide::Missing => {
-            recovery.notes.push(format!("{JOURNAL_FILE} was missing and is written again from store/"));
+            if !database.is_alone() {
+                recovery.notes.push(format!("{JOURNAL_FILE} was missing and is written again from store/"));
+            }
             rewrite_journal(&path, None, database, id, recovery)?
         }
         JournalSide::Found(old, scan) => match scan.damage() {

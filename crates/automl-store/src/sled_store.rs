@@ -14,6 +14,7 @@ use crate::files::{DATABASE_DIR, JOURNAL_FILE, STORE_LOCK_FILE, sync_dir};
 use crate::format::{Lines, StoreId, Writer, check_payloads};
 use crate::journal::Journal;
 use crate::recover::{Copies, Loss, Recovery, open_copies};
+use crate::rest::rest;
 use crate::snapshot;
 
 /// Records read in one step by [`Store::visit`].
@@ -25,7 +26,8 @@ const LOCK_RETRY: Duration = Duration::from_millis(2);
 
 /// The event log of a study on a disk.
 ///
-/// While it is open, no other process can open it. The lock goes with the process, however it ends.
+/// While it is open, no other process can open it. The lock goes with the process, however it ends. When it is
+/// dropped, a database that is larger than its text is written anew, small.
 pub struct SledStore {
     study_dir: PathBuf,
     /// `None` after a write to the database failed, until the next append has opened it again.
@@ -35,6 +37,8 @@ pub struct SledStore {
     writer: Writer,
     /// Whether both copies say that this process writes from here on.
     took_over: bool,
+    /// Whether the journal stays when this is closed.
+    keeps_journal: bool,
     _lock: File,
 }
 
@@ -113,6 +117,7 @@ impl SledStore {
             last_seq,
             writer: Writer::this(copies.epoch + 1),
             took_over: false,
+            keeps_journal: true,
             _lock: lock,
         };
         match store.take_over() {
@@ -169,6 +174,22 @@ impl SledStore {
         }
     }
 
+    /// Leaves the log as it shall be while nobody works on it.
+    fn rest(&mut self) -> Result<(), StoreError> {
+        // What is not sound, or not this process's any more, is left as it is.
+        self.journal.trim()?;
+        self.journal.check_own()?;
+        match self.database.take() {
+            Some(database) if self.took_over => {
+                rest(&self.study_dir, database, &self.journal, &self.writer, self.keeps_journal)
+            }
+            database => {
+                self.database = database;
+                Ok(())
+            }
+        }
+    }
+
     /// Takes a batch back out of the database that could not be written to the journal.
     fn undo_database(&mut self) {
         let last_seq = self.last_seq;
@@ -219,6 +240,10 @@ impl Store for SledStore {
         snapshot::write(&self.study_dir, self.journal.origin()?, format, content)
     }
 
+    fn keep_journal(&mut self, keep: bool) {
+        self.keeps_journal = keep;
+    }
+
     fn last_seq(&self) -> u64 {
         self.last_seq
     }
@@ -226,6 +251,10 @@ impl Store for SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
+        if !thread::panicking() {
+            // Whatever fails, a complete copy is there, and nobody is left to be told.
+            let _ = self.rest();
+        }
         self.drop_database();
     }
 }
@@ -250,39 +279,54 @@ fn has_log(study_dir: &Path) -> Result<bool, StoreError> {
 /// Keeps other processes, and other openings in this one, away from a log.
 pub(crate) fn lock_store(study_dir: &Path) -> Result<File, StoreError> {
     let path = study_dir.join(STORE_LOCK_FILE);
-    let mut options = OpenOptions::new();
-    let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
-    let file = opened.map_err(StoreError::io("open", &path))?;
-    hold(file, path, study_dir)
+    let file = open_lock(&path)?;
+    hold(&file, &path, study_dir, File::try_lock)?;
+    Ok(file)
 }
 
-/// Keeps writers away from a log that is only read. Nothing is written for that where nothing can be; a log that
-/// was never locked has no writer there.
+fn open_lock(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    let opened = options.read(true).write(true).create(true).truncate(false).open(path);
+    opened.map_err(StoreError::io("open", path))
+}
+
+/// Keeps writers away from a log that is only read, but no other reader. Nothing is written for that where nothing
+/// can be; a log that was never locked has no writer there.
 pub(crate) fn lock_store_to_read(study_dir: &Path) -> Result<Option<File>, StoreError> {
     let denied = |error: &io::Error| {
         matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
     };
-    match lock_store(study_dir) {
-        Err(StoreError::Io { source, path, .. }) if denied(&source) => match File::open(&path) {
-            Ok(file) => hold(file, path, study_dir).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(StoreError::Io { action: "open", path, source }),
+    let path = study_dir.join(STORE_LOCK_FILE);
+    let file = match open_lock(&path) {
+        Err(StoreError::Io { source, .. }) if denied(&source) => match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StoreError::Io { action: "open", path, source }),
         },
-        outcome => outcome.map(Some),
-    }
+        opened => opened?,
+    };
+    hold(&file, &path, study_dir, File::try_lock_shared)?;
+    Ok(Some(file))
 }
 
 /// Locks a file, waiting a little for a lock that outlives its holder.
-fn hold(file: File, path: PathBuf, study_dir: &Path) -> Result<File, StoreError> {
+fn hold(
+    file: &File,
+    path: &Path,
+    study_dir: &Path,
+    lock: fn(&File) -> Result<(), TryLockError>,
+) -> Result<(), StoreError> {
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
+        match lock(file) {
+            Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if Instant::now() < give_up => thread::sleep(LOCK_RETRY),
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Busy { study_dir: study_dir.to_owned() });
             }
-            Err(TryLockError::Error(source)) => return Err(StoreError::Io { action: "lock", path, source }),
+            Err(TryLockError::Error(source)) => {
+                return Err(StoreError::Io { action: "lock", path: path.to_owned(), source });
+            }
         }
     }
 }

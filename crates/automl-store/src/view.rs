@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::files::JOURNAL_FILE;
 use crate::format::{FORMAT, Header, StoreId, Writer};
 use crate::journal::place;
+use crate::lone::{State, open_journal};
 use crate::scan::{Found, Scan, Stray, scan, scan_on};
 use crate::snapshot;
 
@@ -49,14 +50,14 @@ impl JournalView {
 /// Reads the log of a study without locking, writing or waiting for anything.
 ///
 /// An unfinished last line is left out, and so is a batch whose end is not there yet: an engine may
-/// be writing it at this moment.
+/// be writing it at this moment. A log whose journal was removed on purpose is read from a copy of its database.
 ///
 /// # Errors
 ///
 /// [`StoreError::Io`] when the journal is missing or cannot be read, [`StoreError::NewerFormat`] when
 /// a newer version wrote it.
 pub fn read_journal(study_dir: &Path) -> Result<JournalView, StoreError> {
-    read_journal_file(&study_dir.join(JOURNAL_FILE))
+    read_open_journal(&open_journal(study_dir)?, &study_dir.join(JOURNAL_FILE))
 }
 
 /// Reads a journal under any name, such as one taken from an archive.
@@ -65,7 +66,16 @@ pub fn read_journal(study_dir: &Path) -> Result<JournalView, StoreError> {
 ///
 /// As for [`read_journal`].
 pub fn read_journal_file(path: &Path) -> Result<JournalView, StoreError> {
-    let file = File::open(path).map_err(StoreError::io("open", path))?;
+    read_open_journal(&File::open(path).map_err(StoreError::io("open", path))?, path)
+}
+
+/// Reads a journal that was opened before ([`open_journal`]), from where it was read to; the path names it in
+/// errors.
+///
+/// # Errors
+///
+/// As for [`read_journal`].
+pub fn read_open_journal(file: &File, path: &Path) -> Result<JournalView, StoreError> {
     let mut records = Vec::new();
     let collect =
         |found: Found<'_>| records.push(StoredRecord { seq: found.seq, payload: found.payload.to_vec() });
@@ -94,7 +104,10 @@ const MARK_BYTES: u64 = 512;
 /// or lost what had been read of it, reading begins anew.
 #[derive(Debug)]
 pub struct JournalFollower {
+    study_dir: PathBuf,
     path: PathBuf,
+    /// The text of a log without a journal, and the state of the database that it was made from.
+    lone: Option<(State, File)>,
     /// Device and inode of the file that was read.
     place: Option<(u64, u64)>,
     scan: Scan,
@@ -117,8 +130,27 @@ impl JournalFollower {
     /// Begins to follow the log of a study. Nothing is read yet.
     #[must_use]
     pub fn new(study_dir: &Path) -> Self {
-        let path = study_dir.join(JOURNAL_FILE);
-        Self { path, place: None, scan: Scan::default(), mark: Vec::new() }
+        let (study_dir, path) = (study_dir.to_owned(), study_dir.join(JOURNAL_FILE));
+        Self { study_dir, path, lone: None, place: None, scan: Scan::default(), mark: Vec::new() }
+    }
+
+    /// Opens what is to be read; a text that was made before serves as long as the database is the same.
+    fn open(&mut self) -> Result<File, StoreError> {
+        let failed = StoreError::io("open", &self.path);
+        let state = State::of(&self.study_dir).filter(|_| !self.path.exists());
+        let file = match (state, self.lone.take()) {
+            (Some(now), Some((state, file))) if now == state => {
+                self.lone = Some((state, file.try_clone().map_err(failed)?));
+                file
+            }
+            (Some(state), _) => {
+                let file = open_journal(&self.study_dir)?;
+                self.lone = Some((state, file.try_clone().map_err(failed)?));
+                file
+            }
+            (None, _) => open_journal(&self.study_dir)?,
+        };
+        Ok(file)
     }
 
     /// Begins behind the snapshot of the log, where there is one of this format that can be believed, and
@@ -148,7 +180,7 @@ impl JournalFollower {
     /// As for [`read_journal`]. The next look begins anew.
     pub fn follow(&mut self, mut visit: impl FnMut(u64, &[u8])) -> Result<Followed, StoreError> {
         let known = std::mem::take(&mut self.scan);
-        let mut file = File::open(&self.path).map_err(StoreError::io("open", &self.path))?;
+        let mut file = self.open()?;
         let here = place(&file).map_err(StoreError::io("look at", &self.path))?;
         let same = self.place == Some(here) && mark(&file, known.good_len).is_ok_and(|now| now == self.mark);
         let before = if same { known } else { Scan::default() };

@@ -80,6 +80,7 @@ fn play_role() {
     let study = PathBuf::from(study);
     match role.split_once(' ').unwrap_or((&role, "")) {
         ("append", _) => append_for_ever(&study),
+        ("rest", _) => rest_for_ever(&study),
         ("lock", _) => hold_lock(&study),
         ("fill", spare) => fill_and_go_on(&study, spare.parse().unwrap()),
         (other, _) => panic!("no role {other}"),
@@ -92,6 +93,16 @@ fn append_for_ever(study: &Path) {
     for size in (1..=9).cycle() {
         let first = store.last_seq() + 1;
         say(&store.append(&payloads(first, first + size - 1)).unwrap().to_string());
+    }
+}
+
+/// Opens a log, says what it holds, appends, and leaves it to rest, now with a journal, now without one.
+fn rest_for_ever(study: &Path) {
+    for keep in [false, true].into_iter().cycle() {
+        let (mut store, _) = SledStore::open(study).unwrap();
+        store.keep_journal(keep);
+        let first = store.last_seq() + 1;
+        say(&store.append(&payloads(first, first + 2)).unwrap().to_string());
     }
 }
 

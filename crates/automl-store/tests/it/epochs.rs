@@ -8,7 +8,8 @@ use std::path::Path;
 use automl_store::{JournalFollower, SledStore, Store, StoreError, inspect, read_journal};
 
 use crate::support::{
-    assert_opens_with, assert_records, copy_of, database, journal, payload, payloads, study_with,
+    append, assert_opens_with, assert_records, copy_of, database, database_bytes, journal, payload, payloads,
+    study_with,
 };
 
 #[test]
@@ -126,30 +127,12 @@ fn log_of_the_first_format_is_opened_and_carried_on() {
     assert_opens_with(only_database.path(), 601);
 }
 
-/// Bytes of a database's files.
-fn size(dir: &Path) -> u64 {
-    let files = fs::read_dir(database(dir)).unwrap().map(Result::unwrap);
-    files.filter_map(|file| file.metadata().ok().filter(|data| data.is_file())).map(|data| data.len()).sum()
-}
-
-/// Appends records in batches of one size; returns the size of their JSON.
-fn append(store: &mut SledStore, records: u64, batch: u64) -> u64 {
-    let mut json = 0;
-    while store.last_seq() < records {
-        let first = store.last_seq() + 1;
-        let batch = payloads(first, first + batch - 1);
-        json += batch.iter().map(|payload| payload.len() as u64).sum::<u64>();
-        store.append(&batch).unwrap();
-    }
-    json
-}
-
 #[test]
 fn database_takes_no_more_than_twice_its_records() {
     for (records, batch) in [(3_000, 1), (40_000, 20), (40_000, 40_000)] {
         let dir = tempfile::tempdir().unwrap();
         let json = append(&mut SledStore::create(dir.path()).unwrap(), records, batch);
-        let taken = size(dir.path());
+        let taken = database_bytes(dir.path());
         assert!(taken < 2 * json, "batches of {batch}: {taken} bytes for {json}");
     }
 }
@@ -166,7 +149,7 @@ fn small_database_stays_small_however_it_is_written() {
             drop(store);
             store = SledStore::open(dir.path()).unwrap().0;
         }
-        let taken = size(dir.path());
+        let taken = database_bytes(dir.path());
         assert!(taken <= LARGEST, "{taken} bytes for {records} records");
     }
     // Values in files of their own would be there for good.

@@ -14,4 +14,5 @@ mod power;
 mod power_loss;
 mod refusals;
 mod repair;
+mod rest;
 mod support;

@@ -100,8 +100,9 @@ fn missing_database_is_rebuilt() {
 
 #[test]
 fn cut_snapshot_of_sled_costs_nothing() {
-    let prepared = study_with(RECORDS);
-    drop(SledStore::open(prepared.path()).unwrap());
+    let closed = study_with(RECORDS);
+    let _open = SledStore::open(closed.path()).unwrap();
+    let prepared = copy_of(closed.path());
     for percent in [0, 50] {
         let dir = copy_of(prepared.path());
         let snapshots = names_with(&database(dir.path()), "snap.");

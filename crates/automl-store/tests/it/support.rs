@@ -25,17 +25,41 @@ pub(crate) fn database(dir: &Path) -> PathBuf {
     dir.join("store")
 }
 
-/// A closed store with `n` records, appended in batches of 1, 2, 3, ... 7, 1, ...
+/// A log with `n` records, appended in batches of 1, 2, 3, ... 7, 1, ..., as a killed process leaves it.
 pub(crate) fn study_with(n: u64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let mut store = SledStore::create(dir.path()).unwrap();
+    let _store = store_with(n, dir.path());
+    copy_of(dir.path())
+}
+
+/// An open store of such a log.
+pub(crate) fn store_with(n: u64, dir: &Path) -> SledStore {
+    let mut store = SledStore::create(dir).unwrap();
     let mut size = 0;
     while store.last_seq() < n {
         size = size % 7 + 1;
         let first = store.last_seq() + 1;
         store.append(&payloads(first, n.min(first + size - 1))).unwrap();
     }
-    dir
+    store
+}
+
+/// Size of the files of a log's database.
+pub(crate) fn database_bytes(dir: &Path) -> u64 {
+    let files = fs::read_dir(database(dir)).unwrap().map(Result::unwrap);
+    files.filter_map(|file| file.metadata().ok().filter(|data| data.is_file())).map(|data| data.len()).sum()
+}
+
+/// Appends records in batches of one size; returns the size of their JSON.
+pub(crate) fn append(store: &mut SledStore, records: u64, batch: u64) -> u64 {
+    let mut json = 0;
+    while store.last_seq() < records {
+        let first = store.last_seq() + 1;
+        let batch = payloads(first, first + batch - 1);
+        json += batch.iter().map(|payload| payload.len() as u64).sum::<u64>();
+        store.append(&batch).unwrap();
+    }
+    json
 }
 
 /// Checks that records are dense, from 1 to `n`, and each the one that belongs there.
