@@ -14,17 +14,23 @@ pub(crate) const WRITE: &str = "--write";
 /// Longest life of such a process after its first word.
 const LIFE: Duration = Duration::from_millis(40);
 
-/// Appends batches of 1 to 9 records to an existing log and says how many there are after each, for ever.
+/// Batches that a writer appends before it puts the log to rest and opens it again.
+const BATCHES_AWAKE: usize = 60;
+
+/// Appends batches of 1 to 9 records to an existing log and says how many there are after each, for ever. In
+/// between it puts the log to rest, now with a journal, now without one.
 pub(crate) fn write_for_ever(study: &Path) -> Outcome<()> {
-    let (mut store, _) = SledStore::open(study)?;
     let mut out = io::stdout().lock();
-    loop {
-        for size in 1..=9 {
+    for keep_journal in [false, true].into_iter().cycle() {
+        let (mut store, _) = SledStore::open(study)?;
+        store.keep_journal(keep_journal);
+        for size in (1..=9).cycle().take(BATCHES_AWAKE) {
             let first = store.last_seq() + 1;
             writeln!(out, "{}", store.append(&payloads(first, first + size - 1))?)?;
             out.flush()?;
         }
     }
+    Ok(())
 }
 
 /// Has a process append to a log and kills it; returns the last number that it said. `share` of the longest

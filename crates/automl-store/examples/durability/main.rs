@@ -50,8 +50,8 @@ fn main() -> Outcome<()> {
     // sled panics on some damage; the store catches that.
     std::panic::set_hook(Box::new(|_| ()));
     let work = tempfile::tempdir_in(root)?;
-    let whole = work.path().join("whole");
-    prepare(&whole)?;
+    let [whole, rested] = ["whole", "rested"].map(|name| work.path().join(name));
+    prepare(&whole, &rested)?;
     let mut table = Table::begin()?;
     let journal = |dir: &Path| dir.join("events.jsonl");
     let database = |dir: &Path| dir.join("store/db");
@@ -59,6 +59,7 @@ fn main() -> Outcome<()> {
     table.row("journal cut, read beside a running engine", &read_cuts(&whole)?)?;
     table.row("journal cut, database whole", &cuts(&whole, stride, &[journal], Expected::All)?)?;
     table.row("database cut, journal whole", &cuts(&whole, stride, &[database], Expected::All)?)?;
+    table.row("database at rest cut, journal whole", &cuts(&rested, stride, &[database], Expected::All)?)?;
     table.row("both cut", &cuts(&whole, stride, &[journal, database], Expected::Journal)?)?;
     table.row("journal overwritten at a random place", &overwrites(&whole, cases, journal)?)?;
     table.row("database overwritten at a random place", &overwrites(&whole, cases, database)?)?;
@@ -151,15 +152,16 @@ fn payloads(first: u64, last: u64) -> Vec<Vec<u8>> {
     (first..=last).map(payload).collect()
 }
 
-fn prepare(dir: &Path) -> Outcome<()> {
-    let mut store = SledStore::create(dir)?;
+/// Makes a log as a killed process leaves it, and the same log at rest.
+fn prepare(killed: &Path, rested: &Path) -> Outcome<()> {
+    let mut store = SledStore::create(rested)?;
     let mut size = 0;
     while store.last_seq() < RECORDS {
         size = size % 7 + 1;
         let first = store.last_seq() + 1;
         store.append(&payloads(first, RECORDS.min(first + size - 1)))?;
     }
-    Ok(())
+    Ok(copy_folder(rested, killed)?)
 }
 
 /// Reads a journal that ends at every byte of its tail.
