@@ -38,6 +38,37 @@ fn exported_study_is_imported_whole() {
 }
 
 #[test]
+fn study_without_a_journal_is_read_and_carried_on_like_any_other() {
+    let env = TestEnv::new();
+    env.search("--trials 4 --name s --algorithm bayesian --journal off");
+    let log = env.root().join("s/events.jsonl");
+    assert!(!log.exists());
+    let trials = |study: &str| env.objects(&format!("trials {study} --json"));
+    assert_eq!(trials("s").len(), 4);
+    assert_eq!(env.objects("list --json")[0]["study"], "s");
+    for command in ["status s", "best s", "explain s/1", "replay s"] {
+        let read = env.automl(command);
+        assert_eq!(read.code, 0, "{command}: {}", read.stderr);
+    }
+    let checked = env.automl("fsck s");
+    assert!(checked.stdout.contains("events.jsonl  none, as was asked for"), "{}", checked.stdout);
+    assert_eq!(checked.code, 0);
+
+    export(&env, "s", "s.jsonl");
+    assert_eq!(env.automl("import s.jsonl --name t").code, 0);
+    assert_eq!(trials("s").iter().map(|t| &t["value"]).collect::<Vec<_>>().len(), trials("t").len());
+    assert!(!env.root().join("t/events.jsonl").exists(), "the copy is as the first");
+
+    let resumed = env.automl("resume s --trials 6");
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(!resumed.stderr.contains("events.jsonl"), "nothing was amiss: {}", resumed.stderr);
+    assert_eq!((trials("s").len(), log.exists()), (6, false));
+
+    fs::remove_dir_all(env.root().join("t/store")).unwrap();
+    assert_eq!(env.automl("trials t").code, 5, "nothing is left of it");
+}
+
+#[test]
 fn existing_names_are_refused() {
     let env = TestEnv::new();
     env.search("--trials 2 --name s");

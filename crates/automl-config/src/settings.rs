@@ -91,6 +91,8 @@ pub struct RunSettings {
     pub keep_checkpoints: Option<String>,
     /// Disk that checkpoints may take, for example `50GiB`.
     pub disk: Option<String>,
+    /// `on` or `off`: whether the plain text of the log stays when the study is at rest.
+    pub journal: Option<String>,
     /// Folder or URL that results are uploaded to.
     pub upload_to: Option<String>,
 }
@@ -195,6 +197,7 @@ impl RunSettings {
             early_stop: fields.string("early_stop", report),
             keep_checkpoints: fields.string("keep_checkpoints", report),
             disk: fields.string("disk", report),
+            journal: fields.string("journal", report),
             upload_to: fields.string("upload_to", report).map(|text| located(&text, folder)),
         };
         fields.close(report);

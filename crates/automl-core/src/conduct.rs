@@ -1,5 +1,5 @@
 //! How trials are treated while and after they run: which reading counts, when one is stopped early,
-//! whose checkpoints are kept.
+//! and what is kept of them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +21,9 @@ pub struct Conduct {
     /// Bytes that checkpoints may take together; what no decision needs is deleted beyond.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
+    /// Whether the plain text of the log is kept beside the database.
+    #[serde(skip_serializing_if = "is_default")]
+    pub journal: Journal,
 }
 
 impl Conduct {
@@ -76,6 +79,22 @@ pub enum KeepCheckpoints {
     Top(u32),
 }
 
+/// Whether the plain text of the event log is kept when nobody works on the study.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Journal {
+    /// It is there for good: a second copy, which anybody can read.
+    #[default]
+    On,
+    /// It is there for the time of the work only; the database is the one copy of a study at rest.
+    Off,
+}
+
+impl Journal {
+    /// All of them with their names.
+    pub const NAMES: [(Journal, &'static str); 2] = [(Journal::On, "on"), (Journal::Off, "off")];
+}
+
 impl Reading {
     /// All of them with their names.
     pub const NAMES: [(Reading, &'static str); 2] = [(Reading::Last, "last"), (Reading::Best, "best")];
@@ -127,6 +146,20 @@ impl FromStr for Reading {
 
     fn from_str(text: &str) -> Result<Self, String> {
         of_name(&Reading::NAMES, text)
+    }
+}
+
+impl fmt::Display for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(name_of(&Journal::NAMES, *self))
+    }
+}
+
+impl FromStr for Journal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        of_name(&Journal::NAMES, text)
     }
 }
 
@@ -185,6 +218,7 @@ mod tests {
         }
         assert!("top:0".parse::<KeepCheckpoints>().unwrap_err().contains("top:N"));
         assert!("mean".parse::<Reading>().unwrap_err().contains("last, best"));
+        assert_eq!("off".parse::<Journal>().unwrap().to_string(), "off");
     }
 
     #[test]

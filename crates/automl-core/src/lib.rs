@@ -32,7 +32,7 @@ mod value;
 
 pub mod rng;
 
-pub use conduct::{Conduct, EarlyStop, KeepCheckpoints, Reading};
+pub use conduct::{Conduct, EarlyStop, Journal, KeepCheckpoints, Reading};
 pub use constraint::{Constraint, Side};
 pub use direction::direction_by_name;
 pub use event::{

@@ -3,11 +3,10 @@
 use crate::engine::{fold, fold_store};
 use crate::files::{JOURNAL, StudyDir};
 use crate::study::{StudyError, check_name, take_unborn, whole_journal, write_settings};
-use automl_core::Study;
+use automl_core::{Journal, Study};
 use automl_store::{JournalView, Store, StoreError, StoredRecord, read_journal_file};
 use serde_json::Value;
-use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 /// A study that was made from a log.
@@ -29,10 +28,10 @@ pub struct Imported {
 /// # Errors
 /// If there is no log, or it is damaged before its end.
 pub fn export_log(dir: &StudyDir) -> Result<impl Read + use<>, StudyError> {
-    let whole = whole_journal(dir)?.whole_bytes;
-    let path = dir.path().join(JOURNAL);
-    let file = File::open(&path).map_err(|source| StoreError::Io { action: "open", path, source })?;
-    Ok(file.take(whole))
+    let (journal, mut file) = whole_journal(dir)?;
+    let path = || dir.path().join(JOURNAL);
+    file.rewind().map_err(|source| StoreError::Io { action: "read", path: path(), source })?;
+    Ok(file.take(journal.whole_bytes))
 }
 
 /// Makes a study from a log, under the name it had or another one. Its events are written in one step:
@@ -53,6 +52,7 @@ pub fn import_log(root: &Path, file: &Path, name: Option<&str>) -> Result<Import
     let dir = StudyDir::new(root, &name);
     let (mut store, _lock) = take_unborn(&dir, &name)?;
     let payloads: Vec<Vec<u8>> = records.into_iter().map(|record| record.payload).collect();
+    store.keep_journal(study.settings.conduct.journal == Journal::On);
     let events = store.append(&payloads)?;
     let trials = study.trials.len() as u64;
     write_settings(&dir, &fold_store(&store)?.0)?;

@@ -1,7 +1,7 @@
 //! Arguments that say how trials are treated while and after they run.
 
 use crate::render::size::parse_size;
-use automl_core::{EarlyStop, KeepCheckpoints, Reading};
+use automl_core::{EarlyStop, Journal, KeepCheckpoints, Reading};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -27,6 +27,9 @@ pub(crate) struct ConductArgs {
     /// Disk that checkpoints may take; those that nothing needs are deleted beyond, the worst trial's first
     #[arg(long, value_name = "SIZE", env = "AUTOML_DISK", hide_env_values = true, value_parser = parse_size)]
     pub(crate) disk: Option<u64>,
+    /// Whether the plain text copy of the event log, events.jsonl, stays when the study is at rest [default: on]
+    #[arg(long, value_name = "on|off", env = "AUTOML_JOURNAL", hide_env_values = true, value_parser = journal_parser(), hide_possible_values = true)]
+    pub(crate) journal: Option<Journal>,
 }
 
 /// A plain answer.
@@ -49,6 +52,11 @@ impl fmt::Display for YesNo {
 
 fn early_stop_parser() -> impl TypedValueParser<Value = EarlyStop> {
     PossibleValuesParser::new(EarlyStop::NAMES.map(|(_, name)| PossibleValue::new(name)))
+        .map(|name| name.parse().expect("only known names are accepted"))
+}
+
+fn journal_parser() -> impl TypedValueParser<Value = Journal> {
+    PossibleValuesParser::new(Journal::NAMES.map(|(_, name)| PossibleValue::new(name)))
         .map(|name| name.parse().expect("only known names are accepted"))
 }
 

@@ -31,8 +31,10 @@ pub(super) fn run(args: &FsckArgs, project: &Project, output: Output) -> Result<
 
 fn describe(health: &Health) -> Vec<String> {
     let log = &health.log;
-    let mut lines =
-        vec![copy_line(LogCopy::Database, &log.database), copy_line(LogCopy::Journal, &log.journal)];
+    let absent = if log.defects.is_empty() { "none, as was asked for" } else { "missing" };
+    let mut lines = [(LogCopy::Database, &log.database), (LogCopy::Journal, &log.journal)]
+        .map(|(copy, state)| copy_line(copy, state, absent))
+        .to_vec();
     lines.extend(log.writers.last().map(|(writer, _)| {
         let epochs = count(log.writers.len() as u64, "opening");
         format!("written in    {epochs}, the last by process {} on {}", writer.pid, writer.host)
@@ -41,16 +43,17 @@ fn describe(health: &Health) -> Vec<String> {
     lines.extend(health.impossible.iter().map(|(_, why)| format!("impossible    {why}")));
     lines.extend(log.remarks.iter().map(|remark| format!("harmless      {remark}")));
     lines.push(match health.is_sound() {
+        true if !log.journal.present => format!("sound         {}", count(health.usable(), "event")),
         true => format!("sound         {}, the same in both copies", count(health.usable(), "event")),
         false => format!("usable        {}", count(health.usable(), "event")),
     });
     lines
 }
 
-fn copy_line(copy: LogCopy, state: &CopyState) -> String {
+fn copy_line(copy: LogCopy, state: &CopyState, absent: &str) -> String {
     let content = match state.present {
         true => format!("{}, {} bytes", count(state.records, "event"), state.bytes),
-        false => "missing".into(),
+        false => absent.into(),
     };
     format!("{:<13} {content}", copy.name())
 }

@@ -6,7 +6,7 @@ use crate::exit::Failure;
 use crate::render::size::{parse_size, size};
 use automl::StudyOptions;
 use automl_config::RunSettings;
-use automl_core::{Conduct, EarlyStop, KeepCheckpoints, Reading};
+use automl_core::{Conduct, EarlyStop, Journal, KeepCheckpoints, Reading};
 use std::str::FromStr;
 
 /// Chooses everything about the treatment of trials.
@@ -26,6 +26,7 @@ pub(super) fn conduct(
         KeepCheckpoints::from_str,
     )?;
     let disk = choices.parse_file("disk", file.disk.as_deref(), parse_size)?;
+    let journal = choices.parse_file("journal", file.journal.as_deref(), Journal::from_str)?;
     options.conduct = Conduct {
         reading: choices.or_default("reading", args.reading, None, Reading::default()),
         early_stop: choices.or_default("early-stop", args.early_stop, early_stop, EarlyStop::default()),
@@ -36,6 +37,7 @@ pub(super) fn conduct(
             KeepCheckpoints::default(),
         ),
         disk_bytes: choices.optional("disk", args.disk, disk, |bytes| size(*bytes)),
+        journal: choices.or_default("journal", args.journal, journal, Journal::default()),
     };
     let resume = choices.optional("resume", args.resume, None, YesNo::to_string);
     options.resume = resume.map(|answer| answer == YesNo::Yes);

@@ -35,6 +35,7 @@ const RUN: Shape = Shape::Object(
         optional("early_stop", Shape::Text, "rule by which trials are stopped: none, asha, median or curve"),
         optional("keep_checkpoints", Shape::Text, "whose checkpoints stay: all, best, none or top:N"),
         optional("disk", Shape::Text, "disk that checkpoints may take, for example `50GiB`"),
+        optional("journal", Shape::Text, "whether events.jsonl stays when a study is at rest: on or off"),
         optional("upload_to", Shape::Text, "folder or URL that results are uploaded to"),
     ],
     Others::Closed,

@@ -4,7 +4,7 @@
 //! step. Nothing may be done about an event before the commit that holds it has returned.
 
 use automl_config::hide_logins;
-use automl_core::{EVENT_FORMAT, Event, FoldError, Record, StoredError, Study};
+use automl_core::{EVENT_FORMAT, Event, FoldError, Journal, Record, StoredError, Study};
 use automl_store::{Store, StoreError, StoredRecord};
 use thiserror::Error;
 
@@ -59,6 +59,7 @@ impl EventLog {
         let study = Study::create(&first).map_err(|source| LogError::Fold { seq: 1, source })?;
         let at = first.at;
         let mut log = EventLog { store, study, pending: vec![first], snapshot_at: SNAPSHOT_EVENTS };
+        log.choose_copies();
         more.into_iter().try_for_each(|event| log.record(at, event))?;
         log.commit()?;
         Ok(log)
@@ -67,7 +68,14 @@ impl EventLog {
     /// Opens the log of an existing study.
     pub(crate) fn open(store: Box<dyn Store>) -> Result<Self, LogError> {
         let (study, known) = fold_store(store.as_ref())?;
-        Ok(EventLog { store, study, pending: Vec::new(), snapshot_at: next_snapshot(known) })
+        let mut log = EventLog { store, study, pending: Vec::new(), snapshot_at: next_snapshot(known) };
+        log.choose_copies();
+        Ok(log)
+    }
+
+    /// Tells the store what shall be there of the log when the work on it is over.
+    fn choose_copies(&mut self) {
+        self.store.keep_journal(self.study.settings.conduct.journal == Journal::On);
     }
 
     /// Applies a record to a study that may not have begun yet.

@@ -98,7 +98,7 @@ pub fn replay(dir: &StudyDir) -> Result<Replay, StudyError> {
     if !exists(dir) {
         return Err(StudyError::Missing { path: dir.path().to_path_buf() });
     }
-    Ok(replay_records(&records(&whole_journal(dir)?.records)?)?)
+    Ok(replay_records(&records(&whole_journal(dir)?.0.records)?)?)
 }
 
 /// Derives every decision among the records of a whole log again.

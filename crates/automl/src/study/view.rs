@@ -4,8 +4,12 @@ use super::StudyError;
 use crate::engine::{Folding, snapshot_format};
 use crate::files::{self, StudyDir};
 use automl_core::Study;
-use automl_store::{EngineInfo, JournalFollower, JournalView, read_journal, running_engine};
+use automl_store::{
+    EngineInfo, JournalFollower, JournalView, StoreError, open_journal, read_open_journal, running_engine,
+};
 use serde::Deserialize;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 /// A study as a reader sees it: its state, and who works on it.
@@ -52,7 +56,7 @@ impl Watch {
     pub fn look(&mut self) -> Result<&View, StudyError> {
         let anew = JournalFollower::new(self.dir.path());
         let mut follower = std::mem::replace(&mut self.follower, anew);
-        check_journal(&self.dir)?;
+        check_exists(&self.dir)?;
         let is_first = self.seen.is_none();
         let known = match self.seen.take() {
             Some(seen) => Some(seen.study),
@@ -66,7 +70,8 @@ impl Watch {
             }
         };
         let mut folding = Folding::from(known);
-        let found = follower.follow(|seq, payload| folding.apply(seq, payload))?;
+        let found = follower.follow(|seq, payload| folding.apply(seq, payload));
+        let found = found.map_err(|error| unread(&self.dir, error))?;
         if let Some(what) = found.damage {
             return Err(damaged(&self.dir, what));
         }
@@ -88,15 +93,21 @@ fn damaged(dir: &StudyDir, what: String) -> StudyError {
     StudyError::Damaged { path: dir.path().to_path_buf(), what }
 }
 
-/// Checks that there is a journal to read.
-fn check_journal(dir: &StudyDir) -> Result<(), StudyError> {
-    if !exists(dir) {
-        return Err(StudyError::Missing { path: dir.path().to_path_buf() });
+fn check_exists(dir: &StudyDir) -> Result<(), StudyError> {
+    match exists(dir) {
+        true => Ok(()),
+        false => Err(StudyError::Missing { path: dir.path().to_path_buf() }),
     }
-    if !dir.path().join(files::JOURNAL).exists() {
-        return Err(damaged(dir, "the file is missing".into()));
+}
+
+/// Says that a journal is missing that should be there.
+fn unread(dir: &StudyDir, error: StoreError) -> StudyError {
+    match error {
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            damaged(dir, "the file is missing".into())
+        }
+        error => error.into(),
     }
-    Ok(())
 }
 
 /// Returns the tag of the study that the settings in a folder belong to, where that is another than its log's: the files of two
@@ -119,11 +130,12 @@ fn check_owner(dir: &StudyDir, study: &Study) -> Result<(), StudyError> {
     }
 }
 
-/// Reads a study's journal; one that is damaged before its end tells only a part of the story and is
-/// refused.
-pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
-    check_journal(dir)?;
-    let journal = read_journal(dir.path())?;
+/// Reads a study's journal, and returns the file, too; one that is damaged before its end tells only a part of the
+/// story and is refused.
+pub(crate) fn whole_journal(dir: &StudyDir) -> Result<(JournalView, File), StudyError> {
+    check_exists(dir)?;
+    let file = open_journal(dir.path()).map_err(|error| unread(dir, error))?;
+    let journal = read_open_journal(&file, &dir.path().join(files::JOURNAL))?;
     match journal.damage {
         Some(what) => Err(damaged(dir, what)),
         None if journal.records.is_empty() => Err(StudyError::NotBegun { name: dir.name() }),
@@ -134,7 +146,7 @@ pub(crate) fn whole_journal(dir: &StudyDir) -> Result<JournalView, StudyError> {
             if let (Ok(()), Some(study)) = (created, study) {
                 check_owner(dir, &study)?;
             }
-            Ok(journal)
+            Ok((journal, file))
         }
     }
 }

@@ -115,6 +115,7 @@ fn conduct(algorithm: Algorithm, chance: &Chance) -> Conduct {
         early_stop: chance.one_of(rules),
         keep_checkpoints: chance.one_of(&KEPT),
         disk_bytes: chance.happens(0.3).then(|| chance.one_of(&DISKS)),
+        ..Conduct::default()
     }
 }
 
