@@ -8,7 +8,7 @@
 
 use automl::{AskTell, StudyDir, Watch, view};
 use automl_core::{Algorithm, AttemptNumber, Event, Record, TrialId};
-use automl_store::{SledStore, Store};
+use automl_store::{SledStore, Store, read_journal};
 use automl_testkit::{Log, settings};
 use std::fs::{self, File};
 use std::io::Write;
@@ -55,6 +55,7 @@ fn main() -> Outcome<()> {
     println!("|---|--:|--:|");
     opening(work.path(), "10,000 trials of 20 reports", 10_000, 20, "0.3 s")?;
     opening(work.path(), "1,000,000 events", 47_620, 18, "3 s")?;
+    small_studies(work.path())?;
     memory(work.path())?;
     rates(work.path())?;
     readers(work.path())?;
@@ -92,6 +93,28 @@ fn opening(root: &Path, what: &str, trials: u64, reports: u64, target: &str) -> 
     let times = |bytes: u64| format!("{:.2}", bytes as f64 / json as f64);
     row(&format!("{what}: database, in sizes of its events' JSON"), &times(database), "≤ 2");
     row(&format!("{what}: journal, in sizes of its events' JSON"), &times(journal), "");
+    Ok(())
+}
+
+/// Size of small studies at rest whose events came one by one.
+fn small_studies(root: &Path) -> Outcome<()> {
+    const TRIALS: [u64; 4] = [1, 5, 20, 100];
+    let mut largest = 0.0f64;
+    for trials in TRIALS {
+        let dir = StudyDir::new(root, &format!("small-{trials}"));
+        let json = prepare(&dir, trials, 5)?;
+        let copy = root.join(format!("small-copy-{trials}"));
+        let mut store = SledStore::create(&copy)?;
+        for record in read_journal(dir.path())?.records {
+            store.append(&[record.payload])?;
+        }
+        drop(store);
+        largest = largest.max(size(&copy.join("store"))? as f64 / json as f64);
+    }
+    let what = format!(
+        "{TRIALS:?} trials of 5 reports, event by event: database at rest, in sizes of its events' JSON"
+    );
+    row(&format!("{what}, at most"), &format!("{largest:.2}"), "≤ 2");
     Ok(())
 }
 

@@ -34,6 +34,8 @@ const URL_ENDS: [char; 5] = ['"', '\'', '`', '<', '>'];
 /// Ends of the names of query parameters (lower case) that hold secrets, beside those of keys: what signs a URL opens what it
 /// names.
 const QUERY_ENDINGS: [&str; 3] = ["sig", "signature", "credential"];
+/// Whole names of such query parameters, which as ends of names say nothing.
+const QUERY_NAMES: [&str; 5] = ["key", "apikey", "auth", "pwd", "passwd"];
 
 /// Returns where the secrets of URLs in a text stand: `user:password` of `s3://user:password@host`, the user of an HTTP
 /// URL, the value of a query parameter such as `sig` or `token`.
@@ -87,7 +89,9 @@ fn query_secrets(text: &str) -> Vec<Range<usize>> {
 fn opens(name: &str) -> bool {
     let name = name.to_lowercase().replace('-', "_");
     let ends = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
-    is_secret(&name) || QUERY_ENDINGS.iter().any(|ending| ends(ending))
+    is_secret(&name)
+        || QUERY_NAMES.contains(&name.as_str())
+        || QUERY_ENDINGS.iter().any(|ending| ends(ending))
 }
 
 /// Tells whether a value has a text with such a login anywhere.
@@ -206,6 +210,7 @@ mod tests {
                 "'s3://b/k?X-Amz-Credential=…&X-Amz-Security-Token=…&versionId=3'",
             ),
             ("https://u:p@h/a?access_token=x y", "https://…@h/a?access_token=… y"),
+            ("https://h/a?sort_key=x&key=AIza1&KEY=b", "https://h/a?sort_key=x&key=…&KEY=…"),
             (
                 "https://h/a?token= b?sig=c https://h/?design=1&q",
                 "https://h/a?token= b?sig=c https://h/?design=1&q",
