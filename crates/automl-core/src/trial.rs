@@ -225,6 +225,26 @@ pub struct Attempt {
     pub end: Option<AttemptEnd>,
 }
 
+impl Attempt {
+    /// Makes an attempt from the beginning of a trial to a fidelity, of which nothing is known yet.
+    #[must_use]
+    pub fn new(number: AttemptNumber, until: Fidelity) -> Self {
+        Attempt {
+            number,
+            until,
+            resume_from: None,
+            slot: 0,
+            log_offsets: Vec::new(),
+            worker: None,
+            why: None,
+            started_at: 0,
+            ended_at: None,
+            series: Series::default(),
+            end: None,
+        }
+    }
+}
+
 /// Readings of an attempt by metric and log.
 ///
 /// Logs are read concurrently, so their order of arrival means nothing: for each metric the log of

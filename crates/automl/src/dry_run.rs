@@ -6,8 +6,7 @@ use crate::files::StudyDir;
 use crate::study::StudyError;
 use automl_config::{AttemptFiles, Origins, TrialRecipe};
 use automl_core::{
-    Attempt, AttemptNumber, EVENT_FORMAT, Event, Origin, Params, Record, Series, Study, StudySettings,
-    TrialId,
+    Attempt, AttemptNumber, EVENT_FORMAT, Event, Origin, Params, Record, Study, StudySettings, TrialId,
 };
 use automl_scheduler::{Choice, Decision, scheduler_for};
 
@@ -47,19 +46,7 @@ pub fn first_trial(
     let event = Event::TrialSuggested { trial, params, bracket, origin };
     study.apply(&Record { at: 0, event }).expect("a first trial fits an empty study");
     let trial = &study.trials[&trial];
-    let attempt = Attempt {
-        number: AttemptNumber(1),
-        until,
-        resume_from: None,
-        slot: 0,
-        log_offsets: Vec::new(),
-        worker: None,
-        why: None,
-        started_at: 0,
-        ended_at: None,
-        series: Series::default(),
-        end: None,
-    };
+    let attempt = Attempt::new(AttemptNumber(1), until);
     let files = realise(recipe, dir, &study, trial, &attempt, &[])?;
     let folders = launch::Folders::of(dir, trial.id);
     let explained = recipe.explain(&launch::context(&folders, &study, trial, &attempt, &[]))?;

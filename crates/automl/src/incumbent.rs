@@ -3,7 +3,7 @@
 use crate::engine::{EngineError, realise};
 use crate::files::{self, StudyDir};
 use automl_config::TrialRecipe;
-use automl_core::{Attempt, AttemptNumber, Series, Study, Trial};
+use automl_core::{Attempt, AttemptNumber, Study, Trial};
 use std::path::Path;
 
 /// Points `best` at the incumbent's folder and writes `best_spec`. A study without a result has
@@ -31,18 +31,6 @@ pub fn spec_of(
     study: &Study,
     trial: &Trial,
 ) -> Option<(String, String)> {
-    let attempt = Attempt {
-        number: AttemptNumber(1),
-        until: study.settings.fidelity.max,
-        resume_from: None,
-        slot: 0,
-        log_offsets: Vec::new(),
-        worker: None,
-        why: None,
-        started_at: 0,
-        ended_at: None,
-        series: Series::default(),
-        end: None,
-    };
+    let attempt = Attempt::new(AttemptNumber(1), study.settings.fidelity.max);
     realise(recipe, dir, study, trial, &attempt, &[]).ok()?.spec
 }

@@ -232,17 +232,8 @@ mod tests {
         let metrics = Arc::new(Metrics::compile(&rules).unwrap());
         let log = LogFile { folder: dir.path().into(), name: "*/metrics.csv".into(), kind: SourceKind::Csv };
         let attempt = Attempt {
-            number: AttemptNumber(2),
-            until: automl_core::Fidelity(4),
-            resume_from: None,
-            slot: 0,
             log_offsets: vec![old.len() as u64],
-            worker: None,
-            why: None,
-            started_at: 0,
-            ended_at: None,
-            series: automl_core::Series::default(),
-            end: None,
+            ..Attempt::new(AttemptNumber(2), automl_core::Fidelity(4))
         };
         let mut live = LiveAttempt::open(TrialId(1), &attempt, &[log], &metrics);
         assert_eq!(live.poll().unwrap(), []);

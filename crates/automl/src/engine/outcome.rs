@@ -262,19 +262,7 @@ mod tests {
         for (line, value) in (1..).zip(values) {
             series.push(0, line, Some(line), [("loss", *value)]);
         }
-        Attempt {
-            number: AttemptNumber(1),
-            until: Fidelity(3),
-            resume_from: None,
-            slot: 0,
-            log_offsets: Vec::new(),
-            worker: None,
-            why: None,
-            started_at: 0,
-            ended_at: None,
-            series,
-            end: None,
-        }
+        Attempt { series, ..Attempt::new(AttemptNumber(1), Fidelity(3)) }
     }
 
     fn outcome(cause: Cause, values: &[f64], notes: &Notes) -> Outcome {

@@ -81,19 +81,7 @@ mod tests {
         for epoch in 0..epochs {
             series.push(0, epoch + 1, Some(epoch), [("loss", 0.5)]);
         }
-        let attempt = Attempt {
-            number: AttemptNumber(1),
-            until: Fidelity(3),
-            resume_from: None,
-            slot: 0,
-            log_offsets: Vec::new(),
-            worker: None,
-            why: None,
-            started_at: 0,
-            ended_at: None,
-            series,
-            end: None,
-        };
+        let attempt = Attempt { series, ..Attempt::new(AttemptNumber(1), Fidelity(3)) };
         incomplete(rule, &attempt, Some("loss"), &[&path, Path::new("/nowhere")])
     }
 

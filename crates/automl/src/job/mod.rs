@@ -25,7 +25,7 @@ use folder::{DOWNLOADS, TRIAL, UPLOADS_FILE, attempt_dir, earlier, last_checkpoi
 use automl_config::{
     AttemptContext, AttemptFiles, JobRecipe, LogOrigin, LogRules, LogSource, Origins, RecipeError,
 };
-use automl_core::{Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources, Series};
+use automl_core::{Attempt, AttemptNumber, Event, Fidelity, Limits, Outcome, Params, Resources};
 use automl_exec::slots::Slot;
 use automl_exec::{
     AttemptEnded, AttemptKey, CancelMode, Executor, LocalExecutor, STDERR_LOG, STDOUT_LOG, Submit, Verdict,
@@ -322,17 +322,9 @@ impl Job {
             LogOrigin::Stdout | LogOrigin::Stderr => 0,
         };
         Attempt {
-            number: AttemptNumber(number),
-            until: Fidelity(self.recipe.full_fidelity),
-            resume_from: None,
-            slot: 0,
             log_offsets: sources.map(offset).collect(),
-            worker: None,
-            why: None,
             started_at: now_ms(),
-            ended_at: None,
-            series: Series::default(),
-            end: None,
+            ..Attempt::new(AttemptNumber(number), Fidelity(self.recipe.full_fidelity))
         }
     }
 
