@@ -41,7 +41,9 @@ pub fn open_journal(study_dir: &Path) -> Result<File, StoreError> {
         }
         match lock_store_to_read(study_dir) {
             Err(StoreError::Busy { .. }) if Instant::now() < give_up => thread::sleep(RETRY),
-            Err(_) => return Err(missing),
+            // It is at work, and somebody has removed the journal under it.
+            Err(StoreError::Busy { .. }) => return Err(missing),
+            Err(error) => return Err(error),
             // Somebody may have worked on the log, and written it, before it was locked.
             Ok(_) if path.exists() => {}
             Ok(lock) => {
