@@ -14,6 +14,7 @@ use crate::database::{Database, Opened};
 use crate::error::StoreError;
 use crate::files::{DATABASE_DIR, DATABASE_NEW_DIR, DATABASE_OLD_DIR, JOURNAL_FILE, SNAPSHOT_FILE, sync_dir};
 use crate::format::Writer;
+use crate::inspect::copy_database;
 use crate::journal::Journal;
 use crate::recover::COPY_RECORDS;
 
@@ -25,15 +26,25 @@ pub(crate) fn rest(
     writer: &Writer,
     keep_journal: bool,
 ) -> Result<(), StoreError> {
-    let too_large = database.bytes() > journal.bytes();
-    let packed = if too_large { Some(packed_copy(study_dir, &database, journal, writer)?) } else { None };
-    database.close();
-    if let Some(packed) = packed {
-        packed.close();
+    let packed = match database.bytes() > journal.bytes() {
+        true => Some(packed_copy(study_dir, &database, journal, writer)?),
+        false => None,
+    };
+    let is_packed = packed.is_some();
+    let (mut kept, replaced) = match packed {
+        Some(packed) => (packed, Some(database)),
+        None => (database, None),
+    };
+    // Said now, because sled's file grows whenever it is opened; as long as there is a journal it means nothing.
+    let said = if keep_journal { Ok(()) } else { kept.stand_alone() };
+    kept.close();
+    replaced.into_iter().for_each(Database::close);
+    said?;
+    if is_packed {
         exchange(study_dir)?;
     }
-    if !keep_journal {
-        stand_alone(study_dir, journal)?;
+    if !keep_journal && reads_back(study_dir, journal)? {
+        remove_journal(study_dir)?;
     }
     Ok(())
 }
@@ -76,16 +87,18 @@ fn exchange(study_dir: &Path) -> Result<(), StoreError> {
     remove(&old)
 }
 
-/// Removes the journal once every record of it has been read back from the database.
-fn stand_alone(study_dir: &Path, journal: &Journal) -> Result<(), StoreError> {
-    let Opened::Ready(mut database) = Database::open(study_dir, &mut Vec::new())? else { return Ok(()) };
+/// Tells whether the database holds, on the disk, every record of the journal.
+fn reads_back(study_dir: &Path, journal: &Journal) -> Result<bool, StoreError> {
+    let (copy, _) = copy_database(study_dir)?;
+    let Opened::Ready(mut database) = Database::open(copy.path(), &mut Vec::new())? else { return Ok(false) };
     let mut equal = 0;
     let scan = database.scan(|line| equal += u64::from(journal.crc(line.seq) == Some(line.crc)))?;
-    if scan.leftovers || equal != journal.last_seq() {
-        return Ok(());
-    }
-    database.stand_alone()?;
+    let whole = database.is_alone() && !scan.leftovers && equal == journal.last_seq();
     database.close();
+    Ok(whole)
+}
+
+fn remove_journal(study_dir: &Path) -> Result<(), StoreError> {
     for name in [JOURNAL_FILE, SNAPSHOT_FILE] {
         let path = study_dir.join(name);
         absent_is_fine(fs::remove_file(&path)).map_err(StoreError::io("remove", &path))?;

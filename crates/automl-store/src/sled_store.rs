@@ -361,6 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn journal_stays_where_the_database_lacks_a_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SledStore::create(dir.path()).unwrap();
+        // Longer than a database that is not written anew.
+        let long = [br#"{"l":""#.to_vec(), vec![b'y'; 300_000], br#""}"#.to_vec()].concat();
+        store.append(&[long, record(1)]).unwrap();
+        store.append(&[record(2)]).unwrap();
+        store.keep_journal(false);
+        store.database.as_mut().unwrap().truncate(2).unwrap();
+        drop(store);
+        assert!(dir.path().join(JOURNAL_FILE).exists());
+        let (store, recovery) = SledStore::open(dir.path()).unwrap();
+        assert_eq!((store.last_seq(), recovery.from_journal), (3, 1));
+    }
+
+    #[test]
     fn writer_that_lost_the_log_leaves_no_trace() {
         let lose: [fn(&Path); 3] = [
             |path| fs::remove_file(path).unwrap(),

@@ -44,6 +44,9 @@ fn database_at_rest_takes_no_more_than_twice_its_records() {
         let taken = database_bytes(dir.path());
         assert!(taken < EMPTY + json, "{records} records: {taken} bytes for {json}");
         assert_eq!(names_with(dir.path(), "store."), ["store.lock"], "nothing else is left");
+        SledStore::open(dir.path()).unwrap().0.keep_journal(false);
+        let taken = database_bytes(dir.path());
+        assert!(taken < EMPTY + 2 * json, "{records} records without a journal: {taken} bytes for {json}");
         assert_opens_with(dir.path(), records);
     }
 }
