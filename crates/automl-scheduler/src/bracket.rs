@@ -8,7 +8,7 @@
 //! logarithm is one too small for R/r = 243 and η = 3; and rung levels are R / η^k rounded to whole
 //! units, the last one exactly R, levels that coincide after rounding being one.
 
-use automl_core::{Fidelity, FidelityPlan};
+use automl_core::{Fidelity, FidelityPlan, StudySettings};
 
 /// One fidelity level of a bracket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +62,12 @@ pub fn brackets(plan: &FidelityPlan) -> Vec<Bracket> {
 }
 
 fn bracket(levels: &[Fidelity], s: u64, s_max: u64, eta: u64) -> Bracket {
-    let n = ((s_max + 1) * eta.pow(s as u32)).div_ceil(s + 1);
-    let rung =
-        |(i, level): (usize, &Fidelity)| Rung { fidelity: *level, trials: (n / eta.pow(i as u32)).max(1) };
+    // The largest fidelities have brackets of more trials than any study; their sums shall be numbers, too.
+    let power = |exponent: u64| u128::from(eta).saturating_pow(exponent as u32);
+    let n = u128::from(s_max + 1).saturating_mul(power(s)).div_ceil(u128::from(s + 1));
+    let most = u128::from(StudySettings::UNLIMITED);
+    let kept = |i: usize| (n / power(i as u64)).clamp(1, most) as u64;
+    let rung = |(i, level): (usize, &Fidelity)| Rung { fidelity: *level, trials: kept(i) };
     Bracket { rungs: levels.iter().enumerate().map(rung).collect() }
 }
 
@@ -90,9 +93,10 @@ fn levels_below(plan: &FidelityPlan, max: Fidelity) -> Vec<Fidelity> {
     let (min, max, eta) = (plan.min.0.max(1), max.0.max(1), plan.reduction_factor.max(2));
     let mut divisor = 1_u64;
     let mut levels = vec![max];
-    while min.saturating_mul(divisor).saturating_mul(eta) <= max {
+    // Where a product is beyond all numbers it is beyond the largest fidelity, too.
+    while min.checked_mul(divisor).and_then(|n| n.checked_mul(eta)).is_some_and(|n| n <= max) {
         divisor *= eta;
-        levels.push((max + divisor / 2) / divisor);
+        levels.push(max.saturating_add(divisor / 2) / divisor);
     }
     levels.reverse();
     levels.dedup();
@@ -187,6 +191,18 @@ mod tests {
                         "min {min}, max {max}, eta {eta}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn rungs_of_the_largest_fidelities_come_to_an_end() {
+        for max in [u64::MAX, u64::MAX - 1, 1 << 63] {
+            let rungs = levels(&plan(1, max, 2));
+            assert_eq!((rungs.len(), rungs.last()), (64, Some(&Fidelity(max))));
+            assert!(rungs.windows(2).all(|pair| pair[0] < pair[1]), "{max}");
+            for bracket in brackets(&plan(1, max, 2)) {
+                assert!(bracket.rungs.windows(2).all(|pair| pair[0].trials >= pair[1].trials), "{bracket:?}");
             }
         }
     }
