@@ -171,6 +171,7 @@ fn study_exit(error: &StudyError) -> Exit {
             SlotError::BadList { .. }
             | SlotError::BadShare { .. }
             | SlotError::NoParallel
+            | SlotError::ParallelBeyondReason { .. }
             | SlotError::TooManyParallel { .. } => Exit::Usage,
         },
         StudyError::Lock(error) => match error {

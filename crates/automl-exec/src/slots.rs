@@ -11,6 +11,8 @@ use crate::devices::Gpu;
 const SHARE_TOLERANCE: f64 = 1e-9;
 /// More trials than this on one GPU is a mistake in the request, not a plan.
 const TRIALS_PER_GPU_MAX: u32 = 64;
+/// More trials than this at a time on one machine is a mistake in the request, too.
+const PARALLEL_MAX: u32 = 4096;
 
 /// Which GPUs may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct SlotPlan;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SlotError {
     /// A listed GPU does not exist.
-    #[error("there is no GPU {index}; found: {found:?}")]
+    #[error("there is no GPU {index}; {}", there_are(found))]
     NoSuchGpu {
         /// The index asked for.
         index: u32,
@@ -75,6 +77,12 @@ pub enum SlotError {
     /// No trial may run at a time.
     #[error("0 parallel trials leave nothing to run; at least 1 is needed")]
     NoParallel,
+    /// More trials at a time than any machine runs.
+    #[error("{parallel} parallel trials are too many; at most {PARALLEL_MAX} run at a time")]
+    ParallelBeyondReason {
+        /// Trials asked for.
+        parallel: u32,
+    },
     /// More trials at a time than the GPUs have room for.
     #[error(
         "{parallel} parallel trials do not fit: the GPUs have room for {capacity}; fewer GPUs per trial make more"
@@ -108,9 +116,14 @@ impl SlotPlan {
         if parallel == Some(0) {
             return Err(SlotError::NoParallel);
         }
+        if let Some(parallel) = parallel.filter(|parallel| *parallel > PARALLEL_MAX) {
+            return Err(SlotError::ParallelBeyondReason { parallel });
+        }
+        // Also where there is no GPU: what is asked for shall not depend on the machine.
+        check_share(gpus_per_trial)?;
         let usable = usable(gpus, found)?;
         let mut shares = if usable.is_empty() {
-            let parallel = parallel.unwrap_or((cpus / 2).max(1));
+            let parallel = parallel.unwrap_or((cpus / 2).clamp(1, PARALLEL_MAX));
             vec![Vec::new(); parallel as usize]
         } else {
             shares(&usable, gpus_per_trial)?
@@ -178,19 +191,29 @@ fn usable(request: GpuRequest, found: &[Gpu]) -> Result<Vec<u32>, SlotError> {
     }
 }
 
-/// Deals the GPUs out: one list of indices for each slot.
-fn shares(usable: &[u32], per_trial: f64) -> Result<Vec<Vec<u32>>, SlotError> {
-    let bad = SlotError::BadShare { per_trial };
-    if !(per_trial.is_finite() && per_trial * f64::from(TRIALS_PER_GPU_MAX) >= 1.0 - SHARE_TOLERANCE) {
-        return Err(bad);
+/// Says which GPUs there are, for whoever named another one.
+fn there_are(found: &[u32]) -> String {
+    let found: Vec<String> = found.iter().map(u32::to_string).collect();
+    match found.is_empty() {
+        true => "none was found on this machine; `none` runs on the CPU".into(),
+        false => format!("found: {}", found.join(", ")),
     }
+}
+
+/// Refuses a share of GPUs that no machine can give a trial.
+fn check_share(per_trial: f64) -> Result<(), SlotError> {
+    let enough = per_trial * f64::from(TRIALS_PER_GPU_MAX) >= 1.0 - SHARE_TOLERANCE;
+    let whole = per_trial.fract() == 0.0 && per_trial <= f64::from(u32::MAX);
+    let possible = per_trial.is_finite() && enough && (per_trial < 1.0 || whole);
+    if possible { Ok(()) } else { Err(SlotError::BadShare { per_trial }) }
+}
+
+/// Deals the GPUs out: one list of indices for each slot. The share has been checked.
+fn shares(usable: &[u32], per_trial: f64) -> Result<Vec<Vec<u32>>, SlotError> {
     if per_trial < 1.0 {
-        // At most 64 by the check above.
+        // At most 64 by `check_share`.
         let rounds = (1.0 / per_trial + SHARE_TOLERANCE).floor() as usize;
         return Ok((0..rounds).flat_map(|_| usable.iter().map(|&index| vec![index])).collect());
-    }
-    if per_trial.fract() != 0.0 || per_trial > f64::from(u32::MAX) {
-        return Err(bad);
     }
     let each = per_trial as usize;
     if each > usable.len() {
@@ -293,7 +316,20 @@ mod tests {
         assert_eq!(refusal(all(), 1.0, Some(3)), SlotError::TooManyParallel { parallel: 3, capacity: 2 });
         for per_trial in [0.0, -1.0, 1.5, 0.01, f64::INFINITY, f64::NAN] {
             assert!(matches!(refusal(all(), per_trial, None), SlotError::BadShare { .. }), "{per_trial}");
+            let without_gpus = SlotPlan::new(all(), per_trial, None, &[], 8);
+            assert!(matches!(without_gpus, Err(SlotError::BadShare { .. })), "{per_trial} on the CPU");
         }
+        let none = SlotPlan::new(GpuRequest::List(vec![3]), 1.0, None, &[], 8).unwrap_err();
+        assert!(none.to_string().contains("none was found"), "{none}");
+    }
+
+    #[test]
+    fn nobody_runs_billions_of_trials_at_a_time() {
+        for found in [gpus(&[]), gpus(&[0, 1])] {
+            let refused = SlotPlan::new(GpuRequest::All, 1.0, Some(u32::MAX), &found, 8);
+            assert_eq!(refused, Err(SlotError::ParallelBeyondReason { parallel: u32::MAX }));
+        }
+        assert_eq!(plan(GpuRequest::None, 1.0, Some(PARALLEL_MAX), &[], 8).len(), PARALLEL_MAX as usize);
     }
 
     #[test]
