@@ -1,6 +1,7 @@
 //! Configurations as users give them: typed, or in files. Tables of finished trials, too.
 
 use crate::exit::{Exit, Failure};
+use crate::render::value::count;
 use automl::ForeignTrial;
 use automl_config::{read_assignments, read_value};
 use automl_core::{Further, Params, SearchSpace, StudySettings};
@@ -128,8 +129,23 @@ type Rows = (Vec<String>, Vec<(u64, Vec<String>)>);
 
 fn read_table(path: &Path) -> Result<Rows, Failure> {
     let mut reader = csv::Reader::from_path(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    let broken = |error: csv::Error| usage(format!("{}: {error}", path.display()));
-    let headings = reader.headers().map_err(broken)?.iter().map(|name| name.trim().to_string()).collect();
+    let broken = |error: csv::Error| match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let line = pos.as_ref().map_or(0, csv::Position::line);
+            let (cells, headings) = (count(*len, "cell"), count(*expected_len, "heading"));
+            usage(format!("{}:{line}: {cells} under {headings}", path.display()))
+        }
+        _ => usage(format!("{}: {error}", path.display())),
+    };
+    let headings: Vec<String> =
+        reader.headers().map_err(broken)?.iter().map(|name| name.trim().to_string()).collect();
+    if headings.is_empty() {
+        return Err(usage(format!("{} is empty: a table begins with a line of headings", path.display())));
+    }
+    let twice = headings.iter().enumerate().find(|(i, name)| headings[..*i].contains(name));
+    if let Some((_, name)) = twice {
+        return Err(usage(format!("{}:1: two columns are called `{name}`", path.display())));
+    }
     let row = |record: Result<csv::StringRecord, csv::Error>| {
         let record = record.map_err(broken)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -182,6 +198,14 @@ mod tests {
         assert!(csv[0].contains("a.csv:3: `lr`: 7"), "{csv:?}");
         let json = configurations("a.json", "[{\"lr\": {}}]").unwrap_err();
         assert!(json[0].contains("a.json:1:"), "{json:?}");
+        for (table, words) in [
+            ("lr,act\n0.1\n", "a.csv:2: 1 cell under 2 headings"),
+            ("lr,act,lr\n0.1,relu,1\n", "a.csv:1: two columns are called `lr`"),
+            ("", "a.csv is empty"),
+        ] {
+            let refused = configurations("a.csv", table).unwrap_err();
+            assert!(refused[0].contains(words), "{refused:?}");
+        }
         assert!(configurations("a.txt", "lr=1").unwrap_err()[0].contains(".json, .jsonl and .csv"));
     }
 

@@ -14,6 +14,7 @@ mod narrow;
 mod parameter;
 mod relation;
 mod validate;
+mod words;
 
 pub use distribution::{Distribution, DistributionError, Encoding, Scale, log_scale_by_rule};
 pub use expression::Expression;

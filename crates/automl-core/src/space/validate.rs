@@ -1,7 +1,7 @@
 //! Checks of a whole space and of a configuration against it; all problems at once.
 
 use super::{Comparison, Distribution, DistributionError, Parameter, SearchSpace};
-use crate::value::Params;
+use crate::value::{ParamValue, Params};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -141,12 +141,14 @@ pub enum ParamProblem {
         relation: String,
     },
     /// A value that the parameter may not take.
-    #[error("`{name}`: {value} is not an allowed value")]
+    #[error("`{name}`: {value} is not {allowed}")]
     Outside {
         /// The name.
         name: String,
         /// The value.
         value: String,
+        /// What is allowed, in words.
+        allowed: String,
     },
 }
 
@@ -290,7 +292,13 @@ pub(super) fn check_params(space: &SearchSpace, params: &Params) -> Result<(), V
             (None, true) => problems.push(ParamProblem::Missing { name }),
             (Some(_), false) => problems.push(ParamProblem::Inactive { name }),
             (Some(value), true) if !parameter.distribution.contains(value) => {
-                problems.push(ParamProblem::Outside { name, value: value.to_string() });
+                let allowed = parameter.distribution.values_in_words();
+                let value = match value {
+                    // `2` is not `"2"`, which nobody would see.
+                    ParamValue::Text(text) => format!("the text `{text}`"),
+                    other => other.to_string(),
+                };
+                problems.push(ParamProblem::Outside { name, value, allowed });
             }
             (Some(value), true) => {
                 let broken = parameter.relations.iter().filter(|relation| !relation.holds(value, params));
