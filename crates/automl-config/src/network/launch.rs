@@ -33,7 +33,7 @@ use crate::pattern::Pattern;
 use crate::problem::{Code, Report};
 use crate::recipe::{
     CheckpointRule, ErrorPattern, FailurePolicy, LogFormat, LogOrigin, LogSource, Parts, SuccessRule,
-    Template,
+    Template, wrong_stop_file,
 };
 use std::path::PathBuf;
 
@@ -138,7 +138,7 @@ impl Launch {
             workdir: fields.string("workdir", report).map(PathBuf::from),
             fidelity: read_fidelity(&mut fields, report),
             checkpoints: read_resume(&mut fields, report),
-            stop_file: fields.string("stop_file", report),
+            stop_file: read_stop_file(&mut fields, report),
             logs: read_logs(&mut fields, report),
             line_patterns: read_line_patterns(&mut fields, report),
             seed_key: fields.string("seed_key", report),
@@ -155,6 +155,15 @@ impl Launch {
         fields.close(report);
         Some(launch)
     }
+}
+
+fn read_stop_file(fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
+    let at = fields.node("stop_file")?.at;
+    let file = fields.string("stop_file", report)?;
+    if let Some(why) = wrong_stop_file(&file) {
+        report.error(at, &fields.path_of("stop_file"), Code::BadValue, why);
+    }
+    Some(file)
 }
 
 fn read_command(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Template> {

@@ -34,7 +34,7 @@ pub use transfer::{Download, Selection, UploadRules, UploadStrategy};
 use crate::schema::Leaf;
 use crate::spec::{Secrets, hide, hide_logins};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// How to start, follow and carry on an attempt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl TrialRecipe {
 
     /// Returns the checkpoint of another job that the spec refers to.
     #[must_use]
-    pub fn parent_checkpoint(&self) -> Option<&std::path::Path> {
+    pub fn parent_checkpoint(&self) -> Option<&Path> {
         self.spec.as_ref()?.parent.as_ref()?.checkpoint.as_deref()
     }
 
@@ -228,6 +228,16 @@ impl TrialRecipe {
     pub fn error_patterns(&self) -> &[ErrorPattern] {
         &self.error_patterns
     }
+}
+
+/// Tells what is wrong with the name of a stop file: one outside of the results folder would be that of all
+/// trials together, and the first to be stopped would end the others.
+pub(crate) fn wrong_stop_file(file: &str) -> Option<String> {
+    let mut parts = Path::new(file).components().peekable();
+    let inside = parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)));
+    (!inside).then(|| {
+        format!("`{file}` is no file within the trial's results folder: write a relative path, such as stop")
+    })
 }
 
 /// Returns a name in the form of an environment variable: upper case, anything odd as `_`.

@@ -7,7 +7,7 @@ use crate::pattern::Pattern;
 use crate::problem::{Code, Position, Problem, Problems, Report, Severity};
 use crate::recipe::{
     CheckpointRule, MetricRules, Parts, Placeholder, Segment, SuccessRule, Template, TrialRecipe,
-    UploadRules, env_name,
+    UploadRules, env_name, wrong_stop_file,
 };
 use crate::request::CommandRequest;
 use crate::space_file::read_space;
@@ -45,6 +45,9 @@ pub fn resolve_command(request: &CommandRequest) -> Result<StudyRecipe, Problems
             Code::BadValue,
             "the fidelity of a full run must be at least 1",
         ));
+    }
+    if let Some(why) = request.stop_file.as_deref().and_then(wrong_stop_file) {
+        problems.push(Problem::plain("--stop-file", "", Code::BadValue, why));
     }
     let space = SearchSpace::new(parameters).map_err(|found| {
         let news: Vec<Problem> = found.iter().filter_map(|p| space_problem(p, &problems)).collect();
