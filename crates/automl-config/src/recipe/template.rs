@@ -79,6 +79,11 @@ pub(crate) struct TemplateError {
     pub(crate) hint: String,
 }
 
+/// Tells whether braces hold what may be meant for a name, and not a piece of JSON.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
 /// Stands for a placeholder where URLs are looked for: it is a part of them like any letter.
 const ANYTHING: &str = "\u{1}";
 const BRACES: &str = "write `{{` and `}}` for braces";
@@ -111,12 +116,14 @@ impl Template {
                 Segment::Value(placeholder)
             } else {
                 let known = params.iter().copied().chain(Placeholder::NAMES.iter().map(|(name, _)| *name));
-                let hint = Some(did_you_mean(name, known)).filter(|h| !h.is_empty());
-                return error(
-                    rest,
-                    format!("unknown placeholder `{{{name}}}`"),
-                    hint.unwrap_or(BRACES.into()),
-                );
+                let hint = match did_you_mean(name, known.clone()) {
+                    near if !near.is_empty() => near,
+                    _ if is_name(name) => {
+                        format!("known are {}; {BRACES}", known.collect::<Vec<_>>().join(", "))
+                    }
+                    _ => BRACES.into(),
+                };
+                return error(rest, format!("unknown placeholder `{{{name}}}`"), hint);
             };
             if !literal.is_empty() {
                 segments.push(Segment::Text(std::mem::take(&mut literal)));
@@ -249,8 +256,11 @@ mod tests {
 
     #[test]
     fn bad_braces_are_located() {
+        let names = Placeholder::NAMES.map(|(name, _)| name).join(", ");
+        let known = format!("known are lr, seed, {names}; {BRACES}");
         for (text, column, message, hint) in [
             ("ä{rl}", 2, "unknown placeholder `{rl}`", "did you mean `lr`?"),
+            ("{foo}", 1, "unknown placeholder `{foo}`", known.as_str()),
             ("x{lr", 2, "`{` is not paired", BRACES),
             ("x}", 2, "`}` is not paired", BRACES),
             ("{\"a\": 1}", 1, "unknown placeholder `{\"a\": 1}`", BRACES),
