@@ -118,13 +118,28 @@ fn read_object(
     Some(Parameter { name, distribution, default, conditions, relations })
 }
 
+/// The types there are, for whoever names another one or none.
+const TYPES: &str = "known: `float`, `int`, `bool`, `categorical`, `ordinal`";
+/// Keys that belong to some of the types.
+const KEYS_OF_TYPES: [&str; 6] = ["low", "high", "step", "scale", "choices", "weights"];
+
 fn read_distribution(
     fields: &mut Fields<'_>,
     name: Option<&str>,
     notes: &mut Vec<String>,
     report: &mut Report,
 ) -> Option<Distribution> {
-    let kind = fields.required_string("type", report)?;
+    if fields.node("type").is_none() {
+        let path = fields.path_of("");
+        let path = path.trim_end_matches('.');
+        let problem = report.error(fields.at(), path, Code::MissingKey, "key `type` is missing");
+        problem.hint(TYPES);
+    }
+    let Some(kind) = fields.string("type", report) else {
+        // Which keys belong there depends on the type, so none is blamed.
+        fields.keep(&KEYS_OF_TYPES);
+        return None;
+    };
     match kind.as_str() {
         "float" => read_numeric(fields, name, false, notes, report),
         "int" => read_numeric(fields, name, true, notes, report),
@@ -141,11 +156,8 @@ fn read_distribution(
             let at = fields.node("type").map_or(fields.at(), |n| n.at);
             let message = format!("unknown type `{other}`");
             let problem = report.error(at, &fields.path_of("type"), Code::UnknownName, message);
-            problem.hint("known: `float`, `int`, `bool`, `categorical`, `ordinal`");
-            // Which keys belong there depends on the type, so none is blamed.
-            for key in ["low", "high", "step", "scale", "choices", "weights"] {
-                fields.node(key);
-            }
+            problem.hint(TYPES);
+            fields.keep(&KEYS_OF_TYPES);
             None
         }
     }
@@ -286,7 +298,8 @@ mod tests {
                     - {name: f, type: bool, condition: {parent: a}}\n\
                     - 7\n\
                     - {name: g, type: int, low: 1, high: 2, relations: [\"> a +\", 1]}\n\
-                    - {name: n, type: bool, conditions: {parent: f}}\n";
+                    - {name: n, type: bool, conditions: {parent: f}}\n\
+                    - {name: o, low: 1, high: 2}\n";
         assert_eq!(
             problems(text),
             [
@@ -303,6 +316,7 @@ mod tests {
                 "s.yaml:9:62: error: [8].relations: expected a comparison such as `> depth`, found the whole number 1",
                 "s.yaml:10:10: error: [9].name: expected a text, found the truth value false (put it in quotes)",
                 "s.yaml:10:37: error: [9].conditions: key `in` is missing",
+                "s.yaml:11:3: error: [10]: key `type` is missing (known: `float`, `int`, `bool`, `categorical`, `ordinal`)",
             ]
         );
     }
