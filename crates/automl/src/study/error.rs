@@ -1,5 +1,6 @@
 //! Why a study cannot be created, opened or looked at.
 
+use super::options::NAME_MAX;
 use crate::engine::{EngineError, LogError};
 use crate::files::ProgramError;
 use automl_config::RecipeError;
@@ -15,7 +16,8 @@ use thiserror::Error;
 pub enum StudyError {
     /// A name that cannot be a folder.
     #[error(
-        "`{name}` cannot be a study's name: use letters, digits, `-`, `_` and `.`, not beginning with `.`"
+        "`{name}` cannot be a study's name: use at most {NAME_MAX} letters, digits, `-`, `_` and `.`, not beginning with \
+         `.` or `-`"
     )]
     BadName {
         /// The name.

@@ -195,9 +195,14 @@ fn check_early_stop(
     Ok(())
 }
 
+/// Longest name of a study in bytes.
+pub(super) const NAME_MAX: usize = 100;
+
 pub(crate) fn check_name(name: &str) -> Result<(), StudyError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let sound = !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(allowed);
+    let long = !name.is_empty() && name.len() <= NAME_MAX;
+    // A name that begins with a dash would be taken for a flag by every later command.
+    let sound = long && !name.starts_with(['.', '-']) && name.chars().all(allowed);
     if sound { Ok(()) } else { Err(StudyError::BadName { name: name.into() }) }
 }
 
