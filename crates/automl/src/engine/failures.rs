@@ -65,7 +65,7 @@ const CLASSES: [Class; 10] = [
         policy: FailurePolicy::Stop,
         advice: "the program does not accept its command line: compare it with `automl run … --dry-run`",
         pattern: "error: unrecognized arguments|error: unexpected argument|error: the following arguments are required\
-                  |error: argument .*(invalid \\w+ value|expected )|unrecognized option|(?i:no such option)|can't open file\
+                  |error: argument .*(invalid \\w+ value|expected )|unrecognized option|(?i:no such option)\
                   |: command not found|Could not override '",
     },
     Class {
@@ -73,7 +73,7 @@ const CLASSES: [Class; 10] = [
         policy: FailurePolicy::Stop,
         advice: "data or another file is missing or cannot be read: check the paths that every trial gets, and the \
                  dataset with `automl check`",
-        pattern: "(FileNotFound|NotADirectory|DatasetNotFound|DatasetGeneration|UnidentifiedImage)Error\
+        pattern: "(FileNotFound|NotADirectory|DatasetNotFound|DatasetGeneration|UnidentifiedImage)Error|can't open file\
                   |(?i:dataset[^:]{0,40} (not found|is empty|does not exist))\
                   |(?i:found 0 (files|images|samples)|no (images|samples|valid images|training data) (were |was )?found)\
                   |num_samples should be a positive integer",
@@ -306,6 +306,13 @@ mod tests {
             assert_eq!(diagnosis.headline.as_deref(), Some(line.trim()), "{line}");
             assert!(diagnosis.advice.is_some() && diagnosis.policy.is_some(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_script_that_is_not_there_is_a_missing_file() {
+        let line = "python: can't open file '/x/tran.py': [Errno 2] No such file or directory";
+        let advice = diagnose(&common(), line).advice.unwrap();
+        assert!(advice.contains("another file is missing"), "{advice}");
     }
 
     #[test]
