@@ -42,7 +42,8 @@ impl<'a> Pair<'a> {
             return name;
         }
         let end = self.before.strip_suffix(b"]").unwrap_or(self.before);
-        let length = end.iter().rev().take_while(|&&byte| is_word_byte(byte)).count();
+        let is_part = |byte: u8| is_word_byte(byte) || (byte == b':' && ends_with_range(end));
+        let length = end.iter().rev().take_while(|&&byte| is_part(byte)).count();
         let word = &end[end.len() - length..];
         let lead = word.iter().position(|byte| byte.is_ascii_alphabetic()).unwrap_or(word.len());
         &word[lead..]
@@ -65,6 +66,25 @@ fn ends_with_plain_number(before: &[u8]) -> bool {
     let length = before.iter().rev().take_while(|&&byte| is_word_byte(byte)).count();
     let (in_front, word) = before.split_at(before.len() - length);
     !word.is_empty() && in_front.last() != Some(&b' ') && !word.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Whether a range of fractions ends this, as it does names such as `mAP_0.5:0.95`, quoted or not.
+fn ends_with_range(before: &[u8]) -> bool {
+    let before = before.strip_suffix(b"'").unwrap_or(before);
+    let to = before.iter().rev().take_while(|&&byte| is_number_byte(byte)).count();
+    let from = before[..before.len() - to].strip_suffix(b":");
+    to > 0 && from.is_some_and(ends_with_fraction)
+}
+
+/// Whether digits with a point end this.
+fn ends_with_fraction(text: &[u8]) -> bool {
+    let length = text.iter().rev().take_while(|&&byte| is_number_byte(byte)).count();
+    let number = &text[text.len() - length..];
+    number.contains(&b'.') && number.last().is_some_and(u8::is_ascii_digit)
+}
+
+fn is_number_byte(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'.'
 }
 
 fn quoted(before: &[u8]) -> Option<&[u8]> {
@@ -102,13 +122,23 @@ impl<'a> Pairs<'a> {
     /// Reads the value behind the separator at `self.at`, if it is one.
     fn pair_at_separator(&self) -> Option<(Pair<'a>, usize)> {
         let (before, after) = (&self.line[..self.at], &self.line[self.at + 1..]);
-        if ends_with_plain_number(before) {
+        if ends_with_plain_number(before) && !ends_with_range(before) {
             return None;
         }
         let value = after.trim_ascii_start();
         let number = number::number_after_separator(value)?;
         let end = self.line.len() - value.len() + number.length;
+        if ends_with_fraction(before) && self.is_name_up_to(end) {
+            return None;
+        }
         Some((Pair { before: before.trim_ascii_end(), bare: false, number }, end))
+    }
+
+    /// Whether a separator follows, so that what ends here is no value yet: `mAP_0.5:0.95: 0.7`.
+    fn is_name_up_to(&self, end: usize) -> bool {
+        let rest = &self.line[end..];
+        let rest = rest.strip_prefix(b"'").or_else(|| rest.strip_prefix(b"\"")).unwrap_or(rest);
+        matches!(rest.first(), Some(b':' | b'='))
     }
 
     /// Reads the value behind the blank at `self.at`, if it ends a name.
@@ -179,6 +209,19 @@ mod tests {
     fn blanks_need_a_fraction() {
         check("loss 3", &[]);
         check("loss 3.0", &[("loss", 3.0)]);
+    }
+
+    #[test]
+    fn ranges_of_fractions_are_parts_of_names() {
+        check("mAP_0.5:0.95: 0.7", &[("mAP_0.5:0.95", 0.7)]);
+        check("{'metrics/mAP_0.5:0.95': 0.7, 'x': 1}", &[("metrics/mAP_0.5:0.95", 0.7), ("x", 1.0)]);
+        check("mAP@.5:.95=0.7 loss: 0.5", &[("mAP@.5:.95", 0.7), ("loss", 0.5)]);
+        check("mAP@0.5:0.7", &[("mAP@0.5", 0.7)]);
+        let names = Names::new(vec!["mAP@0.5".into(), "mAP@0.5:0.95".into()]);
+        for (line, name) in [("mAP@0.5: 0.9", 0), ("mAP@0.5:0.95: 0.7", 1), ("{'mAP@0.5:0.95': 0.7}", 1)] {
+            let pair = Pairs::new(line.as_bytes()).next().unwrap();
+            assert_eq!(pair.wanted(&names).map(|found| found.wanted), Some(name), "{line}");
+        }
     }
 
     #[test]
