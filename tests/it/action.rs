@@ -263,6 +263,18 @@ fn dry_run_says_where_each_value_is_from() {
     let evaluate = object(&env, "action toy evaluate --set checkpoint=/x.pth --dry-run --json");
     assert!(evaluate["spec"]["text"].to_string().contains("depth: 50"), "{evaluate}");
     assert_eq!(evaluate["spec"]["origins"].get("epochs"), None);
+    let search = object(
+        &env,
+        "run --network toy --action evaluate --params lr --set checkpoint=/x.pth --dry-run --json",
+    );
+    assert_eq!(
+        (&search["spec"]["origins"]["model.depth"], search["spec"]["origins"].get("epochs")),
+        (&json!("automl.toml"), None)
+    );
+    // What no action has is a mistake in the file, and nobody typed it.
+    write(&env, "automl.toml", "[run]\ncatalog = \".\"\n[network.toy.set]\nepoch = 2\n");
+    let refused = env.automl("run --network toy --params lr --dry-run");
+    assert!(refused.stderr.contains("automl.toml 'epoch=2'"), "{}", refused.stderr);
 }
 
 #[test]

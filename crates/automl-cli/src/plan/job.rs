@@ -1,5 +1,6 @@
 //! What an `action`, or a `run` without a search, is about to do.
 
+use super::target::of_action;
 use super::{GRACE_MS, LOG_BYTES, current_dir, upload_place};
 use crate::args::{ActionArgs, ContainerMode, RunArgs};
 use crate::datasets;
@@ -84,13 +85,7 @@ fn request(
         ..NetworkRequest::new(args.network.clone())
     };
     let defaults = project.settings.networks.get(&args.network).cloned().unwrap_or_default();
-    let defaults = match catalog.parameters(&args.network, &args.action) {
-        Ok(table) => {
-            let keys: Vec<String> = table.parameters.into_iter().map(|row| row.name).collect();
-            defaults.for_keys(&keys)
-        }
-        Err(_) => defaults,
-    };
+    let defaults = of_action(defaults, catalog, &args.network, &args.action);
     defaults.fill(&mut request);
     request
 }

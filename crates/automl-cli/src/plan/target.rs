@@ -9,7 +9,7 @@ use crate::output::Output;
 use crate::project::Project;
 use crate::render::secret::masked;
 use automl_config::{
-    CommandRequest, NetworkRequest, NetworkSettings, StudyRecipe, resolve_command, resolve_network,
+    Catalog, CommandRequest, NetworkRequest, NetworkSettings, StudyRecipe, resolve_command, resolve_network,
 };
 use std::path::{Path, PathBuf};
 
@@ -71,10 +71,13 @@ fn network_target(
     let mut request = network_request(network, &args.network, args.search.metric.first().cloned());
     request.further_metrics = args.search.metric.iter().skip(1).cloned().collect();
     choices.note("network", network.into(), "--network");
-    let defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
+    let (catalog, here) = (project.catalog_with(&args.network.skill)?, super::current_dir()?);
+    let mut defaults = project.settings.networks.get(network).cloned().unwrap_or_default();
+    if let Some(action) = &args.network.action {
+        defaults = of_action(defaults, &catalog, network, action);
+    }
     note_network(&request, &defaults, choices);
     defaults.fill(&mut request);
-    let (catalog, here) = (project.catalog_with(&args.network.skill)?, super::current_dir()?);
     datasets::unpack(&catalog, &mut request, output)?;
     let recipe = in_container(args.network.container, &mut request, &here, |request| {
         let recipe = resolve_network(&catalog, request)?;
@@ -88,6 +91,22 @@ fn network_target(
     note_objective(&recipe, &metric_source, choices);
     let title = format!("network {network}, action {}", request.action);
     Ok(Target { recipe, title, stem: network.into() })
+}
+
+/// Returns a network's defaults without the settings of keys that this action does not have.
+pub(super) fn of_action(
+    defaults: NetworkSettings,
+    catalog: &Catalog,
+    network: &str,
+    action: &str,
+) -> NetworkSettings {
+    match catalog.parameters(network, action) {
+        Ok(table) => {
+            let keys: Vec<String> = table.parameters.into_iter().map(|row| row.name).collect();
+            defaults.for_keys(&keys)
+        }
+        Err(_) => defaults,
+    }
 }
 
 fn network_request(network: &str, args: &NetworkArgs, metric: Option<String>) -> NetworkRequest {

@@ -90,7 +90,7 @@ pub fn archives(catalog: &Catalog, request: &NetworkRequest) -> Result<Vec<PathB
         let filled = data::filled_keys(inputs.data(request, &[]));
         settings::lay_over(own, &filled, &inputs.schema, &mut base);
     }
-    settings::apply(&request.set, &inputs.schema, &mut base, &mut Vec::new());
+    settings::apply(&request.set, "--set", &inputs.schema, &mut base, &mut Vec::new());
     let known = |archive: &PathBuf| request.datasets.unpacked.contains_key(archive);
     let archives = data::fill(inputs.data(request, &[]), &mut base).archives;
     Ok(archives.into_iter().filter(|archive| !known(archive)).collect())

@@ -47,16 +47,17 @@ impl Applied {
     }
 }
 
-/// Applies settings to a spec; secrets are kept out of it.
+/// Applies settings to a spec; secrets are kept out of it. Problems are those of where the settings come from.
 pub(super) fn apply(
     settings: &[String],
+    origin: &str,
     schema: &Schema,
     spec: &mut Value,
     problems: &mut Vec<Problem>,
 ) -> Applied {
     let mut applied = Applied::default();
     for setting in settings {
-        let mut report = Report::new(format!("--set '{}'", shown(setting)));
+        let mut report = Report::new(format!("{origin} '{}'", shown(setting)));
         let mut leaves = Vec::new();
         if let Some((key, column, value)) = read(setting, &mut report) {
             let position = Position::in_flag(column);
@@ -214,7 +215,7 @@ mod tests {
         let settings: Vec<String> = settings.iter().map(|s| (*s).to_string()).collect();
         let mut spec = schema.default.clone();
         let mut problems = Vec::new();
-        let applied = apply(&settings, &schema, &mut spec, &mut problems);
+        let applied = apply(&settings, "--set", &schema, &mut spec, &mut problems);
         (spec, applied, problems.iter().map(ToString::to_string).collect())
     }
 
@@ -257,7 +258,7 @@ mod tests {
             ("net={a: {x: 3}, b: {y: 5}}", None, 5),
         ] {
             let (mut spec, mut problems) = (schema.default.clone(), Vec::new());
-            let applied = apply(&[setting.into()], &schema, &mut spec, &mut problems);
+            let applied = apply(&[setting.into()], "--set", &schema, &mut spec, &mut problems);
             assert_eq!(problems.len(), 0, "{problems:?}");
             assert_eq!(applied.branches.get("net").map(String::as_str), taken, "{setting}");
             assert_eq!(spec["net"]["b"]["y"], y, "{setting}");

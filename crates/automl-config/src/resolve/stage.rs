@@ -377,7 +377,7 @@ fn apply_settings(
 ) -> settings::Applied {
     let (project, own) = request.set.split_at(request.set_by_project.min(request.set.len()));
     let mut apply = |settings: &[String], origin: &str, draft: &mut Draft| {
-        let applied = settings::apply(settings, &inputs.schema, &mut draft.spec, problems);
+        let applied = settings::apply(settings, origin, &inputs.schema, &mut draft.spec, problems);
         draft.claim(&applied.keys, origin);
         applied
     };
