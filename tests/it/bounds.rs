@@ -107,10 +107,14 @@ fn what_cannot_be_set_is_refused_with_the_reason() {
         ("trails=2", "did you mean `trials`?"),
         ("colour=red", "`colour` cannot be set; write trials=N, timeout=DURATION"),
         ("jobs=none", "`jobs=none`"),
+        ("jobs=2 parallel=3", "`parallel` is set twice"),
+        ("trials=5 trials=6", "`trials` is set twice"),
+        ("bound:x=0..0.5 bound:x=0..0.6", "`bound:x` is set twice"),
     ] {
         let ran = env.automl(&format!("set s {change}"));
         assert_eq!(ran.code, 2, "{change}: {}", ran.stderr);
         assert!(ran.stderr.contains(words), "{change}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error:").count(), 1, "{change}: {}", ran.stderr);
     }
     assert!(!env.root().join("s/wishes").exists(), "nothing was left for the next engine");
     assert_eq!(env.automl("set s jobs=2 timeout=6h bound:act=gelu").code, 0);

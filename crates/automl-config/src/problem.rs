@@ -143,6 +143,17 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Returns place, message and hint in one line, without the severity: for where only errors are told.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let numbers = [self.line, self.column].into_iter().flatten().map(|number| format!(":{number}"));
+        let path = if self.path.is_empty() { String::new() } else { format!(" {}:", self.path) };
+        let hint = if self.hint.is_empty() { String::new() } else { format!(" ({})", self.hint) };
+        format!("{}{}:{path} {}{hint}", self.file, numbers.collect::<String>(), self.message)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

@@ -52,7 +52,7 @@ pub use parent::{ParentError, parent_of_job, parent_of_trial};
 pub use recommendation::{Recommended, recommended};
 pub use replay::{Difference, OtherAlgorithms, Replay, Unexplained, replay, resolve, suggest};
 pub use study::{
-    Changes, DEFAULT_TRIALS, NewBounds, OpenStudy, StudyError, StudyOptions, View, Watch, create,
+    Changes, DEFAULT_TRIALS, NewBounds, OpenStudy, StudyError, StudyOptions, View, Watch, can_raise, create,
     create_with, exists, list, new_bounds, open, open_to_end, settings, slots, view,
 };
 pub use warm::{ForeignTrial, WarmStart};

@@ -8,9 +8,10 @@ use crate::output::Output;
 use crate::project::{Project, study_word};
 use crate::render::time::{duration, parse_duration};
 use crate::render::value::{self, count};
-use automl::{StudyDir, View, Wish, leave_wish, new_bounds};
+use automl::{StudyDir, View, Wish, can_raise, leave_wish, new_bounds};
 use automl_config::nearest;
 use automl_core::{Record, TrialId, TrialState};
+use std::collections::BTreeSet;
 
 /// Looks at a study that an engine works on. One that hands its trials out does not read wishes.
 fn steerable(dir: &StudyDir) -> Result<View, Failure> {
@@ -119,8 +120,13 @@ pub(super) fn set(args: &SetArgs, project: &Project, output: Output) -> Result<E
     let view = steerable(&dir)?;
     let (mut trials, mut timeout_ms, mut parallel, mut max_fidelity) = (None, None, None, None);
     let mut bounds = Vec::new();
+    let mut named = BTreeSet::new();
     for change in &args.changes {
         let wrong = |why: String| Failure::new(Exit::Usage, format!("`{change}`: {why}"));
+        let name = change.split_once('=').map_or(change.as_str(), |(name, _)| name);
+        if !named.insert(if name == "jobs" { "parallel" } else { name }) {
+            return Err(wrong(format!("`{name}` is set twice")));
+        }
         if let Some(bound) = change.strip_prefix("bound:") {
             bounds.push(bound.to_string());
             continue;
@@ -196,12 +202,8 @@ fn bounded(view: &View, bounds: &[String]) -> Result<Bounded, Failure> {
 }
 
 fn larger_fidelity(text: &str, view: &View) -> Result<u64, String> {
-    let max = view.study.settings.fidelity.max.0;
-    match text.parse::<u64>() {
-        Err(_) => Err(format!("`{text}` is no fidelity")),
-        Ok(n) if n < max => Err(format!("the largest fidelity is {max} and can only be raised")),
-        Ok(n) => Ok(n),
-    }
+    let max = text.parse::<u64>().map_err(|_| format!("`{text}` is no fidelity"))?;
+    can_raise(&view.study, max).map(|()| max)
 }
 
 fn number_of_trials(text: &str, view: &View) -> Result<u64, String> {

@@ -1,6 +1,6 @@
 //! New bounds for a study that has begun.
 
-use automl_config::{TrialRecipe, rebound};
+use automl_config::{Problem, TrialRecipe, rebound};
 use automl_core::{Event, Study};
 
 /// What asking for bounds comes to.
@@ -23,7 +23,8 @@ pub fn new_bounds(study: &Study, asked: &[String]) -> Result<NewBounds, String> 
         .map_err(|error| format!("the study's recipe cannot be read: {error}"))?;
     let first = study.rebound.as_ref().map_or(&settings.space, |rebound| &rebound.first_space);
     let found = rebound(&recipe, first, &settings.space, asked, settings.fidelity.max.0);
-    let found = found.map_err(|problems| problems.to_string())?;
+    let found =
+        found.map_err(|problems| problems.0.iter().map(Problem::told).collect::<Vec<_>>().join("\n"))?;
     let event = (found.space != settings.space)
         .then(|| Event::BoundsChanged { space: Box::new(found.space), asked: asked.to_vec() });
     Ok(NewBounds { event, notes: found.notes })

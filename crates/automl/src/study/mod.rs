@@ -16,6 +16,7 @@ pub(crate) use open::{
 };
 pub use options::{Changes, DEFAULT_TRIALS, StudyOptions, settings};
 pub(crate) use options::{check_name, check_population, new_tag};
+pub use raise::can_raise;
 pub(crate) use raise::raise;
 pub use view::{View, Watch, exists, list, view};
 pub(crate) use view::{other_owner, whole_journal};

@@ -3,24 +3,44 @@
 use automl_core::{Algorithm, Event, Fidelity, Study};
 use automl_scheduler::default_trials;
 
+/// Unit of the fidelity of a program that is run whole and told nothing.
+const WHOLE_RUN: &str = "run";
+
+/// Tells whether a study's largest fidelity can become this one.
+///
+/// # Errors
+/// Why it cannot, in words.
+pub fn can_raise(study: &Study, max: u64) -> Result<(), String> {
+    let (plan, max) = (&study.settings.fidelity, Fidelity(max));
+    if max < plan.max {
+        return Err(format!("the largest fidelity is {} and can only be raised, not set to {max}", plan.max));
+    }
+    if max > plan.max && plan.max.0 == 1 && plan.unit == WHOLE_RUN {
+        return Err(
+            "each trial of this study is one whole run of its program, which has no larger fidelity: begin \
+                    another study with `--max-fidelity`, and `--from` this one"
+                .into(),
+        );
+    }
+    if max > plan.max && study.settings.algorithm == Algorithm::Dehb {
+        return Err("dehb's populations belong to its rungs, which another largest fidelity would move: begin another study, \
+                    with `--from` this one"
+            .into());
+    }
+    Ok(())
+}
+
 /// Returns the events that raise a study's largest fidelity. Algorithms that work in brackets get the
 /// trials of the larger brackets with it, unless the user says how many there are to be.
 ///
 /// # Errors
 /// Why it cannot be raised to that, in words.
 pub(crate) fn raise(study: &Study, max: u64, trials: Option<u64>) -> Result<Vec<Event>, String> {
+    can_raise(study, max)?;
     let settings = &study.settings;
     let (plan, max) = (&settings.fidelity, Fidelity(max));
     if max == plan.max {
         return Ok(Vec::new());
-    }
-    if max < plan.max {
-        return Err(format!("the largest fidelity is {} and can only be raised, not set to {max}", plan.max));
-    }
-    if settings.algorithm == Algorithm::Dehb {
-        return Err("dehb's populations belong to its rungs, which another largest fidelity would move: begin another study, \
-                    with `--from` this one"
-            .into());
     }
     let mut events = vec![Event::FidelityRaised { max }];
     let mut raised = plan.clone();
@@ -51,6 +71,11 @@ mod tests {
         let study = log.study().unwrap();
         assert_eq!(raise(&study, 9, None), Ok(Vec::new()));
         assert!(raise(&study, 3, None).unwrap_err().contains("only be raised"));
+        let mut whole = study.clone();
+        whole.settings.fidelity.unit = "run".into();
+        whole.settings.fidelity.max = Fidelity(1);
+        assert!(raise(&whole, 3, None).unwrap_err().contains("one whole run"));
+        assert_eq!(raise(&whole, 1, None), Ok(Vec::new()));
         let log = raise(&study, 27, Some(1)).unwrap().into_iter().fold(log, Log::with);
         let mut study = log.study().unwrap();
         assert_eq!(study.trials[&TrialId(1)].state, TrialState::Paused);
