@@ -54,6 +54,14 @@ pub(crate) fn settled(study: &Study) -> u64 {
     study.trials.values().filter(|t| t.state.is_final() || t.state == TrialState::Paused).count() as u64
 }
 
+/// Returns how many trials have settled, and of how many, where there is a number.
+pub(crate) fn settled_of_budget(study: &Study) -> String {
+    match study.settings.budget() {
+        Some(budget) => format!("{}/{budget}", settled(study)),
+        None => settled(study).to_string(),
+    }
+}
+
 /// Returns the working time of a study in milliseconds. Without an engine, time stands still.
 pub(crate) fn worked_ms(study: &Study, engine_runs: bool, now: u64) -> u64 {
     study.worked_ms(if engine_runs { now } else { study.worked_until })
@@ -66,18 +74,20 @@ pub(crate) fn run_time_ms(trial: &Trial, now: u64) -> u64 {
 
 /// Estimates the remaining time in milliseconds: every trial that is still to come, and the rest of
 /// those that run, takes as long as the median of those that have settled, and the slots share the
-/// work. Never longer than the study's time limit; `None` before anything has settled.
+/// work. Never longer than the study's time limit; `None` before anything has settled, and where neither
+/// trials nor time have a limit.
 pub(crate) fn eta_ms(study: &Study, slots: u32, now: u64) -> Option<u64> {
     let (settled, open): (Vec<&Trial>, Vec<&Trial>) =
         study.trials.values().partition(|t| t.state.is_final() || t.state == TrialState::Paused);
     let mut times: Vec<u64> = settled.iter().map(|trial| run_time_ms(trial, now)).collect();
     times.sort_unstable();
     let median = *times.get(times.len() / 2)?;
-    let unborn = study.settings.trials.saturating_sub(study.started());
-    let rest: u64 = open.iter().map(|trial| median.saturating_sub(run_time_ms(trial, now))).sum();
-    let work = rest + unborn * median;
-    let workers = u64::from(slots.max(1)).min(unborn + open.len() as u64).max(1);
     let limit = study.settings.timeout_ms.map(|limit| limit.saturating_sub(study.worked_ms(now)));
+    let Some(budget) = study.settings.budget() else { return limit };
+    let unborn = budget.saturating_sub(study.started());
+    let rest: u64 = open.iter().map(|trial| median.saturating_sub(run_time_ms(trial, now))).sum();
+    let work = rest.saturating_add(unborn.saturating_mul(median));
+    let workers = u64::from(slots.max(1)).min(unborn + open.len() as u64).max(1);
     Some((work / workers).min(limit.unwrap_or(u64::MAX)))
 }
 
@@ -156,6 +166,15 @@ mod tests {
         assert_eq!(eta_ms(&study, 2, now).unwrap(), alone / 2);
         let late = eta_ms(&study, 1, now + 1000).unwrap();
         assert_eq!(late, alone - 1000);
+    }
+
+    #[test]
+    fn nobody_knows_when_a_study_without_a_budget_ends() {
+        let mut study = fixture::study();
+        study.settings.trials = automl_core::StudySettings::UNLIMITED;
+        assert_eq!(eta_ms(&study, 1, study.updated_at), None);
+        study.settings.timeout_ms = Some(study.worked_ms(study.updated_at) + 5000);
+        assert_eq!(eta_ms(&study, 1, study.updated_at), Some(5000));
     }
 
     #[test]

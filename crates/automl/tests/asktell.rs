@@ -251,6 +251,8 @@ fn another_question_under_the_same_name_is_refused() {
     let more = StudyRequest { max_trials: Some(8), ..request(Algorithm::Random) };
     let mut opened = AskTell::create(&place, more).unwrap();
     assert_eq!(run(&mut opened).len(), 8, "more trials are more budget");
+    opened.create_again(StudyRequest { max_trials: None, ..request(Algorithm::Random) }).unwrap();
+    assert_eq!(opened.study().settings.budget(), Some(8), "whoever names no budget changes none");
     let held = AskTell::create(&place, request(Algorithm::Random)).err().unwrap();
     assert!(matches!(held, AskError::Study(_)), "{held}");
 }

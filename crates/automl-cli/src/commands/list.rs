@@ -50,7 +50,7 @@ fn table(views: &[View]) -> Table {
         table.row([
             study.settings.study.clone(),
             StudyState::of(study, engine.as_ref()).name().into(),
-            format!("{}/{}", facts::settled(study), study.settings.trials),
+            facts::settled_of_budget(study),
             study.incumbent().and_then(Trial::value).map_or_else(|| "-".into(), value::number),
             study.settings.objective.metric.clone(),
             study.settings.algorithm.to_string(),

@@ -320,13 +320,12 @@ impl AskTell {
         }
     }
 
-    /// Gives the study more trials where more are asked for than it has.
+    /// Gives the study more trials where more are asked for than it has. Whoever names no number asks for no
+    /// other one.
     fn extend(&mut self, trials: Option<u64>) -> Result<(), AskError> {
-        let now = self.study().settings.trials;
-        let asked = trials.unwrap_or(automl_core::StudySettings::UNLIMITED);
-        if asked <= now {
+        let Some(asked) = trials.filter(|asked| *asked > self.study().settings.trials) else {
             return Ok(());
-        }
+        };
         self.commit(vec![Event::BudgetChanged {
             trials: Some(asked),
             timeout_ms: None,
