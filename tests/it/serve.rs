@@ -40,6 +40,27 @@ fn served_studies_refuse_wishes() {
 }
 
 #[test]
+fn studies_without_a_budget_are_shown_without_one() {
+    let env = TestEnv::new();
+    let mut talk = Talk::begin(&env);
+    let space = json!([float("x")]);
+    talk.ok(
+        "create",
+        json!({"name": "s", "space": space, "objective": {"name": "l", "direction": "minimize"}}),
+    );
+    talk.ok("ask", json!({}));
+    talk.ok("tell", json!({"trial": 1, "value": 0.5}));
+    let status = env.automl("status s").stdout;
+    assert!(status.contains("trials     1: 1 complete") && !status.contains("remaining"), "{status}");
+    let listed = env.automl("list").stdout;
+    let row: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..4], ["s", "running", "1", "0.5"], "{listed}");
+    let logs = env.automl("logs s/1");
+    assert_eq!(logs.code, 2);
+    assert!(logs.stderr.contains("study s has no logs"), "{}", logs.stderr);
+}
+
+#[test]
 fn one_open_study_is_asked_flat() {
     let env = TestEnv::new();
     let mut talk = Talk::begin(&env);
@@ -199,6 +220,7 @@ fn bad_calls_are_errors_and_the_service_lives() {
     for (method, params, words) in [
         ("ask", json!({"cuont": 1}), "unknown field `cuont`"),
         ("ask", json!({"count": 0}), "`count` is 0"),
+        ("version", json!({"x": 1}), "unknown field `x`; none is taken"),
         ("ask", json!({"count": -1}), "`count` must be"),
         ("tell", json!({"value": 1}), "`trial` is missing"),
         ("tell", json!({"trial": "one", "value": 1}), "`trial` must be"),
@@ -216,6 +238,14 @@ fn bad_calls_are_errors_and_the_service_lives() {
         let error = talk.refused(method, params.clone());
         assert!(error["message"].as_str().unwrap().contains(words), "{method} {params}: {error}");
     }
+    let mut nowhere_to_stop = request("e");
+    nowhere_to_stop["early_stop"] = "median".into();
+    let error = talk.refused("create", nowhere_to_stop);
+    assert!(error["message"].as_str().unwrap().contains("give `fidelity`"), "{error}");
+    let mut unnamed = request("o");
+    unnamed["objective"] = "loss".into();
+    let error = talk.refused("create", unnamed);
+    assert!(error["message"].as_str().unwrap().contains("an object {name, direction}"), "{error}");
     let mut other = create;
     other["space"] = json!([float("y")]);
     assert_eq!(talk.refused("create", other)["data"]["kind"], "another_study");
@@ -265,7 +295,15 @@ fn http_speaks_the_same_methods_to_those_with_the_token() {
     assert_eq!(http(&address, &token, "POST /studies/s/trials/1/tell", tell).0, 200);
     assert_eq!(http(&address, &token, "POST /studies/s/trials/1/tell", tell).0, 409);
     assert_eq!(http(&address, &token, "POST /studies/s/ask", r#"{"cuont": 1}"#).0, 400);
-    assert_eq!(http(&address, &token, "POST /studies/s/ask", "{").0, 400);
+    let (status, refused) = http(&address, &token, "POST /studies/s/ask", "{");
+    assert_eq!((status, &refused["error"]["data"]["kind"]), (400, &json!("invalid_request")));
+    let (status, refused) = http(&address, &token, "POST /studies/s/trials/one/tell", tell);
+    assert_eq!((status, &refused["error"]["data"]["field"]), (400, &json!("trial")));
+    for (request, status) in [("GET /elsewhere", 404), ("GET /rpc", 405), ("DELETE /studies", 405)] {
+        let (found, refused) = http(&address, &token, request, "");
+        assert_eq!(found, status, "{request}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("POST /rpc"), "{request}: {refused}");
+    }
     assert_eq!(http(&address, &token, "GET /studies/none/best", "").0, 404);
     assert_eq!(http(&address, &token, "GET /studies/s/best", "").1["value"], 0.5);
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
@@ -284,5 +322,7 @@ fn only_loopback_is_served_unasked() {
     let refused = env.automl("serve --listen 0.0.0.0:0");
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("--allow-remote"), "{}", refused.stderr);
-    assert_eq!(env.automl("serve").code, 2);
+    let neither = env.automl("serve");
+    assert_eq!(neither.code, 2);
+    assert!(neither.stderr.contains("--stdio|--listen"), "{}", neither.stderr);
 }

@@ -76,8 +76,8 @@ impl<'a> Fields<'a> {
         let Some(name) = unknown else { return Ok(()) };
         let path = self.path(name);
         let known = self.known.join(", ");
-        let known = if known.is_empty() { "none".into() } else { known };
-        Err(RpcError::field(&path, format!("unknown field `{path}`; known are {known}")))
+        let known = if known.is_empty() { "none is taken".into() } else { format!("known are {known}") };
+        Err(RpcError::field(&path, format!("unknown field `{path}`; {known}")))
     }
 }
 

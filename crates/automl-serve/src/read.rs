@@ -256,7 +256,10 @@ fn objectives(fields: &mut Fields<'_>) -> Result<Vec<Objective>, RpcError> {
     };
     match value {
         Value::Object(_) => Ok(vec![objective(value, name)?]),
-        _ => list(value, name)?.into_iter().map(|(path, item)| objective(item, &path)).collect(),
+        Value::Array(_) => {
+            list(value, name)?.into_iter().map(|(path, item)| objective(item, &path)).collect()
+        }
+        _ => Err(wrong(name, "an object {name, direction}, or a list of them", value)),
     }
 }
 

@@ -69,6 +69,13 @@ fn which(args: &LogsArgs) -> Result<(Option<&str>, u64), Failure> {
 
 fn find_attempt(view: &View, trial: TrialId, wanted: Option<u32>) -> Result<AttemptNumber, Failure> {
     let known = find_trial(&view.study, trial.0)?;
+    if view.study.settings.recipe.is_null() {
+        let message = format!(
+            "study {} has no logs: its trials are run by whoever asks for them",
+            view.study.settings.study
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let attempts = known.attempts.len();
     if attempts == 0 {
         let message =

@@ -92,6 +92,8 @@ fn router(door: Door) -> Router {
     Router::new()
         .route("/", get(front))
         .merge(guarded)
+        .fallback(rest::nowhere)
+        .method_not_allowed_fallback(rest::wrong_verb)
         .layer(DefaultBodyLimit::max(MESSAGE_MAX))
         .with_state(door)
 }

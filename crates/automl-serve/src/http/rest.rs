@@ -1,11 +1,11 @@
 //! Plain REST: each route is one method of the service, its body the method's parameters.
 
 use super::{Door, broken, json};
-use crate::rpc;
+use crate::error::{INVALID_REQUEST, NO_METHOD, RpcError};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json as object};
@@ -16,6 +16,11 @@ const LOOKS: [&str; 4] = ["best", "trials", "status", "importance"];
 const ACTS: [&str; 5] = ["ask", "enqueue", "add", "release", "close"];
 /// Methods that do something to a trial: `POST /studies/{study}/trials/{trial}/{method}`.
 const TRIAL_ACTS: [&str; 2] = ["report", "tell"];
+
+/// What there is, for whoever asked for something else.
+const ROUTES: &str = "there are POST /rpc, GET /events, GET /version, GET /methods, GET and POST /studies, \
+                      GET /studies/S, GET /studies/S/{best,trials,status,importance}, \
+                      POST /studies/S/{ask,enqueue,add,release,close} and POST /studies/S/trials/N/{report,tell}";
 
 pub(super) fn routes() -> Router<Door> {
     Router::new()
@@ -69,12 +74,15 @@ async fn act(
 
 async fn act_on_trial(
     State(door): State<Door>,
-    Path((study, trial, method)): Path<(String, u64, String)>,
+    Path((study, trial, method)): Path<(String, String, String)>,
     body: Bytes,
 ) -> Response {
     if !TRIAL_ACTS.contains(&method.as_str()) {
         return unknown(&method, &TRIAL_ACTS);
     }
+    let Ok(trial) = trial.parse::<u64>() else {
+        return refused(&RpcError::field("trial", format!("`trial` must be a number, found {trial:?}")));
+    };
     let mut place = named(study);
     place.insert("trial".into(), trial.into());
     with_body(door, method, &body, place).await
@@ -108,21 +116,33 @@ async fn call(door: Door, method: String, params: Map<String, Value>) -> Respons
     match result.await {
         None => broken(),
         Some(Ok(result)) => json(StatusCode::OK, result.to_string()),
-        Some(Err(error)) => {
-            let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
-            json(status, object!({"error": error.to_json()}).to_string())
-        }
+        Some(Err(error)) => refused(&error),
     }
+}
+
+/// Answers what no route leads to.
+pub(super) async fn nowhere(uri: Uri) -> Response {
+    let message = format!("there is nothing at {}; {ROUTES}", uri.path());
+    refused(&RpcError::new(NO_METHOD, "unknown_method", message))
+}
+
+/// Answers a verb that a route does not take.
+pub(super) async fn wrong_verb(method: Method, uri: Uri) -> Response {
+    let message = format!("{} does not take {method}; {ROUTES}", uri.path());
+    let error = RpcError::new(INVALID_REQUEST, "invalid_request", message);
+    json(StatusCode::METHOD_NOT_ALLOWED, object!({"error": error.to_json()}).to_string())
 }
 
 fn unknown(method: &str, known: &[&str]) -> Response {
     let message = format!("nothing is called `{method}` here; there are {}", known.join(", "));
-    json(
-        StatusCode::NOT_FOUND,
-        object!({"error": {"code": crate::error::NO_METHOD, "message": message}}).to_string(),
-    )
+    refused(&RpcError::new(NO_METHOD, "unknown_method", message))
 }
 
 fn bad(message: &str) -> Response {
-    json(StatusCode::BAD_REQUEST, rpc::refusal(message))
+    refused(&RpcError::new(INVALID_REQUEST, "invalid_request", message))
+}
+
+fn refused(error: &RpcError) -> Response {
+    let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, object!({"error": error.to_json()}).to_string())
 }

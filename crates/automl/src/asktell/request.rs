@@ -95,6 +95,11 @@ impl StudyRequest {
         }
         let fidelity = self.fidelity.unwrap_or(whole_runs());
         check_fidelity(&fidelity, self.algorithm)?;
+        if self.early_stop != EarlyStop::None && fidelity.max.0 < 2 {
+            return wrong(
+                "`early_stop` needs trials that are run further and further; give `fidelity` {min, max}",
+            );
+        }
         // A rule that stops running trials wants trials that run.
         let algorithm = match self.early_stop {
             EarlyStop::None => automl_scheduler::resolve_auto(self.algorithm, &fidelity, self.max_trials),
