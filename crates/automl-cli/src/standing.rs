@@ -36,11 +36,28 @@ impl Standings {
     }
 }
 
-/// Returns every value of a trial's furthest result beside the first objective, by metric.
+/// Returns every metric that counts, the first objective first, each once: a constraint may be on an objective.
+pub(crate) fn metrics(study: &Study) -> Vec<&str> {
+    let mut names = Vec::new();
+    for name in study.settings.metrics() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Returns every value of a trial's furthest result beside the first objective, by metric, each metric once.
 pub(crate) fn further_values<'a>(study: &'a Study, trial: &'a Trial) -> impl Iterator<Item = (&'a str, f64)> {
     let further = trial.fidelity().and_then(|fidelity| trial.further.get(&fidelity));
     let values = further.into_iter().flat_map(|further| further.values());
-    study.settings.metrics().skip(1).zip(values)
+    let named = study.settings.metrics().skip(1).zip(values);
+    let mut told = vec![study.settings.objective.metric.as_str()];
+    named.filter(move |(name, _)| {
+        let is_news = !told.contains(name);
+        told.push(name);
+        is_news
+    })
 }
 
 #[cfg(test)]
@@ -55,6 +72,17 @@ mod tests {
 
     fn told(study: &mut Study, trial: u64, further: Further) {
         study.trials.get_mut(&TrialId(trial)).unwrap().further.insert(Fidelity(3), further);
+    }
+
+    #[test]
+    fn a_constraint_on_an_objective_is_no_further_metric() {
+        let mut study = fixture::study();
+        study.settings.constraints =
+            ["loss<=1", "size<=5", "size>=1"].map(|text| Constraint::parse(text).unwrap()).into();
+        told(&mut study, 2, Further { objectives: vec![], constraints: vec![0.25, 3.0, 3.0] });
+        assert_eq!(metrics(&study), ["loss", "size"]);
+        let values: Vec<_> = further_values(&study, &study.trials[&TrialId(2)]).collect();
+        assert_eq!(values, [("size", 3.0)]);
     }
 
     #[test]

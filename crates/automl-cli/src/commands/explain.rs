@@ -3,10 +3,12 @@
 use super::{find_trial, locate, look};
 use crate::args::TrialArg;
 use crate::exit::{Exit, Failure};
+use crate::facts;
 use crate::output::Output;
 use crate::project::Project;
 use crate::render::size::size;
 use crate::render::{json, time, value};
+use crate::standing::{Standings, further_values};
 use automl::may_go_on;
 use automl::present::utc;
 use automl_core::{Algorithm, Attempt, AttemptEnd, Outcome, Study, Trial, TrialState, number_as_json};
@@ -90,6 +92,12 @@ fn lines(study: &Study, trial: &Trial) -> Vec<String> {
     for attempt in &trial.attempts {
         lines.push(attempt_line(study, attempt));
         lines.extend(attempt.end.as_ref().and_then(cost_line));
+    }
+    let further: Vec<String> =
+        further_values(study, trial).map(|(name, v)| format!("{name} {}", value::number(v))).collect();
+    if let (Some(first), false) = (trial.value(), further.is_empty()) {
+        let metric = &study.settings.objective.metric;
+        lines.push(format!("result      {metric} {}, {}", value::number(first), further.join(", ")));
     }
     lines.extend(checkpoint_lines(study, trial).into_iter().map(|line| format!("checkpoint  {line}")));
     lines.push(format!("now         {}", standing(study, trial)));
@@ -189,22 +197,27 @@ fn standing(study: &Study, trial: &Trial) -> String {
             "paused on its rung, where it ends: others are made from it".into()
         }
         TrialState::Paused => "paused on its rung: others of the rung are better, or not there yet".into(),
-        TrialState::Complete if study.incumbent().is_some_and(|best| best.id == trial.id) => {
-            "complete; the best trial of the study".into()
+        TrialState::Complete if trial.value().is_some() => {
+            let word = match (Standings::of(study).word(study, trial), facts::broken(study, trial)) {
+                (Some("best"), _) => Some("the best trial of the study".into()),
+                (Some(word), Some(broken)) => Some(format!("{word}: {broken}")),
+                (word, _) => word.map(String::from),
+            };
+            word.map_or_else(|| "complete".into(), |word| format!("complete; {word}"))
         }
         state => reason.map_or_else(|| state.to_string(), |reason| format!("{state}: {reason}")),
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn first_line(text: &str) -> String {
+    value::visible(text.lines().next().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::{Dropped, Fidelity, GpuUse, Inherited, TrialId};
+    use automl_core::{Constraint, Dropped, Fidelity, Further, GpuUse, Inherited, TrialId};
 
     #[test]
     fn checkpoints_that_were_dropped_or_lost_are_told() {
@@ -233,6 +246,17 @@ mod tests {
             told.iter().any(|line| line.contains("goes on with what another trial has trained")),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn all_that_counts_is_told_of_a_result() {
+        let mut study = fixture::study();
+        study.settings.constraints = vec![Constraint::parse("latency<=50").unwrap()];
+        let further = Further { objectives: vec![], constraints: vec![60.0] };
+        study.trials.get_mut(&TrialId(1)).unwrap().further.insert(Fidelity(3), further);
+        let told = lines(&study, &study.trials[&TrialId(1)]).join("\n");
+        assert!(told.contains("\nresult      loss 0.5, latency 60\n"), "{told}");
+        assert!(told.ends_with("complete; infeasible: latency <= 50 is broken: 60"), "{told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::configurations::BOOKKEEPING;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::project::Project;
+use crate::standing::metrics;
 use automl::{export_log, present};
 use automl_core::{Study, Trial};
 use serde_json::{Value, json};
@@ -54,7 +55,8 @@ fn csv_of(study: &Study) -> Result<Vec<u8>, Failure> {
         Failure::new(Exit::Environment, format!("cannot write the table: {error}"))
     };
     let params: Vec<&str> = study.settings.space.parameters().iter().map(|p| p.name.as_str()).collect();
-    let metrics: Vec<&str> = study.settings.metrics().filter(|name| !params.contains(name)).collect();
+    let mut metrics = metrics(study);
+    metrics.retain(|name| !params.contains(name));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let headings = BOOKKEEPING[..2].iter().chain(&params).chain(&metrics).chain(&BOOKKEEPING[2..]);
     writer.write_record(headings).map_err(|error| broken(&error))?;

@@ -9,7 +9,7 @@ use crate::project::Project;
 use crate::render::table::{Align, Table};
 use crate::render::time::{self, now_ms};
 use crate::render::{json, value};
-use crate::standing::{Standings, further_values};
+use crate::standing::{Standings, further_values, metrics};
 use automl_core::Study;
 
 /// Shows the trials of a study, oldest first.
@@ -28,7 +28,7 @@ pub(super) fn run(args: &StudyArg, project: &Project, output: Output) -> Result<
 }
 
 fn table(study: &Study, now: u64) -> Table {
-    let further: Vec<&str> = study.settings.metrics().skip(1).collect();
+    let further = metrics(study).split_off(1);
     let columns = [
         ("trial", Align::Right),
         ("state", Align::Left),
