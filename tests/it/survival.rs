@@ -3,6 +3,7 @@
 use crate::support::TestEnv;
 use nix::sys::signal::Signal;
 use std::fs;
+use std::process::Command;
 
 #[test]
 fn trials_outlive_a_killed_engine_and_are_adopted() {
@@ -90,6 +91,21 @@ fn the_next_command_finds_the_study_again() {
     let next = ran.stdout.lines().find_map(|line| line.strip_prefix("next")).unwrap().trim().to_string();
     let arguments = next.strip_prefix("automl ").unwrap();
     assert_eq!(env.automl(arguments).code, 0, "{next}");
+}
+
+#[test]
+fn the_next_command_can_be_pasted_into_a_shell() {
+    let env = TestEnv::new();
+    let mut command = env.command("--root");
+    command.arg("else where").args(
+        "run --gpus none --metric loss:min --param x=0.0..1.0 --trials 1 --name s -- ./train.sh {x}"
+            .split(' '),
+    );
+    let ran = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let next = ran.lines().find_map(|line| line.strip_prefix("next")).unwrap().trim();
+    let line = next.replacen("automl", env!("CARGO_BIN_EXE_automl"), 1);
+    let pasted = Command::new("sh").arg("-c").arg(&line).current_dir(env.path("")).output().unwrap();
+    assert!(pasted.status.success(), "{next}: {}", String::from_utf8_lossy(&pasted.stderr));
 }
 
 /// What a creation leaves that is killed before its first event.

@@ -2,6 +2,7 @@
 
 use crate::args::{Global, SkillArgs};
 use crate::exit::Failure;
+use crate::render::value::shell_word;
 use automl::StudyDir;
 use automl_config::{Catalog, Settings};
 use std::env;
@@ -72,7 +73,7 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// Returns what names a study on a command line typed here: its name where it lies in the usual root,
-/// else its folder.
+/// else its folder, as a shell needs it.
 pub(crate) fn study_word(dir: &StudyDir) -> String {
     let usual = Global { root: env::var_os(ROOT_VARIABLE).map(PathBuf::from), ..Global::default() };
     let in_usual_root = |project: Project| project.root.join(dir.name()) == dir.path();
@@ -80,7 +81,7 @@ pub(crate) fn study_word(dir: &StudyDir) -> String {
         return dir.name();
     }
     let path = shown(dir.path());
-    if path.contains('/') { path } else { format!("./{path}") }
+    shell_word(&if path.contains('/') { path } else { format!("./{path}") })
 }
 
 fn find_upwards(from: &Path) -> Option<PathBuf> {

@@ -4,6 +4,7 @@
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::secret::{is_secret, masked};
+use crate::render::value::shell_word;
 use automl_config::{AttemptFiles, Origins, TrialRecipe, annotated_yaml, hide_logins};
 use serde_json::{Map, Value, json};
 
@@ -38,12 +39,12 @@ impl Shown<'_> {
     pub(super) fn print(&self, heading: &[String], output: Output) -> Result<(), Failure> {
         self.notes.iter().for_each(|note| output.say(&format!("note: {note}")));
         heading.iter().try_for_each(|line| output.data(line))?;
-        let words: Vec<String> = self.argv().iter().map(|word| quoted(word)).collect();
+        let words: Vec<String> = self.argv().iter().map(|word| shell_word(word)).collect();
         output.data(&format!("command\n  {}", words.join(" ")))?;
         output.data("environment")?;
         self.env()
             .iter()
-            .try_for_each(|(name, value)| output.data(&format!("  {name}={}", quoted(value))))?;
+            .try_for_each(|(name, value)| output.data(&format!("  {name}={}", shell_word(value))))?;
         let Some((name, _)) = &self.files.spec else { return Ok(()) };
         output.data(name)?;
         let lines = self.explained.map(|(spec, origins)| annotated_yaml(spec, origins)).unwrap_or_default();
@@ -58,27 +59,5 @@ impl Shown<'_> {
     fn env(&self) -> Vec<(&String, String)> {
         let shown = |name: &str, value: &str| if is_secret(name) { "…".into() } else { hide_logins(value) };
         self.files.env.iter().map(|(name, value)| (name, shown(name, value))).collect()
-    }
-}
-
-/// Writes a word as a shell would need it, for reading and pasting only: no shell is ever used.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_string();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_needed() {
-        assert_eq!(quoted("--lr=1e-5"), "--lr=1e-5");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

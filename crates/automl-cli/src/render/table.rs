@@ -1,5 +1,6 @@
 //! Tables whose columns line up, cut to the terminal's width where there is one.
 
+use super::value::visible;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const GAP: &str = "  ";
@@ -27,13 +28,13 @@ pub(crate) struct Table {
 impl Table {
     /// Begins a table with its headings.
     pub(crate) fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Align)>) -> Self {
-        let columns = columns.into_iter().map(|(name, align)| (name.to_string(), align));
+        let columns = columns.into_iter().map(|(name, align)| (visible(name), align));
         Table { columns: columns.collect(), rows: Vec::new() }
     }
 
     /// Adds a row with one cell for each column.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().collect();
+        let cells: Vec<String> = cells.into_iter().map(|cell| visible(&cell)).collect();
         assert_eq!(cells.len(), self.columns.len(), "one cell for each column");
         self.rows.push(cells);
     }
@@ -114,6 +115,13 @@ mod tests {
         table.row(["7".into(), "running".into(), "lr=1e-5 act=relu".into()]);
         table.row(["12".into(), "ok".into(), "lr=0.1".into()]);
         table
+    }
+
+    #[test]
+    fn cells_stay_within_their_row() {
+        let mut table = Table::new([("a\u{7}", Align::Left), ("b", Align::Left)]);
+        table.row(["x\ny".into(), "\u{1b}[2J".into()]);
+        assert_eq!(table.lines(None), [r"a\u{7}  b", r"x\ny    \u{1b}[2J"]);
     }
 
     #[test]

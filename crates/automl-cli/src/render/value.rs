@@ -26,14 +26,25 @@ pub(crate) fn param(value: &ParamValue) -> String {
     match value {
         ParamValue::Float(v) => number(*v),
         ParamValue::Bool(_) | ParamValue::Int(_) | ParamValue::Text(_) | ParamValue::List(_) => {
-            value.to_string()
+            visible(&value.to_string())
         }
     }
 }
 
+/// Writes control characters as their escapes: what others have named or told must not steer a terminal, nor
+/// break a line.
+pub(crate) fn visible(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_string();
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 /// Writes `name=value` pairs with numbers shortened.
 pub(crate) fn params(params: &Params) -> String {
-    let pairs: Vec<String> = params.iter().map(|(name, value)| format!("{name}={}", param(value))).collect();
+    let pairs: Vec<String> =
+        params.iter().map(|(name, value)| format!("{}={}", visible(name), param(value))).collect();
     pairs.join(" ")
 }
 
@@ -60,6 +71,15 @@ pub(crate) fn domain(parameter: &Parameter) -> String {
         text.push_str(&format!(", {relation}"));
     }
     text
+}
+
+/// Writes a word as a shell would need it, for reading and pasting only: no shell is ever used.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Writes a count with its noun: `1 trial`, `2 trials`; of a fidelity that counts parts of something, `fraction 10/100`.
@@ -89,6 +109,20 @@ pub(crate) fn padded(label: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_written_out() {
+        let told = ParamValue::Text("a\u{1b}[31m\nb\tü".into());
+        assert_eq!(param(&told), r"a\u{1b}[31m\nb\tü");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(shell_word("--lr=1e-5"), "--lr=1e-5");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
 
     #[test]
     fn parts_of_something_are_counted_as_a_fraction() {
