@@ -27,7 +27,29 @@ fn wrong_usage_is_answered_with_the_right_one() {
             "run --metric loss --param x=0..1 --name ../x -- ./train.sh {x}",
             &["`../x` cannot be a study's name"],
         ),
-        ("run --metric loss --param x=0..1 --eta 1 -- ./train.sh {x}", &["--eta 1"]),
+        ("run --metric loss --param x=0..1 --eta 1 -- ./train.sh {x}", &["--eta <N>", "at least 2"]),
+        ("run --metric loss --param x=0..1 --seed -1 -- ./train.sh {x}", &["'-1' for '--seed <N>'"]),
+        ("run --metric loss --param x=0..1 --name=-x -- ./train.sh {x}", &["`-x` cannot be", "100 letters"]),
+        (
+            "run --metric loss --param x=0..1 --stop-file /x -- ./train.sh {x}",
+            &["--stop-file: `/x` is no file"],
+        ),
+        (
+            "run --metric loss --param x=0..1 --parallel 4294967295 -- ./train.sh {x}",
+            &["4294967295 parallel trials are too many"],
+        ),
+        (
+            "run --metric loss --param x=0..1 --gpus-per-trial nan -- ./train.sh {x}",
+            &["NaN GPUs per trial is not possible"],
+        ),
+        (
+            "run --metric loss --param x=0.0..1.0 --enqueue x=5 -- ./train.sh {x}",
+            &["`x`: 5.0 is not a number from 0.0 to 1.0"],
+        ),
+        (
+            "run --metric loss --param x=0..1 -- ./train.sh {width}",
+            &["unknown placeholder `{width}`", "known are x, spec"],
+        ),
         ("run --metric loss --param x=0..1 --gpus x -- ./train.sh {x}", &["`x` is no GPU list"]),
         (
             "run --metric loss --param x=0..1 --algorithm hyperband -- ./train.sh {x}",
@@ -82,7 +104,32 @@ fn broken_settings_file_is_located() {
     assert_refused(&env, "list", 2, &["automl.toml:2:1", "did you mean `trials`?"]);
     fs::write(env.path("automl.toml"), "[run]\ntimeout = \"90\"\n").unwrap();
     let run = "run --metric loss --param x=0..1 -- ./train.sh {x}";
-    assert_refused(&env, run, 2, &["automl.toml: run.timeout: `90` is no duration"]);
+    assert_refused(&env, run, 2, &["automl.toml:2:11: run.timeout: `90` is no duration"]);
+    fs::write(env.path("automl.toml"), "[run]\ntrials = 3\nexecutor = \"slurm\"\n").unwrap();
+    assert_refused(&env, run, 2, &["automl.toml:3:12: run.executor: no executor `slurm`"]);
+}
+
+#[test]
+fn variables_are_blamed_by_their_own_names() {
+    let env = TestEnv::new();
+    let with = |variable: &str, value: &str, options: &str| {
+        let mut command = env.command(&format!(
+            "run --gpus none --metric loss --param x=0.0..1.0 {options} --print-config -- ./train.sh {{x}}"
+        ));
+        let output = command.env(variable, value).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, said) = with("AUTOML_TRIALS", "many", "");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("invalid value 'many' for 'AUTOML_TRIALS'"), "{said}");
+    let (code, said) = with("AUTOML_TRIALS", "7", "--trials=many");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("for '--trials <N>'"), "{said}");
+    for variable in ["AUTOML_TRIALS", "AUTOML_ROOT", "AUTOML_TIMEOUT", "AUTOML_EARLY_STOP", "AUTOML_GPUS"] {
+        let (code, said) = with(variable, "", "");
+        assert_eq!(code, Some(0), "{variable} set to nothing: {said}");
+        assert!(!said.contains(variable), "{variable} set to nothing: {said}");
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn sizes_need_units() {
     for (flag, words) in [
         ("--trial-memory 20", "write 50GiB"),
         ("--trial-log 5kB", "at least 1MiB"),
-        ("--trial-open-files 3", "16.."),
+        ("--trial-open-files 3", "at least 16"),
         ("--gpu-time 3", "write 90s"),
     ] {
         let ran = env.run_over("./train.sh {x}", flag);

@@ -19,7 +19,7 @@ mod standing;
 mod watcher;
 
 use args::Cli;
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use output::{Level, Output};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn quiet_contained_panics() {
 }
 
 fn run() -> i32 {
-    let parsed = Cli::command().try_get_matches();
+    let parsed = args::matches(std::env::args_os());
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,

@@ -21,8 +21,8 @@
 use crate::fields::{Fields, join, string, strings, wrong_type};
 use crate::files;
 use crate::grammar::ShortForm;
-use crate::node::{Data, Node};
-use crate::problem::{Code, Problems, Report};
+use crate::node::{Data, Entry, Node};
+use crate::problem::{Code, Position, Problems, Report};
 use crate::read::Format;
 use crate::request::{Datasets, NetworkRequest};
 use serde::Serialize;
@@ -95,6 +95,9 @@ pub struct RunSettings {
     pub journal: Option<String>,
     /// Folder or URL that results are uploaded to.
     pub upload_to: Option<String>,
+    /// Line and column of each key's value, for whoever finds fault with it later: `2:11`.
+    #[serde(skip)]
+    pub places: BTreeMap<String, String>,
 }
 
 /// Defaults for one network.
@@ -199,10 +202,17 @@ impl RunSettings {
             disk: fields.string("disk", report),
             journal: fields.string("journal", report),
             upload_to: fields.string("upload_to", report).map(|text| located(&text, folder)),
+            places: node.entries().unwrap_or_default().iter().map(place).collect(),
         };
         fields.close(report);
         Some(settings)
     }
+}
+
+/// Returns a key and the place of its value.
+fn place(entry: &Entry) -> (String, String) {
+    let Position { line, column } = entry.value.at;
+    (entry.key.clone(), format!("{line}:{column}"))
 }
 
 impl NetworkSettings {

@@ -2,6 +2,7 @@
 
 use super::SkillArgs;
 use super::data::{ContainerMode, DatasetArgs};
+use super::number::whole;
 use crate::render::time::parse_duration;
 use automl_config::CheckpointChoice;
 use clap::{Args, ValueHint};
@@ -65,7 +66,7 @@ pub(crate) struct ActionArgs {
     #[arg(long, value_name = "LIST", env = "AUTOML_GPUS", hide_env_values = true)]
     pub(crate) gpus: Option<String>,
     /// How many of them
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u32>(1))]
     pub(crate) num_gpus: u32,
     /// Longest running time
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]

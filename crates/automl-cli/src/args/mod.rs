@@ -3,9 +3,11 @@
 mod action;
 mod archive;
 mod check;
+mod command;
 mod conduct;
 mod data;
 mod gc;
+mod number;
 mod plan;
 mod run;
 mod service;
@@ -15,6 +17,7 @@ mod usage;
 pub(crate) use action::ActionArgs;
 pub(crate) use archive::{FsckArgs, ImportArgs};
 pub(crate) use check::{CheckArgs, Intent, SkillArgs};
+pub(crate) use command::matches;
 pub(crate) use conduct::{ConductArgs, YesNo};
 pub(crate) use data::{ContainerMode, DatasetArgs};
 pub(crate) use gc::GcArgs;
@@ -28,6 +31,7 @@ use crate::render::time::parse_duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use number::{decimal, whole};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "Examples:
@@ -181,13 +185,13 @@ pub(crate) struct ResumeArgs {
     #[command(flatten)]
     pub(crate) study: StudyArg,
     /// Number of trials in all, those already done included
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1))]
     pub(crate) trials: Option<u64>,
     /// Wall-clock limit of the search in all, the time already worked included
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<u64>,
     /// New fidelity of a full trial: the best trials go on to it from their checkpoints
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1))]
     pub(crate) max_fidelity: Option<u64>,
     /// Limit of the GPU time of all trials together, the time already used included
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -199,7 +203,7 @@ pub(crate) struct ResumeArgs {
     #[arg(long, value_name = "LIST")]
     pub(crate) gpus: Option<String>,
     /// GPUs of one trial; a fraction packs several trials on one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = decimal)]
     pub(crate) gpus_per_trial: Option<f64>,
 }
 
@@ -235,7 +239,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// Number of the attempt [default: the last]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(1))]
     pub(crate) attempt: Option<u32>,
 }
 

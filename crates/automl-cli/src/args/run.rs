@@ -4,6 +4,7 @@
 use super::check::SkillArgs;
 use super::conduct::ConductArgs;
 use super::data::{ContainerMode, DatasetArgs};
+use super::number::{decimal, whole};
 use super::usage::UsageArgs;
 use crate::render::time::parse_duration;
 use automl_config::{FidelityName, LogSource, parse_log};
@@ -158,16 +159,16 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "NAME", env = "AUTOML_ALGORITHM", hide_env_values = true, ignore_case = true, value_parser = algorithm_parser())]
     pub(crate) algorithm: Option<Algorithm>,
     /// Number of trials [default: 20; for hyperband as many as its brackets hold]
-    #[arg(long, value_name = "N", env = "AUTOML_TRIALS", hide_env_values = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", env = "AUTOML_TRIALS", hide_env_values = true, value_parser = whole::<u64>(1))]
     pub(crate) trials: Option<u64>,
     /// Fidelity of a full trial, for example epochs [default: the spec's epochs]
-    #[arg(long, value_name = "N", env = "AUTOML_MAX_FIDELITY", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_MAX_FIDELITY", hide_env_values = true, value_parser = whole::<u64>(1))]
     pub(crate) max_fidelity: Option<u64>,
     /// Smallest fidelity worth looking at [default: 1]
-    #[arg(long, value_name = "N", env = "AUTOML_MIN_FIDELITY", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_MIN_FIDELITY", hide_env_values = true, value_parser = whole::<u64>(1))]
     pub(crate) min_fidelity: Option<u64>,
     /// Factor between one rung and the next [default: 3]
-    #[arg(long, value_name = "N", env = "AUTOML_ETA", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_ETA", hide_env_values = true, value_parser = whole::<u64>(2))]
     pub(crate) eta: Option<u64>,
     /// Wall-clock limit of the search
     #[arg(long, value_name = "DURATION", env = "AUTOML_TIMEOUT", hide_env_values = true, value_parser = parse_duration)]
@@ -176,7 +177,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "DURATION", env = "AUTOML_GPU_TIME", hide_env_values = true, value_parser = parse_duration)]
     pub(crate) gpu_time: Option<u64>,
     /// Root of every random choice [default: 0]
-    #[arg(long, value_name = "N", env = "AUTOML_SEED", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_SEED", hide_env_values = true, value_parser = whole::<u64>(0))]
     pub(crate) seed: Option<u64>,
     /// Settings of a search in TAO's form (an `automl_settings` object in JSON); flags win over them
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -197,7 +198,7 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_name = "LIST", env = "AUTOML_GPUS", hide_env_values = true)]
     pub(crate) gpus: Option<String>,
     /// GPUs of one trial; a fraction packs several trials on one [default: 1]
-    #[arg(long, value_name = "N", env = "AUTOML_GPUS_PER_TRIAL", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_GPUS_PER_TRIAL", hide_env_values = true, value_parser = decimal)]
     pub(crate) gpus_per_trial: Option<f64>,
     /// Longest running time of an attempt
     #[arg(long, value_name = "DURATION", env = "AUTOML_TRIAL_TIMEOUT", hide_env_values = true, value_parser = parse_duration)]
@@ -214,10 +215,10 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_name = "URL", env = "AUTOML_UPLOAD_TO", hide_env_values = true, value_hint = ValueHint::AnyPath)]
     pub(crate) upload_to: Option<String>,
     /// How often a failed trial is tried again where that may help [default: 1]
-    #[arg(long, value_name = "N", env = "AUTOML_RETRY", hide_env_values = true)]
+    #[arg(long, value_name = "N", env = "AUTOML_RETRY", hide_env_values = true, value_parser = whole::<u32>(0))]
     pub(crate) retry: Option<u32>,
     /// End the search after so many failed trials in a row [default: 5]
-    #[arg(long, value_name = "N", env = "AUTOML_MAX_FAILURES", hide_env_values = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "AUTOML_MAX_FAILURES", hide_env_values = true, value_parser = whole::<u32>(1))]
     pub(crate) max_failures: Option<u32>,
 }
 
@@ -310,7 +311,7 @@ mod tests {
         for (arguments, expected) in [
             ("--parallel 0", "or `auto`"),
             ("--timeout 90", "write 90s"),
-            ("--trials 0", "1.."),
+            ("--trials 0", "a whole number of at least 1"),
             ("--trails 3", "'--trials'"),
         ] {
             let error = run(arguments).unwrap_err();

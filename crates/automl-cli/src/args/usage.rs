@@ -1,5 +1,6 @@
 //! Arguments about what a trial may use of its machine.
 
+use super::number::whole;
 use crate::render::size::{parse_size, size};
 use clap::Args;
 use std::fmt;
@@ -18,7 +19,7 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_name = "SIZE|none", env = "AUTOML_TRIAL_LOG", hide_env_values = true)]
     pub(crate) trial_log: Option<LogSize>,
     /// Files that each process of an attempt may have open
-    #[arg(long, value_name = "N", env = "AUTOML_TRIAL_OPEN_FILES", hide_env_values = true, value_parser = clap::value_parser!(u64).range(16..))]
+    #[arg(long, value_name = "N", env = "AUTOML_TRIAL_OPEN_FILES", hide_env_values = true, value_parser = whole::<u64>(16))]
     pub(crate) trial_open_files: Option<u64>,
 }
 

@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -23,13 +24,22 @@ pub(crate) struct Choices<'a> {
     file: Option<PathBuf>,
     /// A further settings file that was laid over the first, and the names that it sets.
     over: Option<(PathBuf, Vec<&'static str>)>,
+    /// Line and column of the settings file's keys.
+    places: BTreeMap<String, String>,
     made: Vec<Choice>,
 }
 
 impl<'a> Choices<'a> {
     /// Begins with the parsed command line and the settings file, if there is one.
     pub(crate) fn new(matches: &'a ArgMatches, file: Option<&Path>) -> Self {
-        Choices { matches, file: file.map(Path::to_path_buf), over: None, made: Vec::new() }
+        let file = file.map(Path::to_path_buf);
+        Choices { matches, file, over: None, places: BTreeMap::new(), made: Vec::new() }
+    }
+
+    /// Says where in the settings file its keys are.
+    pub(crate) fn placed(mut self, places: &BTreeMap<String, String>) -> Self {
+        self.places.clone_from(places);
+        self
     }
 
     /// Says which names another file has laid over the settings file.
@@ -92,9 +102,15 @@ impl<'a> Choices<'a> {
         let parsed = text.map(parse).transpose();
         parsed.map_err(|why| {
             let file = self.file_of(&key.replace('_', "-"));
-            let section = if file == self.file_name() { "run." } else { "" };
-            Failure::new(Exit::Usage, format!("{file}: {section}{key}: {why}"))
+            let place = if file == self.file_name() { self.place_of(key) } else { format!("{file}: {key}") };
+            Failure::new(Exit::Usage, format!("{place}: {why}"))
         })
+    }
+
+    /// Returns the place of a key of the settings file, with the key.
+    pub(crate) fn place_of(&self, key: &str) -> String {
+        let place = self.places.get(key).map_or_else(String::new, |place| format!(":{place}"));
+        format!("{}{place}: run.{key}", self.file_name())
     }
 
     /// Returns how a given value was given: `--trials` or `AUTOML_TRIALS`.
@@ -144,8 +160,9 @@ mod tests {
     fn wrong_file_values_name_the_file() {
         let matches = Cli::command().get_matches_from(["automl", "run"]);
         let choices =
-            Choices::new(matches.subcommand_matches("run").unwrap(), Some(Path::new("/p/automl.toml")));
+            Choices::new(matches.subcommand_matches("run").unwrap(), Some(Path::new("/p/automl.toml")))
+                .placed(&[("timeout".into(), "2:11".into())].into());
         let wrong = choices.parse_file("timeout", Some("90"), crate::render::time::parse_duration);
-        assert!(wrong.unwrap_err().messages[0].starts_with("/p/automl.toml: run.timeout: `90`"));
+        assert!(wrong.unwrap_err().messages[0].starts_with("/p/automl.toml:2:11: run.timeout: `90`"));
     }
 }

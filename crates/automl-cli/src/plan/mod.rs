@@ -73,7 +73,7 @@ impl Plan {
         foreign: Foreign,
         output: Output,
     ) -> Result<Self, Failure> {
-        let choices = Choices::new(matches, project.file.as_deref());
+        let choices = Choices::new(matches, project.file.as_deref()).placed(&project.settings.run.places);
         let mut choices = choices.laid_over(args.search.settings.as_deref(), foreign.names);
         let file = &project.settings.run;
         check_executor(file, &choices)?;
@@ -284,7 +284,7 @@ fn check_executor(file: &RunSettings, choices: &Choices<'_>) -> Result<(), Failu
         None | Some(EXECUTOR) => Ok(()),
         Some(other) => {
             let message =
-                format!("{}: run.executor: no executor `{other}`; use `{EXECUTOR}`", choices.file_name());
+                format!("{}: no executor `{other}`; use `{EXECUTOR}`", choices.place_of("executor"));
             Err(Failure::new(Exit::Usage, message))
         }
     }
