@@ -213,7 +213,7 @@ mod tests {
           "data_sources": {"train": {"a": {"source": "trainn", "path": 1}, "b": {}}},
           "automl_spec_params": {"a": Infinity, "b": "assign_const_value"},
           "metrics": {"monitoring_metric": 5, "dynamic_metric_patterns": ["("]},
-          "launch": {"trian": {"command": ["x", "{spce}"]}}}"#;
+          "launch": {"trian": {"command": ["x", "{spce}"], "stop_file": "../stop"}}}"#;
         assert_eq!(
             problems(text),
             [
@@ -227,6 +227,7 @@ mod tests {
                 "n.json:4:75: error: metrics.dynamic_metric_patterns[0]: not a regular expression: unclosed group",
                 "n.json:5:31: error: launch: `trian` is not among api_params.actions",
                 "n.json:5:49: error: launch.trian.command[1]: unknown placeholder `{spce}` (did you mean `spec`?)",
+                "n.json:5:73: error: launch.trian.stop_file: `../stop` is no file within the trial's results folder: write a relative path, such as stop",
             ]
         );
     }
