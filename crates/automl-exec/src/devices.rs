@@ -194,7 +194,17 @@ fn each_device<T>(ask: impl Fn(&Nvml, u32) -> Result<Vec<T>, NvmlError>) -> Resu
         }
         Ok(answers)
     };
-    ask_all().map_err(|error| format!("the NVIDIA driver cannot be asked for GPUs: {error}"))
+    ask_all().map_err(|error| unasked(&error))
+}
+
+/// Says why the driver did not answer. On a machine without one this is said before every search.
+fn unasked(error: &NvmlError) -> String {
+    match error {
+        NvmlError::LibloadingError(why) if why.to_string().contains("No such file") => {
+            "no NVIDIA driver was found".into()
+        }
+        error => format!("the NVIDIA driver cannot be asked for GPUs: {error}"),
+    }
 }
 
 fn describe(nvml: &Nvml, index: u32) -> Result<Gpu, NvmlError> {
@@ -280,6 +290,13 @@ mod tests {
 
     use super::*;
     use crate::process::wait_for_environment;
+
+    #[test]
+    fn a_machine_without_a_driver_is_told_so() {
+        let nowhere = Nvml::builder().lib_path("libnot-there.so".as_ref()).init().unwrap_err();
+        assert_eq!(unasked(&nowhere), "no NVIDIA driver was found");
+        assert!(unasked(&NvmlError::DriverNotLoaded).contains("cannot be asked"));
+    }
 
     struct Fake {
         gpus: Result<Vec<Gpu>, String>,
