@@ -1,7 +1,8 @@
 //! The JSON that other programs build on, its field names declared again.
 
 use crate::support::{TestEnv, assert_fields};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 
 const TRIAL: [&str; 12] = [
@@ -130,4 +131,60 @@ fn doctor_reports_each_check() {
     assert_fields(&findings[0], &["check", "status", "message", "fix"]);
     fs::write(env.path("file"), "").unwrap();
     assert_eq!(env.automl("doctor --root file").code, 3);
+}
+
+/// Objects whose keys are names of the user's own.
+const NAMED_BY_USERS: [&str; 6] = ["params", "metrics", "values", "env", "origins", "further"];
+
+/// Adds the names of all fields, those of objects within objects, too.
+fn add_fields(value: &Value, fields: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                fields.insert(name.clone());
+                if !NAMED_BY_USERS.contains(&name.as_str()) {
+                    add_fields(inner, fields);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| add_fields(item, fields)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_field_is_documented() {
+    let documents = [include_str!("../../docs/json.md"), include_str!("../../docs/fidelity.md")].concat();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let documented: BTreeSet<&str> = documents.split(|c| !is_word(c)).collect();
+    let env = TestEnv::new();
+    env.script("two.sh", "#!/bin/sh\n[ $AUTOML_TRIAL = 2 ] && exit 3\necho loss: 0.5 size: 7\n");
+    fs::write(env.path("broken.json"), "{").unwrap();
+    fs::write(env.path("x.log"), "loss: 0.5\nRuntimeError: no\n").unwrap();
+    let space = "--gpus none --metric loss:min --metric size:min --constraint size<=9 --param x=0.0..1.0";
+    let program = "-- ./two.sh {x}";
+    let mut fields = BTreeSet::new();
+    for command in [
+        format!("run {space} --name s --trials 8 --retry 0 --json {program}"),
+        format!("run {space} --print-config --json {program}"),
+        format!("run {space} --dry-run --json {program}"),
+        format!("plan {space} --json {program}"),
+        "check --log x.log --metric loss --json".into(),
+        "export s --to json".into(),
+    ]
+    .into_iter()
+    .chain(
+        ["best s", "list", "status s", "trials s", "explain s/1", "explain s/2", "importance s", "gc s"]
+            .map(|command| format!("{command} --json")),
+    )
+    .chain(
+        ["replay s", "fsck s", "networks", "networks mal train", "check broken.json", "doctor"]
+            .map(|command| format!("{command} --json")),
+    ) {
+        let objects = env.objects(&command);
+        assert!(!objects.is_empty(), "{command} printed nothing");
+        objects.iter().for_each(|object| add_fields(object, &mut fields));
+    }
+    let missing: Vec<&String> = fields.iter().filter(|name| !documented.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "fields that docs/json.md does not name: {missing:?}");
 }
