@@ -57,7 +57,7 @@ pub(crate) fn decide_brackets(study: &Study, free: usize, iteration: &Iteration)
         let Some(bracket) = budgeted.bracket(number).filter(|_| decisions.len() < free) else { break };
         let members = study.index().in_bracket(number).filter_map(|id| study.trials.get(&id));
         let before = decisions.len();
-        decide_bracket(study, number, &bracket, members.collect(), &mut decisions);
+        decide_bracket(study, number, &bracket, members.collect(), free, &mut decisions);
         if decisions.len() == before {
             study.index().rest(number);
         }
@@ -137,6 +137,7 @@ fn decide_bracket(
     number: u32,
     bracket: &Bracket,
     members: Vec<&Trial>,
+    free: usize,
     decisions: &mut Vec<Decision>,
 ) {
     let missing = bracket.trials().saturating_sub(members.len() as u64);
@@ -150,7 +151,8 @@ fn decide_bracket(
         );
         if i == 0 {
             let start = || Decision::Start { bracket: Some(number), until: rung.fidelity };
-            decisions.extend((0..missing).map(|_| start()));
+            // Brackets of large fidelities have millions of trials; no more are wanted than can begin.
+            decisions.extend((0..missing).take(free).map(|_| start()));
         }
         if missing > 0 || !members.iter().all(|t| is_decided(t, rung)) {
             return;
@@ -180,4 +182,21 @@ fn survivors<'a>(study: &Study, members: Vec<&'a Trial>, rung: &Rung, next: &Run
     ranked.sort_by_key(|(loss, id, _)| (*loss, *id));
     ranked.truncate(next.trials as usize);
     ranked.into_iter().map(|(_, _, trial)| trial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automl_core::{Algorithm, Fidelity};
+    use automl_testkit::{Log, settings};
+
+    #[test]
+    fn no_more_starts_are_decided_than_can_begin() {
+        let mut settings = settings(Algorithm::Hyperband);
+        settings.fidelity.max = Fidelity(u64::MAX);
+        settings.trials = u64::MAX;
+        let study = Log::new(settings).study().unwrap();
+        assert_eq!(Hyperband.decide(&study, 3).len(), 3);
+        assert_eq!(SuccessiveHalving.decide(&study, 0).len(), 0);
+    }
 }
