@@ -49,9 +49,10 @@ pub(crate) fn counts(study: &Study) -> [(TrialState, u64); TrialState::ALL.len()
     TrialState::ALL.map(|state| (state, study.in_state(state).count() as u64))
 }
 
-/// Returns the number of trials that have ended or wait on a rung.
+/// Returns the number of trials that have ended or wait on a rung. Those from elsewhere cost no budget.
 pub(crate) fn settled(study: &Study) -> u64 {
-    study.trials.values().filter(|t| t.state.is_final() || t.state == TrialState::Paused).count() as u64
+    let own = study.trials.values().filter(|trial| trial.foreign.is_none());
+    own.filter(|t| t.state.is_final() || t.state == TrialState::Paused).count() as u64
 }
 
 /// Returns how many trials have settled, and of how many, where there is a number.
@@ -77,8 +78,9 @@ pub(crate) fn run_time_ms(trial: &Trial, now: u64) -> u64 {
 /// work. Never longer than the study's time limit; `None` before anything has settled, and where neither
 /// trials nor time have a limit.
 pub(crate) fn eta_ms(study: &Study, slots: u32, now: u64) -> Option<u64> {
+    let own = study.trials.values().filter(|trial| trial.foreign.is_none());
     let (settled, open): (Vec<&Trial>, Vec<&Trial>) =
-        study.trials.values().partition(|t| t.state.is_final() || t.state == TrialState::Paused);
+        own.partition(|t| t.state.is_final() || t.state == TrialState::Paused);
     let mut times: Vec<u64> = settled.iter().map(|trial| run_time_ms(trial, now)).collect();
     times.sort_unstable();
     let median = *times.get(times.len() / 2)?;
@@ -166,6 +168,20 @@ mod tests {
         assert_eq!(eta_ms(&study, 2, now).unwrap(), alone / 2);
         let late = eta_ms(&study, 1, now + 1000).unwrap();
         assert_eq!(late, alone - 1000);
+    }
+
+    #[test]
+    fn trials_from_elsewhere_are_no_progress() {
+        let mut study = fixture::study();
+        let (settled_before, eta) = (settled(&study), eta_ms(&study, 1, study.updated_at));
+        let mut foreign = study.trials[&TrialId(1)].clone();
+        foreign.id = TrialId(9);
+        foreign.attempts.clear();
+        foreign.foreign = Some(automl_core::Foreign { source: "study t".into(), comparable: true });
+        for id in 9..20 {
+            study.trials.insert(TrialId(id), foreign.clone());
+        }
+        assert_eq!((settled(&study), eta_ms(&study, 1, study.updated_at)), (settled_before, eta));
     }
 
     #[test]

@@ -42,16 +42,25 @@ pub(crate) fn lines(study: &Study, finish: &Finish, places: &Places, paint: Pain
 }
 
 fn headline(study: &Study, finish: &Finish, paint: Paint) -> String {
-    let counts = facts::counts(study).into_iter().filter(|(_, n)| *n > 0);
-    let parts: Vec<String> = counts.map(|(state, n)| format!("{n} {state}")).collect();
+    let counts = facts::counts(study);
+    let total = counts.iter().map(|(_, n)| n).sum();
+    let parts = counts.into_iter().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = parts.map(|(state, n)| format!("{n} {state}")).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-    let trials = value::count(study.trials.len() as u64, "trial");
+    let trials = value::count(total, "trial");
+    let elsewhere = match study.trials.values().filter(|trial| trial.foreign.is_some()).count() {
+        0 => String::new(),
+        n => format!(" and {n} from elsewhere"),
+    };
     let worked = time::duration(facts::worked_ms(study, false, study.updated_at));
     let how = match finish {
         Finish::Over(reason) => format!("ended: {reason}"),
         Finish::Stopped => "stopped".into(),
     };
-    format!("{} {how}; {trials}{parts} in {worked}", paint.paint(Style::Bold, &study.settings.study))
+    format!(
+        "{} {how}; {trials}{parts}{elsewhere} in {worked}",
+        paint.paint(Style::Bold, &study.settings.study)
+    )
 }
 
 fn best(study: &Study, places: &Places, paint: Paint) -> Vec<String> {
@@ -146,7 +155,7 @@ fn field(label: &str, text: &str, paint: Paint) -> String {
 mod tests {
     use super::*;
     use crate::fixture;
-    use automl_core::{Fidelity, Further, TrialId};
+    use automl_core::{Fidelity, Foreign, Further, Trial, TrialId};
 
     fn summary(study: &Study, finish: &Finish) -> String {
         let places = Places {
@@ -166,6 +175,19 @@ mod tests {
         assert_eq!(said, "0.75 at 1 epoch, where the best was ahead by 0.25; it was not trained further");
         study.trials.get_mut(&TrialId(2)).unwrap().reached.insert(Fidelity(1), 1.0);
         assert_eq!(against_default(&study).unwrap(), "0.75 at 1 epoch; it was not trained further");
+    }
+
+    #[test]
+    fn trials_from_elsewhere_are_counted_apart() {
+        let mut study = fixture::study();
+        let foreign = Foreign { source: "study t".into(), comparable: true };
+        let trial = Trial { foreign: Some(foreign), ..study.trials[&TrialId(1)].clone() };
+        study.trials.insert(TrialId(9), trial);
+        let said = summary(&study, &Finish::Stopped);
+        assert!(
+            said.contains("4 trials (1 running, 2 complete, 1 failed) and 1 from elsewhere in 32s"),
+            "{said}"
+        );
     }
 
     #[test]
