@@ -110,8 +110,7 @@ fn problems_have_every_field() {
 fn run_streams_its_events() {
     let env = TestEnv::new();
     let ran = env.search("--trials 2 --parallel 1 --json --name s");
-    let events: Vec<serde_json::Value> =
-        ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let events: Vec<Value> = ran.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["started", "finished", "started", "finished", "ended", "done"]);
     assert_eq!(events[0]["params"]["x"].as_f64().map(|x| (0.0..=1.0).contains(&x)), Some(true));
