@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A relation compares with other parameters: `heads=1..16:<=2*layers` (`<`, `<=`, `>`, `>=`, `==`).
-//! Bounds written as whole numbers (`1..8`) make a whole-number parameter. A backslash takes the
-//! meaning from the next character. This module parses; what a domain means for a parameter that a
+//! Bounds written as whole numbers (`1..8`) make a whole-number parameter. Blanks around a part do not
+//! count (`1e-5 .. 1e-1`, `relu | gelu`). A backslash takes the meaning from the next character. This module parses; what a domain means for a parameter that a
 //! schema knows is decided in `schema`.
 
 use automl_core::{Distribution, ParamValue, Parameter, Relation, Scale, log_scale_by_rule};
@@ -78,8 +78,8 @@ impl ShortForm {
 
     fn parse_domain(name: &str, text: Piece<'_>) -> Result<Self, GrammarError> {
         let (domain, default) = match text.rsplit_once('@') {
-            Some((domain, default)) => (domain, Some(default)),
-            None => (text, None),
+            Some((domain, default)) => (domain.trimmed(), Some(default.trimmed())),
+            None => (text.trimmed(), None),
         };
         if domain.text.is_empty() {
             return Err(domain.error(format!("`{name}` has no values"), SHAPE));
@@ -117,7 +117,7 @@ impl ShortForm {
 
 impl Domain {
     fn parse(text: Piece<'_>) -> Result<Self, GrammarError> {
-        let options = text.split('|');
+        let options: Vec<Piece<'_>> = text.split('|').into_iter().map(Piece::trimmed).collect();
         if options.len() > 1 {
             return match options.iter().find(|o| o.text.is_empty()) {
                 Some(empty) => Err(empty.error("an option is empty".into(), SHAPE)),
@@ -170,8 +170,9 @@ impl Range {
     }
 
     fn parse(text: Piece<'_>, dots: usize) -> Result<Self, GrammarError> {
-        let low = text.slice(0, dots);
-        let mut rest = text.slice(dots + 2, text.text.len()).split(':').into_iter();
+        let low = text.slice(0, dots).trimmed();
+        let rest = text.slice(dots + 2, text.text.len()).split(':');
+        let mut rest = rest.into_iter().map(Piece::trimmed);
         let high = rest.next().expect("splitting gives at least one piece");
         let (low_value, high_value) = (low.number()?, high.number()?);
         let whole = [low, high].iter().all(|p| p.text.parse::<i64>().is_ok());
@@ -198,8 +199,8 @@ impl Range {
             None if modifier.text == "linear" => self.scale = Some(Scale::Linear),
             None if modifier.text == "int" => self.whole = true,
             None if modifier.text == "float" => self.whole = false,
-            Some(("step", _)) => {
-                let step = modifier.slice("step=".len(), modifier.text.len());
+            Some((name, _)) if name.trim() == "step" => {
+                let step = modifier.slice(name.len() + 1, modifier.text.len()).trimmed();
                 self.step = Some(step.number()?);
                 self.whole &= step.text.parse::<i64>().is_ok();
             }
@@ -249,6 +250,17 @@ struct Piece<'t> {
 impl<'t> Piece<'t> {
     fn slice(self, from: usize, to: usize) -> Piece<'t> {
         Piece { text: &self.text[from..to], column: self.column + self.text[..from].chars().count() }
+    }
+
+    /// Returns the piece without blanks around it; one behind a backslash stays.
+    fn trimmed(self) -> Piece<'t> {
+        let from = self.text.len() - self.text.trim_start().len();
+        let mut to = self.text.trim_end().len().max(from);
+        let escapes = self.text[..to].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        if escapes % 2 == 1 {
+            to += self.text[to..].chars().next().map_or(0, char::len_utf8);
+        }
+        self.slice(from, to)
     }
 
     /// Byte offsets of a character that no backslash precedes.
@@ -378,6 +390,24 @@ mod tests {
         ] {
             assert_eq!(parameter(given).distribution, expected, "{given}");
         }
+    }
+
+    #[test]
+    fn blanks_around_parts_do_not_count() {
+        for (spaced, plain) in [
+            ("lr = 1e-5 .. 1e-1 : log @ 1e-3", "lr=1e-5..1e-1:log@1e-3"),
+            ("x= 0.0..1.0 : step = 0.25 ", "x=0.0..1.0:step=0.25"),
+            ("n=1 .. 8 :<= 2*m", "n=1..8:<= 2*m"),
+            ("act=relu | gelu @ gelu", "act=relu|gelu@gelu"),
+            ("bs= 16 | 32", "bs=16|32"),
+            ("seed= 7 ", "seed=7"),
+        ] {
+            assert_eq!(parameter(spaced), parameter(plain), "{spaced}");
+        }
+        let kept = parameter(r"x=\ a|b\ |c d").distribution;
+        let expected = Distribution::Categorical { choices: text(&[" a", "b ", "c d"]), weights: None };
+        assert_eq!(kept, expected);
+        assert_eq!(ShortForm::parse("x= |a").unwrap_err().message, "an option is empty");
     }
 
     #[test]
