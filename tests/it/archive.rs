@@ -79,6 +79,19 @@ fn existing_names_are_refused() {
     assert!(refused.stderr.contains("`--name`"), "{}", refused.stderr);
     assert_eq!(fs::read(env.root().join("s/events.jsonl")).unwrap(), before);
     assert_eq!(env.automl("import s.jsonl --name ../out").code, 2);
+    let missing = env.automl("import nope.jsonl");
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+    assert!(missing.stderr.contains("cannot read nope.jsonl: No such file"), "{}", missing.stderr);
+}
+
+#[test]
+fn study_is_called_as_its_folder() {
+    let env = TestEnv::new();
+    env.search("--trials 2 --name s");
+    fs::rename(env.root().join("s"), env.root().join("t")).unwrap();
+    for command in ["status t --json", "list --json", "best t --json"] {
+        assert_eq!(env.objects(command)[0]["study"], "t", "{command}");
+    }
 }
 
 #[test]

@@ -15,11 +15,7 @@ pub(super) fn run(project: &Project, output: Output) -> Result<Exit, Failure> {
     let mut views = Vec::new();
     for name in list(&project.root) {
         match view(&StudyDir::new(&project.root, &name)) {
-            Ok(mut view) => {
-                // A folder that was renamed is found by its new name.
-                view.study.settings.study = name;
-                views.push(view);
-            }
+            Ok(view) => views.push(view),
             Err(error) => output.warn(&format!("study {name}: {}", Failure::from(error).messages.join("; "))),
         }
     }

@@ -78,10 +78,12 @@ impl Watch {
         if found.records == 0 {
             return Err(StudyError::NotBegun { name: self.dir.name() });
         }
-        let study = folding.finish()?;
+        let mut study = folding.finish()?;
         if is_first {
             check_owner(&self.dir, &study)?;
         }
+        // One whose folder was renamed is found by its new name.
+        study.settings.study = self.dir.name();
         let engine = running_engine(self.dir.path());
         let torn = found.torn_tail_bytes > 0 && engine.is_none();
         self.follower = follower;
