@@ -116,9 +116,6 @@ fn damaged_archives_are_refused_by_line_and_leave_nothing() {
         assert!(refused.stderr.contains(&format!("{name}{words}")), "{name}: {}", refused.stderr);
         assert!(!env.root().join("t").exists(), "{name} left a folder");
     }
-    let missing = env.automl("import nowhere.jsonl");
-    assert_eq!(missing.code, 3);
-    assert!(missing.stderr.contains("nowhere.jsonl"), "{}", missing.stderr);
 }
 
 #[test]
