@@ -55,10 +55,11 @@ lint: torch
 bench: build
 	$(CARGO) bench --locked -p automl -p automl-cli -p automl-config -p automl-scrape
 
-# Other projects' samplers in virtual environments of their own. torch, the largest part, is in one of them only: some 5 GB
-# with the CUDA libraries that its usual wheel asks for, 1 GB with `PEERS_PIP="--extra-index-url URL"` naming an index of CPU builds.
+# Other projects' samplers in virtual environments of their own. torch, the largest part, is in two of them, as HEBO and Ax need
+# different gpytorch: some 12 GB with the CUDA libraries that its usual wheels ask for, far less with
+# `PEERS_PIP="--extra-index-url URL"` naming an index of CPU builds.
 bench-peers:
-	set -e; for environment in main torch; do \
+	set -e; for environment in main torch ax; do \
 		python3 -m venv "benches/quality/.venv/$$environment"; \
 		"benches/quality/.venv/$$environment/bin/pip" install --prefer-binary --no-cache-dir $(PEERS_PIP) \
 			--requirement "benches/quality/requirements/$$environment.txt"; \

@@ -34,7 +34,7 @@ pub(crate) struct PeerKind {
 }
 
 /// The peers.
-pub(crate) const PEERS: [PeerKind; 7] = [
+pub(crate) const PEERS: [PeerKind; 8] = [
     peer("optuna-tpe", Environment::Main, "optuna"),
     peer("optuna-tpe-group", Environment::Main, "optuna"),
     peer("optuna-tpe-univariate", Environment::Main, "optuna"),
@@ -42,6 +42,7 @@ pub(crate) const PEERS: [PeerKind; 7] = [
     peer("smac", Environment::Main, "smac"),
     peer("hyperopt", Environment::Main, "hyperopt"),
     peer("hebo", Environment::Torch, "HEBO"),
+    peer("ax", Environment::Ax, "ax-platform"),
 ];
 
 const fn peer(name: &'static str, environment: Environment, package: &'static str) -> PeerKind {
@@ -68,6 +69,7 @@ pub(crate) const OBJECTIVE_PEERS: [PeerKind; 3] = [
 pub(crate) enum Environment {
     Main,
     Torch,
+    Ax,
 }
 
 impl Environment {
@@ -76,6 +78,7 @@ impl Environment {
         match self {
             Environment::Main => ("main", include_str!("requirements/main.txt")),
             Environment::Torch => ("torch", include_str!("requirements/torch.txt")),
+            Environment::Ax => ("ax", include_str!("requirements/ax.txt")),
         }
     }
 }

@@ -354,6 +354,71 @@ class Hebo:
             self.hebo.observe(self.trials.pop(trial), numpy.array([[cost]]))
 
 
+class Ax:
+    """BoTorch's models through Ax's client. Ordinals are integers that index the options.
+
+    A parameter of its spaces exists under one value of one choice, in a tree. Where several values or several parents
+    allow a parameter, it always has a value, which is dropped while it is inactive.
+    """
+
+    def __init__(self, space, seed, evaluations, workers):
+        import logging
+
+        import torch
+        from ax.api.client import Client
+        from ax.utils.common.logger import set_ax_logger_levels
+
+        set_ax_logger_levels(logging.ERROR)
+        torch.set_num_threads(1)
+        self.space = top_down(space)
+        self.client = Client(random_seed=seed)
+        self.client.configure_experiment([self.parameter(parameter, space) for parameter in space])
+        self.client.configure_optimization("-loss")
+        # The rest is the default, in which a sixth worker would wait for results of the first design.
+        self.client.configure_generation_strategy(allow_exceeding_initialization_budget=True)
+        self.trials = {}
+
+    @staticmethod
+    def parameter(parameter, space):
+        from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+
+        name, d = parameter["name"], parameter["distribution"]
+        if d["type"] == "categorical":
+            choices = [str(choice) for choice in d["choices"]]
+            below = Ax.dependents(parameter, space) or None
+            return ChoiceParameterConfig(name, choices, parameter_type="str", dependent_parameters=below)
+        if d["type"] == "ordinal":
+            return RangeParameterConfig(name, (0, len(d["choices"]) - 1), parameter_type="int")
+        return RangeParameterConfig(name, (d["low"], d["high"]), parameter_type=d["type"], scaling=d.get("scale"))
+
+    @staticmethod
+    def dependents(parent, space):
+        """Returns the names of the parameters that exist under single options of a choice, by option."""
+        found = {}
+        for parameter in space:
+            conditions = parameter.get("conditions", [])
+            if len(conditions) == 1 and conditions[0]["parent"] == parent["name"] and len(conditions[0]["in"]) == 1:
+                found.setdefault(str(conditions[0]["in"][0]), []).append(parameter["name"])
+        return found
+
+    def ask(self, number):
+        [(index, values)] = self.client.get_next_trials(max_trials=1).items()
+        self.trials[number] = index
+        params = {}
+        for parameter in self.space:
+            if is_active(parameter, params):
+                params[parameter["name"]] = Hebo.value(parameter["distribution"], values[parameter["name"]])
+        return params
+
+    def tell(self, number, value):
+        index = self.trials.pop(number)
+        if value is None:
+            # Failed trials may be proposed again as they were; these would fail again.
+            self.client.mark_trial_abandoned(index)
+        else:
+            self.client.complete_trial(index, raw_data={"loss": value})
+
+
 class Hyperopt:
     """The tree of Parzen estimators that others are descended from, over a flat space."""
 
@@ -431,6 +496,7 @@ MAKERS = {
     "optuna-nsga2": optuna_with(optuna_nsga2),
     "smac": Smac,
     "hebo": Hebo,
+    "ax": Ax,
     "hyperopt": Hyperopt,
     "optuna-hyperband": OptunaHyperband,
     "smac-hyperband": SmacHyperband,

@@ -1,5 +1,10 @@
-"""Tests of what peers.py does by itself; no peer's package is needed."""
+"""Tests of what peers.py does by itself; no peer's package is needed.
 
+The last class drives Ax itself, in its environment: benches/quality/.venv/ax/bin/python -m unittest discover -s benches/quality
+"""
+
+import importlib.util
+import statistics
 import unittest
 
 import peers
@@ -104,6 +109,63 @@ class Answers(unittest.TestCase):
         self.assertEqual(sampler.numbers, (2, 1))
         peers.answer({"tell": 7, "values": [1.0, 2.0], "violations": [-0.5]}, None, sampler)
         self.assertEqual(sampler.told, [(7, [1.0, 2.0], [-0.5])])
+
+
+SCHEDULE = [
+    {"name": "lr", "distribution": {"type": "float", "low": 1e-8, "high": 1.0, "scale": "log"}},
+    {"name": "width", "distribution": {"type": "int", "low": 1, "high": 4096, "step": 1, "scale": "log"}},
+    {"name": "batch", "distribution": {"type": "ordinal", "choices": [16, 32, 256]}},
+    choice("schedule", ["none", "step", "cosine"]),
+    choice("nesterov", [False, True], schedule=["step"]),
+    choice("restarts", ["a", "b"], nesterov=[True]),
+    choice("shape", ["a", "b"], schedule=["step", "cosine"]),
+    choice("both", ["a", "b"], schedule=["step"], batch=[16]),
+]
+
+
+class AxTrees(unittest.TestCase):
+    def test_one_value_of_one_choice_is_a_branch(self):
+        self.assertEqual(peers.Ax.dependents(choice("schedule", []), SCHEDULE), {"step": ["nesterov"]})
+
+    def test_options_are_named_as_they_are_written(self):
+        self.assertEqual(peers.Ax.dependents(choice("nesterov", []), SCHEDULE), {"True": ["restarts"]})
+
+    def test_ordinals_have_no_branches(self):
+        space = [SCHEDULE[2], choice("small", ["a", "b"], batch=[16])]
+        self.assertEqual(peers.Ax.dependents(choice("schedule", []), space), {})
+
+
+@unittest.skipUnless(importlib.util.find_spec("ax"), "Ax is in an environment of its own")
+class AxItself(unittest.TestCase):
+    def test_proposals_are_of_the_space(self):
+        sampler = peers.Ax(SCHEDULE, 1, 8, 8)
+        proposed = [sampler.ask(number) for number in range(8)]
+        self.assertEqual(len({p["lr"] for p in proposed}), 8)
+        # Half of the logarithmic scale lies below 1e-4, next to nothing of the linear one.
+        self.assertLess(statistics.median(p["lr"] for p in proposed), 1e-3)
+        self.assertLess(statistics.median(p["width"] for p in proposed), 512)
+        for params in proposed:
+            active = {p["name"] for p in SCHEDULE if peers.is_active(p, params)}
+            self.assertEqual(set(params), active)
+            self.assertIn(params["batch"], [16, 32, 256])
+            self.assertIsInstance(params["width"], int)
+            self.assertIsInstance(params.get("nesterov", True), bool)
+
+    def test_values_and_failures_reach_the_model(self):
+        sampler = peers.Ax([SCHEDULE[0]], 1, 9, 1)
+        for number in range(9):
+            lr = sampler.ask(number)["lr"]
+            sampler.tell(number, None if number == 1 else abs(peers.math.log10(lr) + 6))
+        told = sampler.client.summarize()
+        self.assertEqual(list(told["trial_status"] == "ABANDONED"), [n == 1 for n in range(9)])
+        self.assertEqual(list(told["generation_node"])[-1], "MBM")
+        self.assertLess(told["loss"].min(), 0.5)
+
+    def test_equal_seeds_propose_the_same(self):
+        first, second, other = (peers.Ax(SCHEDULE, seed, 3, 3) for seed in (1, 1, 2))
+        asked = [[sampler.ask(number) for number in range(3)] for sampler in (first, second, other)]
+        self.assertEqual(asked[0], asked[1])
+        self.assertNotEqual(asked[0], asked[2])
 
 
 if __name__ == "__main__":
