@@ -4,6 +4,7 @@ The last class drives Ax itself, in its environment: benches/quality/.venv/ax/bi
 """
 
 import importlib.util
+import math
 import statistics
 import unittest
 
@@ -155,11 +156,21 @@ class AxItself(unittest.TestCase):
         sampler = peers.Ax([SCHEDULE[0]], 1, 9, 1)
         for number in range(9):
             lr = sampler.ask(number)["lr"]
-            sampler.tell(number, None if number == 1 else abs(peers.math.log10(lr) + 6))
+            sampler.tell(number, None if number == 1 else abs(math.log10(lr) + 6))
         told = sampler.client.summarize()
         self.assertEqual(list(told["trial_status"] == "ABANDONED"), [n == 1 for n in range(9)])
         self.assertEqual(list(told["generation_node"])[-1], "MBM")
         self.assertLess(told["loss"].min(), 0.5)
+
+    def test_running_trials_keep_others_away(self):
+        sampler = peers.Ax([SCHEDULE[0]], 1, 9, 3)
+        for number in range(6):
+            lr = sampler.ask(number)["lr"]
+            sampler.tell(number, abs(math.log10(lr) + 6))
+        # Each proposal begins with the same random numbers: only the others that run keep them apart.
+        running = sorted(math.log10(sampler.ask(number)["lr"]) for number in range(6, 9))
+        self.assertEqual(list(sampler.client.summarize()["generation_node"])[-3:], ["MBM"] * 3)
+        self.assertGreater(min(running[1] - running[0], running[2] - running[1]), 0.02)
 
     def test_equal_seeds_propose_the_same(self):
         first, second, other = (peers.Ax(SCHEDULE, seed, 3, 3) for seed in (1, 1, 2))
