@@ -7,7 +7,7 @@
 
 use automl::{Control, StudyOptions, Update};
 use automl_config::CommandRequest;
-use automl_core::{Algorithm, Limits, Resources};
+use automl_core::{Algorithm, FidelityPlan, Limits, Resources};
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         max_fidelity: None,
         min_fidelity: 1,
         reduction_factor: 3,
+        full_first: FidelityPlan::FULL_FIRST,
         retries: 0,
         max_consecutive_failures: 5,
         limits: Limits { wall_ms: Some(10_000), grace_ms: 1_000, ..Limits::default() },

@@ -55,6 +55,7 @@ fn plan() -> FidelityPlan {
         reduction_factor: REDUCTION_FACTOR,
         resumable: true,
         base: None,
+        full_first: FidelityPlan::FULL_FIRST,
     }
 }
 

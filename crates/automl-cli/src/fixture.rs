@@ -32,6 +32,7 @@ fn settings() -> StudySettings {
             reduction_factor: 3,
             resumable: true,
             base: None,
+            full_first: FidelityPlan::FULL_FIRST,
         },
         retries: 1,
         max_consecutive_failures: 5,

@@ -63,6 +63,8 @@ pub struct RunSettings {
     pub min_fidelity: Option<u64>,
     /// Share of trials that go on from rung to rung: one in `eta`.
     pub eta: Option<u64>,
+    /// First trials of a race that train fully.
+    pub full_first: Option<u64>,
     /// Time for the whole search, for example `12h`.
     pub timeout: Option<String>,
     /// Time for one attempt, for example `90s`.
@@ -186,6 +188,7 @@ impl RunSettings {
             max_fidelity: fields.count("max_fidelity", 1, report),
             min_fidelity: fields.count("min_fidelity", 1, report),
             eta: fields.count("eta", 2, report),
+            full_first: fields.count("full_first", 0, report),
             timeout: fields.string("timeout", report),
             trial_timeout: fields.string("trial_timeout", report),
             trial_memory: fields.string("trial_memory", report),

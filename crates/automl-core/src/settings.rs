@@ -96,6 +96,25 @@ pub struct FidelityPlan {
     /// The largest fidelity that the study began with, where it was raised since: its rungs stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Fidelity>,
+    /// First trials of a race that train fully, so that it is known what early results are worth; 0 trusts early results
+    /// from the start. Other algorithms do not heed it.
+    #[serde(default = "default_full_first", skip_serializing_if = "is_default_full_first")]
+    pub full_first: u64,
+}
+
+impl FidelityPlan {
+    /// Trials of a race that train fully at first, where nothing else is asked for. With two a race is nowhere behind a
+    /// random search at full fidelity (`benches/quality`).
+    pub const FULL_FIRST: u64 = 2;
+}
+
+fn default_full_first() -> u64 {
+    FidelityPlan::FULL_FIRST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_default_full_first(trials: &u64) -> bool {
+    *trials == FidelityPlan::FULL_FIRST
 }
 
 /// Limits of a single attempt.

@@ -3,12 +3,12 @@
 //! One Gaussian process covers all rungs. A row is a configuration and a coordinate `t`, the logarithm of the
 //! fidelity scaled to `[0, 1]`, with a lengthscale of its own: where early and late results go together, what
 //! is known at one rung is known at the others. A contender is worth its expected improvement at the rung where
-//! it would stop next, over the best result *of that rung*, per unit of fidelity that it costs to get there:
-//! `log EI − log cost`. So like is compared with like. An improvement counts for as much as its rung says about the last one:
-//! the correlation that the model sees between the two is a factor. (The improvement at the largest fidelity would favour
-//! new configurations for ever, because what is least known improves most.) It is the one-step rule of
-//! Wistuba, Kadra and Grabocka, *Supervising the Multi-Fidelity Race of Hyperparameter Configurations*
-//! (NeurIPS 2022), with a plain process and geometric rungs.
+//! it would stop next, over the best result *of that rung or a lower one*, per unit of fidelity that it costs to get
+//! there: `log EI − log cost`. So like is compared with like, and with what did as well for less. An improvement counts
+//! for as much as its rung says about the last one: the correlation that the model sees between the two is a factor. (The
+//! improvement at the largest fidelity would favour new configurations for ever, because what is least known improves
+//! most.) It is the one-step rule of Wistuba, Kadra and Grabocka, *Supervising the Multi-Fidelity Race of Hyperparameter
+//! Configurations* (NeurIPS 2022), with a plain process and geometric rungs.
 //!
 //! Running trials are believed to end at the model's mean. Constraints, failures and the user's weights and
 //! defaults count as they do in [`Bayesian`](crate::Bayesian).
@@ -37,8 +37,8 @@ use crate::{SuggestError, Suggestion, fresh, scalarise, stream};
 const ROWS_MAX: usize = 300;
 /// Least correlation between a rung and the last one, so that its logarithm is a number.
 const CORRELATION_MIN: f64 = 1e-3;
-/// Results at the largest fidelity from which on they alone say where a trial starts that goes there anyway.
-const FULL_RESULTS_MIN: usize = 4;
+/// Results from which on a model of them says where a trial starts, where only those at the largest fidelity count.
+const RESULTS_MIN: usize = 4;
 /// First results, spread evenly, whose median the output warp uses.
 const REFERENCE_ROWS: usize = 10;
 
@@ -117,11 +117,8 @@ pub fn choose(
     if trials < startup && contest.start.is_some() {
         return turn.without_model(&format!("trial {} of {startup} before the model", trials + 1));
     }
-    if let Some(contest) = turn.of_full_results() {
-        let turn = Turn { contest: &contest, ..turn };
-        if let Ok(model) = Model::new(&turn) {
-            return model.choose(&turn);
-        }
+    if contest.start.is_some() && turn.results_are_few() {
+        return turn.without_model("few results at full fidelity, and no others count");
     }
     match Model::new(&turn) {
         Ok(model) => model.choose(&turn),
@@ -156,17 +153,11 @@ impl Turn<'_> {
         Ok(self.first().expect("a contest offers something"))
     }
 
-    /// The contest by results at the largest fidelity alone, where a new trial goes there whatever it comes to and there are
-    /// some: what early results are worth has no part in it, so where they mislead, it does not.
-    fn of_full_results(&self) -> Option<Contest> {
-        let full = *self.contest.levels.last()?;
-        let results = self.history.observations.iter().filter(|o| o.fidelity == full);
-        let enough = results.take(FULL_RESULTS_MIN).count() == FULL_RESULTS_MIN;
-        (self.contest.start?.all_the_way && enough).then(|| Contest {
-            levels: vec![full],
-            contenders: Vec::new(),
-            ..self.contest.clone()
-        })
+    /// Tells whether only results at one fidelity count, and there are fewer than a model has more from than an even design.
+    fn results_are_few(&self) -> bool {
+        let [only] = self.contest.levels[..] else { return false };
+        let results = self.history.observations.iter().filter(|o| o.fidelity == only);
+        results.take(RESULTS_MIN).count() < RESULTS_MIN
     }
 
     /// The fidelity at which a new trial shall be good: the largest one where it goes there anyway, otherwise by
@@ -448,8 +439,10 @@ fn training(turn: &Turn, results: &[&Observation]) -> Training {
     }
 }
 
-/// The value to be exceeded at each fidelity: its best feasible result, the best mean where results are noisy;
-/// at a rung that nobody has reached, the best of all.
+/// The value to be exceeded at each fidelity: the best feasible result of those there and at smaller ones, the best mean where
+/// results are noisy. Training further is worth nothing where others are better already with less. Only at the largest
+/// fidelity, which is what is handed over, its own results count, once there are some; at a rung that nobody has reached
+/// all do.
 fn incumbents(
     turn: &Turn,
     process: &GaussianProcess,
@@ -460,9 +453,11 @@ fn incumbents(
     let values = if noisy { process.predict_means(&training.rows) } else { training.targets.clone() };
     let best = |rows: &mut dyn Iterator<Item = usize>| rows.map(|row| values[row]).max_by(f64::total_cmp);
     let feasible = || training.feasible.iter().copied();
+    let largest = turn.contest.levels.last();
     let of_level = |level: &Fidelity| {
+        let counts = |fidelity: Fidelity| fidelity == *level || (fidelity < *level && Some(level) != largest);
         let best = match results.iter().any(|o| o.fidelity == *level) {
-            true => best(&mut feasible().filter(|&row| results[row].fidelity == *level)),
+            true => best(&mut feasible().filter(|&row| counts(results[row].fidelity))),
             false => best(&mut feasible()),
         };
         (*level, best)

@@ -115,6 +115,7 @@ mod tests {
             reduction_factor: eta,
             resumable: true,
             base: None,
+            full_first: FidelityPlan::FULL_FIRST,
         }
     }
 

@@ -13,12 +13,11 @@ mod full;
 mod hyperband;
 mod pasha;
 mod pbt;
-mod probes;
 mod race;
 mod rehearsal;
 mod stop;
 
-pub use agreement::{Agreement, agreements};
+pub use agreement::{Agreement, Verdict, agreements};
 pub use asha::Asha;
 pub use bracket::{Bracket, Rung, brackets, levels};
 pub use checkpoints::{Disposal, disposals, disposals_keeping, may_go};

@@ -5,25 +5,26 @@
 //! (`agreement.rs`), a new trial starts at the lowest such rung. One choice is offered at a time, because the
 //! next depends on it.
 //!
-//! Two rules do without the model. A share of the work goes to trials that go all the way, whatever their
-//! early results: new ones ([`FULL_RUNS`]), and a few of those that the race begins with (`probes.rs`). From them
-//! is known which rungs are worth comparing at, without the bias of having been promoted for their early
-//! results; they bound what misleading rungs can cost; and they get to the largest fidelity even where the model is
-//! wrong. And when the budget of trials is spent, only what ASHA would promote goes on.
+//! Two rules do without the model. The first trials ([`FidelityPlan::full_first`](automl_core::FidelityPlan::full_first)),
+//! and then a share of the work, go all the way, whatever their early results ([`FULL_RUNS`]): where these are worth
+//! nothing, a random search at full fidelity would be ahead otherwise. From such trials is known which rungs are worth
+//! comparing at, without the bias of having been promoted for their early results; they bound what misleading rungs can cost; and they get to the largest
+//! fidelity even where the model is wrong. While no rung misleads, the model of all rungs says where they start; once one
+//! does, results at the largest fidelity alone do. And when the budget of trials is spent, only what ASHA would promote
+//! goes on.
 //!
 //! Nobody waits: whatever else runs, a free slot gets a trial while any may run.
 
-use crate::agreement::{agreements, useful_levels, visited_levels};
+use crate::agreement::{Agreement, agreements, useful_levels, visited_levels};
 use crate::asha::{finish, next_level, promotable, waiting};
 use crate::bracket::levels;
-use crate::probes::probes;
 use crate::{Choice, Decision, NewTrial, Promotion, Scheduler, end_if_settled};
-use automl_core::{Fidelity, Study, Trial, TrialState};
+use automl_core::{Fidelity, Study, TrialId, TrialState};
 
 /// Bracket of the trials that go all the way; all others belong to none.
 const FULL_RUNS: u32 = 0;
-/// Such a trial starts when this many times the fidelity spent so far exceeds what the probes that have trained fully,
-/// those before it and itself cost.
+/// Beyond the first ones such a trial starts when this many times the fidelity spent so far exceeds what those before it
+/// and itself cost.
 const FULL_RUN_SHARE: f64 = 0.5;
 /// Paused trials of each rung that are weighed, the best ones: the others are far behind, and a slot must not
 /// stay free while the model is asked about thousands.
@@ -49,33 +50,33 @@ impl Scheduler for Race {
             return close(study, &levels);
         }
         let all_the_way = visited.len() > 1 && full_run_is_due(study, &levels);
-        let (bracket, until) = if all_the_way { (Some(FULL_RUNS), visited[0]) } else { (None, levels[0]) };
-        let start = Some(NewTrial { bracket, until, all_the_way });
-        vec![Decision::Choose(Choice { start, promotions: contenders(study, &levels), levels })]
+        let promotions = contenders(study, &levels);
+        if !all_the_way {
+            let start = Some(NewTrial { bracket: None, until: levels[0], all_the_way });
+            return vec![Decision::Choose(Choice { start, promotions, levels })];
+        }
+        let start = Some(NewTrial { bracket: Some(FULL_RUNS), until: visited[0], all_the_way });
+        let levels = if rungs.iter().all(Agreement::is_useful) { levels } else { vec![max] };
+        vec![Decision::Choose(Choice { start, promotions, levels })]
     }
 }
 
-/// Trials that go all the way and are paused, each to its next rung; probes first.
+/// Trials that go all the way and are paused, each to its next rung.
 fn full_runs<'a>(study: &'a Study, visited: &'a [Fidelity]) -> impl Iterator<Item = Decision> + 'a {
-    let full = study.index().paused_in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
-    let paused =
-        other_probes(study).into_iter().filter(|trial| trial.state == TrialState::Paused).chain(full);
+    let paused = study.index().paused_in_bracket(FULL_RUNS).rev().filter_map(|id| study.trials.get(&id));
     paused.filter_map(|trial| Some(Decision::Run { trial: trial.id, until: next_level(trial, visited)? }))
 }
 
-/// Probes that did not go all the way from their start.
-fn other_probes(study: &Study) -> Vec<&Trial> {
-    let mut probes = probes(study, trainings(study));
-    probes.retain(|trial| trial.bracket != Some(FULL_RUNS));
-    probes
-}
-
-/// Tells whether less than their share has been spent on trials that go all the way. Where only the largest
-/// fidelity is worth comparing at, all trials do.
+/// Tells whether fewer trials than shall have been sent all the way. Where only the largest fidelity is worth comparing at,
+/// all are.
 fn full_run_is_due(study: &Study, useful: &[Fidelity]) -> bool {
-    let probes = other_probes(study).into_iter().filter(|trial| trial.state == TrialState::Complete);
-    let full_runs = (probes.count() + study.index().in_bracket(FULL_RUNS).len()) as f64;
-    useful.len() == 1 || full_runs + 1.0 <= FULL_RUN_SHARE * trainings(study)
+    let first = usize::try_from(study.settings.fidelity.full_first).unwrap_or(usize::MAX);
+    let sent = study.index().in_bracket(FULL_RUNS);
+    let full_runs = sent.len() as f64;
+    let failed = |id: &TrialId| matches!(study.trials[id].state, TrialState::Failed | TrialState::Infeasible);
+    useful.len() == 1
+        || sent.filter(|id| !failed(id)).take(first).count() < first
+        || full_runs + 1.0 <= FULL_RUN_SHARE * trainings(study)
 }
 
 /// The work done so far, in full trainings.

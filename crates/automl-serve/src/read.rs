@@ -329,6 +329,7 @@ fn fidelity(fields: &mut Fields<'_>) -> Result<Option<FidelityPlan>, RpcError> {
         reduction_factor: fields.count("eta")?.unwrap_or(3),
         resumable: true,
         base: None,
+        full_first: fields.count("full_first")?.unwrap_or(FidelityPlan::FULL_FIRST),
     };
     fields.finish()?;
     Ok(Some(plan))

@@ -33,6 +33,7 @@ pub fn settings(algorithm: Algorithm) -> StudySettings {
             reduction_factor: 3,
             resumable: true,
             base: None,
+            full_first: FidelityPlan::FULL_FIRST,
         },
         retries: 1,
         max_consecutive_failures: 5,

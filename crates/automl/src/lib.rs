@@ -33,7 +33,7 @@ pub use asktell::{
     Answer, AskError, AskTell, Decided, Elsewhere, Handed, NotAdded, Place, StudyRequest, Told,
 };
 pub use automl_scheduler::{
-    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, agreements, generations, may_go_on,
+    Agreement, Bracket, REHEARSED_TRIALS_MAX, Rehearsal, Rung, Verdict, agreements, generations, may_go_on,
     population_trials, rehearse, resolve_auto,
 };
 pub use costs::{Costs, costs, same_program};

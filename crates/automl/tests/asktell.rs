@@ -190,8 +190,15 @@ fn reports_that_fall_behind_are_answered_with_stop() {
 
 fn rungs() -> StudyRequest {
     let (min, max) = (Fidelity(1), Fidelity(9));
-    let fidelity =
-        FidelityPlan { unit: "epoch".into(), min, max, reduction_factor: 3, resumable: true, base: None };
+    let fidelity = FidelityPlan {
+        unit: "epoch".into(),
+        min,
+        max,
+        reduction_factor: 3,
+        resumable: true,
+        base: None,
+        full_first: FidelityPlan::FULL_FIRST,
+    };
     StudyRequest { fidelity: Some(fidelity), max_trials: Some(9), ..request(Algorithm::Hyperband) }
 }
 
@@ -277,6 +284,7 @@ fn a_result_told_again_is_not_that_of_the_next_rung() {
         reduction_factor: 3,
         resumable: true,
         base: None,
+        full_first: FidelityPlan::FULL_FIRST,
     };
     let mut asked = request(Algorithm::Asha);
     asked.fidelity = Some(plan);

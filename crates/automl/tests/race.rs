@@ -27,6 +27,7 @@ fn request(algorithm: Algorithm, trials: u64) -> StudyRequest {
             reduction_factor: 3,
             resumable: true,
             base: None,
+            full_first: FidelityPlan::FULL_FIRST,
         }),
     }
 }

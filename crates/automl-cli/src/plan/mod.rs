@@ -22,7 +22,9 @@ use crate::render::size::{parse_size, size};
 use crate::render::time;
 use automl::{StudyOptions, WarmStart, settings};
 use automl_config::{RunSettings, StudyRecipe, further_objective};
-use automl_core::{Algorithm, Conduct, Limits, Objective, Resources, StudySettings, UsageLimits};
+use automl_core::{
+    Algorithm, Conduct, FidelityPlan, Limits, Objective, Resources, StudySettings, UsageLimits,
+};
 use choices::Choices;
 use clap::ArgMatches;
 use std::path::PathBuf;
@@ -158,6 +160,12 @@ fn search(args: &SearchArgs, file: &RunSettings, choices: &mut Choices<'_>) -> R
             DEFAULT_MIN_FIDELITY,
         ),
         reduction_factor: choices.or_default("eta", args.eta, file.eta, DEFAULT_ETA),
+        full_first: choices.or_default(
+            "full-first",
+            args.full_first,
+            file.full_first,
+            FidelityPlan::FULL_FIRST,
+        ),
         retries: 0,
         max_consecutive_failures: 0,
         limits: Limits { grace_ms: GRACE_MS, ..Limits::default() },

@@ -1,7 +1,7 @@
 //! What is known of the rungs of a race: which of them trials are compared at.
 
 use super::value;
-use automl::agreements;
+use automl::{Verdict, agreements};
 use automl_core::{Algorithm, Study};
 use serde_json::{Value, json};
 
@@ -11,10 +11,20 @@ pub(crate) fn line(study: &Study) -> Option<String> {
     let rungs = if study.settings.algorithm == Algorithm::Race { agreements(study) } else { Vec::new() };
     let unit = &study.settings.fidelity.unit;
     let said = |rung: &automl::Agreement| {
-        let agreement = rung.value?;
-        let verdict = if rung.is_useful() { "useful" } else { "skipped, its ranking says little" };
-        let at = value::count(rung.fidelity.0, unit);
-        Some(format!("{at} {verdict} (agreement {agreement:.2} over {} trials)", rung.trials))
+        let known = match (rung.value, rung.verdict) {
+            (Some(agreement), _) => {
+                format!(" (agreement {agreement:.2} over {})", value::count(rung.trials as u64, "trial"))
+            }
+            (None, Verdict::Useful) => return None,
+            (None, _) => String::new(),
+        };
+        let verdict = match rung.verdict {
+            Verdict::Useful => "useful",
+            Verdict::Misleading => "skipped, its ranking says little",
+            Verdict::Flat => "skipped, trials hardly differ there yet",
+            Verdict::Unproven => "skipped, because another one is and too few trials speak for it",
+        };
+        Some(format!("{} {verdict}{known}", value::count(rung.fidelity.0, unit)))
     };
     let said: Vec<String> = rungs.iter().filter_map(said).collect();
     (!said.is_empty()).then(|| said.join("; "))
@@ -31,6 +41,12 @@ pub(crate) fn json(study: &Study) -> Value {
             "trials": rung.trials,
             "agreement": rung.value,
             "useful": rung.is_useful(),
+            "verdict": match rung.verdict {
+                Verdict::Useful => "useful",
+                Verdict::Misleading => "misleading",
+                Verdict::Flat => "flat",
+                Verdict::Unproven => "unproven",
+            },
         })
     };
     agreements(study).iter().map(rung).collect()

@@ -21,6 +21,7 @@ const RUN: Shape = Shape::Object(
         optional("max_fidelity", Shape::Whole, "fidelity of a full trial"),
         optional("min_fidelity", Shape::Whole, "smallest fidelity worth looking at"),
         optional("eta", Shape::Whole, "factor between one rung and the next"),
+        optional("full_first", Shape::Whole, "first trials of a race that train fully"),
         optional("timeout", Shape::Text, "wall-clock limit of the search, for example `12h`"),
         optional("trial_timeout", Shape::Text, "wall-clock limit of an attempt"),
         optional("trial_memory", Shape::Text, "memory of all processes of an attempt, for example `20GiB`"),

@@ -78,6 +78,43 @@ fn trial_that_goes_all_the_way_beats_every_contender() {
 }
 
 #[test]
+fn going_on_must_promise_more_than_was_reached_with_less() {
+    // At three epochs there is a poor result only; those near it after one epoch would beat it, and themselves by nothing.
+    let mut history = history();
+    history.observations.retain(|o| o.fidelity == Fidelity(1));
+    let poor = history.observations.iter().max_by_key(|o| o.loss).unwrap().clone();
+    history.observations.push(Observation { fidelity: Fidelity(3), ..poor });
+    let chosen = |levels: &[u64]| {
+        let levels = levels.iter().copied().map(Fidelity).collect();
+        made(&history, &Contest { levels, ..contest(Some(START), &[10, 4]) })
+    };
+    assert!(matches!(chosen(&[1, 3, 9]), Chosen::Start(_)));
+    assert!(
+        matches!(chosen(&[1, 3]), Chosen::Promote { .. }),
+        "a result at the largest fidelity is what counts there"
+    );
+}
+
+#[test]
+fn only_an_even_design_where_few_full_results_count() {
+    let full = |count: usize| {
+        let mut history = history();
+        let full: Vec<Observation> = history.observations[..count]
+            .iter()
+            .map(|o| Observation { fidelity: Fidelity(9), ..o.clone() })
+            .collect();
+        history.observations.extend(full);
+        let start = Some(Start { all_the_way: true, ..START });
+        let contest = Contest { levels: vec![Fidelity(9)], ..contest(start, &[]) };
+        match made(&history, &contest) {
+            Chosen::Start(suggestion) => suggestion.origin.model,
+            Chosen::Promote { .. } => panic!("nothing is paused"),
+        }
+    };
+    assert_eq!((full(3).as_str(), full(4).as_str()), ("sobol", "race"));
+}
+
+#[test]
 fn results_at_skipped_rungs_do_not_count() {
     let mut contest = contest(Some(Start { until: Fidelity(3), ..START }), &[]);
     contest.levels.remove(0);

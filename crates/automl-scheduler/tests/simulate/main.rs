@@ -4,7 +4,7 @@ mod schedules;
 mod simulation;
 
 use automl_core::{Algorithm, EndReason, Event, FailureKind, Fidelity, Outcome, TrialId, TrialState};
-use automl_scheduler::{Asha, Decision, Race, Scheduler, brackets, levels, scheduler_for};
+use automl_scheduler::{Asha, Choice, Decision, NewTrial, Race, Scheduler, brackets, levels, scheduler_for};
 use automl_testkit::{Log, settings};
 use simulation::{Simulation, halving, hyperband};
 use std::collections::BTreeMap;
@@ -185,39 +185,67 @@ fn some_of_the_race_go_all_the_way() {
     assert!(states.len() > 2 && states.iter().all(|state| *state == TrialState::Complete), "{states:?}");
 }
 
+/// What a race with one trial at a time offers for a new one.
+fn offered(log: &Log) -> NewTrial {
+    let decisions = Race.decide(&log.study().unwrap(), 1);
+    let [Decision::Choose(Choice { start: Some(start), .. })] = &decisions[..] else {
+        panic!("{decisions:?}")
+    };
+    *start
+}
+
 #[test]
-fn race_probes_its_rungs_after_some_work() {
-    let mut log = Log::new(halving(Algorithm::Race, 200, 9));
-    for trial in 1..=35 {
-        log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, trial as f64);
-    }
-    let chooses = |log: &Log| matches!(Race.decide(&log.study().unwrap(), 5)[..], [Decision::Choose(_)]);
-    assert!(chooses(&log), "less than four trainings were spent");
-    log = log.suggest(36).start(36, 1, 1).reach(36, 1, 1, 36.0);
-    let run = |trial, until| Decision::Run { trial: TrialId(trial), until: Fidelity(until) };
-    // Larger is better here: of the first ten 10 is the best, 6 the middle and 1 the worst one.
-    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(6, 3)]);
-    log = log.start(6, 2, 3).reach(6, 2, 3, 1.0).start(6, 3, 9).reach(6, 3, 9, 2.0);
-    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(10, 3)]);
-    log = log.start(10, 2, 3).reach(10, 2, 3, 1.0).start(10, 3, 9).reach(10, 3, 9, 1.0);
-    assert_eq!(Race.decide(&log.study().unwrap(), 5), [run(1, 3)], "the best ended worse than the middle");
+fn race_trains_its_first_trials_fully() {
+    let started = |log: Log, trial| {
+        let (params, origin, bracket) = (Default::default(), Default::default(), offered(&log).bracket);
+        log.with(Event::TrialSuggested { trial: TrialId(trial), params, bracket, origin }).start(trial, 1, 1)
+    };
+    let all_the_way = |full_first| -> Vec<u64> {
+        let mut settings = halving(Algorithm::Race, 200, 27);
+        settings.fidelity.full_first = full_first;
+        let mut log = Log::new(settings);
+        let trials = (1..=6).filter(|trial| {
+            let start = offered(&log);
+            assert_eq!(start.until, Fidelity(1), "they stop at the rungs on their way");
+            log = started(log.clone(), *trial);
+            start.all_the_way
+        });
+        trials.collect()
+    };
+    assert_eq!(all_the_way(2), [1, 2]);
+    assert_eq!(all_the_way(0), [0; 0]);
+    assert_eq!(all_the_way(4), [1, 2, 3, 4]);
+
+    let mut settings = halving(Algorithm::Race, 200, 27);
+    settings.retries = 0;
+    let log = started(started(Log::new(settings), 1).fail(1, 1, FailureKind::NotFinite), 2);
+    assert!(offered(&log).all_the_way, "one that failed told nothing");
 }
 
 #[test]
 fn race_skips_a_rung_whose_ranking_is_turned_round() {
-    let mut log = Log::new(halving(Algorithm::Race, 1000, 9));
-    for trial in 1..=6 {
-        let values = [-(trial as f64), trial as f64, trial as f64];
-        log = log.suggest(trial);
-        for (attempt, (until, value)) in (1..).zip([1, 3, 9].into_iter().zip(values)) {
-            log = log.start(trial, attempt, until).reach(trial, attempt, until, value);
+    let log = |trials: u64| {
+        let mut log = Log::new(halving(Algorithm::Race, 1000, 9));
+        for trial in 1..=trials {
+            let values = [-(trial as f64), trial as f64, trial as f64];
+            log = log.suggest(trial);
+            for (attempt, (until, value)) in (1..).zip([1, 3, 9].into_iter().zip(values)) {
+                log = log.start(trial, attempt, until).reach(trial, attempt, until, value);
+            }
         }
-    }
-    let decisions = Race.decide(&log.study().unwrap(), 1);
-    let [Decision::Choose(choice)] = &decisions[..] else { panic!("{decisions:?}") };
-    assert_eq!(choice.levels, [3, 9].map(Fidelity));
-    let start = choice.start.unwrap();
+        log
+    };
+    let choice = |log: &Log| match Race.decide(&log.study().unwrap(), 1).remove(0) {
+        Decision::Choose(choice) => choice,
+        other => panic!("{other:?}"),
+    };
+    let few = log(6);
+    assert_eq!(choice(&few).levels, [Fidelity(9)], "nothing but full results is trusted");
+    let start = offered(&few);
     assert_eq!((start.until, start.all_the_way), (Fidelity(1), true), "one more that tells about the rung");
+    // So many speak for the second rung; as long as trials are sent all the way, full results alone say where.
+    let known = choice(&log(16));
+    assert_eq!((known.levels, known.start.unwrap().until), (vec![Fidelity(9)], Fidelity(3)));
 }
 
 #[test]

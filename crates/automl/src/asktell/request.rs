@@ -166,7 +166,15 @@ pub(super) fn same_question(existing: &Study, asked: &StudySettings) -> Result<(
 /// The one fidelity of trials that run whole.
 fn whole_runs() -> FidelityPlan {
     let one = Fidelity(1);
-    FidelityPlan { unit: "run".into(), min: one, max: one, reduction_factor: 3, resumable: false, base: None }
+    FidelityPlan {
+        unit: "run".into(),
+        min: one,
+        max: one,
+        reduction_factor: 3,
+        resumable: false,
+        base: None,
+        full_first: FidelityPlan::FULL_FIRST,
+    }
 }
 
 fn check_fidelity(plan: &FidelityPlan, algorithm: Algorithm) -> Result<(), AskError> {

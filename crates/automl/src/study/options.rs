@@ -35,6 +35,8 @@ pub struct StudyOptions {
     pub min_fidelity: u64,
     /// Factor between one rung and the next.
     pub reduction_factor: u64,
+    /// First trials of a race that train fully.
+    pub full_first: u64,
     /// How often a failed trial is tried again.
     pub retries: u32,
     /// The search ends after so many failed trials in a row.
@@ -136,6 +138,7 @@ fn fidelity_plan(recipe: &StudyRecipe, options: &StudyOptions) -> Result<Fidelit
         reduction_factor: options.reduction_factor,
         resumable,
         base: None,
+        full_first: options.full_first,
     };
     if options.algorithm == Algorithm::Pbt {
         check_population(&plan, options.conduct.early_stop).map_err(|what| StudyError::Fidelity { what })?;

@@ -207,6 +207,7 @@ impl Plan {
                 reduction_factor: 3,
                 resumable: true,
                 base: None,
+                full_first: FidelityPlan::FULL_FIRST,
             },
             limits: Limits { wall_ms: Some(WALL_MS), grace_ms: 5_000, ..Limits::default() },
             resources: Resources { gpus: "none".into(), gpus_per_trial: 1.0, parallel: Some(parallel) },
