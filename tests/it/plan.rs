@@ -49,6 +49,24 @@ fn hyperband_does_what_was_planned() {
 }
 
 #[test]
+fn more_trials_of_a_race_train_fully_first_where_that_is_asked_for() {
+    let env = TestEnv::new();
+    let program = "--param x=0.0..1.0 --metric loss:min --gpus none -- ./train.sh {x} {fidelity} {resume}";
+    let options = "--algorithm race --max-fidelity 27 --trials 30 --parallel 1";
+    let costs = |more: &str| {
+        let plan = &env.objects(&format!("plan {options} {more} --json {program}"))[0];
+        plan["total_fidelity"].as_u64().unwrap()
+    };
+    let [none, two, six] = ["--full-first 0", "", "--full-first 6"].map(costs);
+    assert!(none < two && two < six, "{none} {two} {six}");
+    assert_eq!(costs("--full-first 2"), two);
+    std::fs::write(env.path("automl.toml"), "[run]\nfull_first = 6\n").unwrap();
+    assert_eq!((costs(""), costs("--full-first 0")), (six, none), "a flag wins over the file");
+    let wrong = env.automl(&format!("plan {options} --full-first some {program}"));
+    assert!(wrong.code == 2 && wrong.stderr.contains("--full-first"), "{}", wrong.stderr);
+}
+
+#[test]
 fn plans_are_told_in_words() {
     let env = TestEnv::new();
     let program =

@@ -28,6 +28,8 @@ const TRIALS_EACH: usize = 16;
 const AGREEMENT_MIN: f64 = 0.4;
 /// First results at a rung, at least and at most, whose differences tell whether training has begun there.
 const FIRST_RESULTS: std::ops::RangeInclusive<usize> = 5..=10;
+/// They are among the first so many trials.
+const FIRST_TRIALS: usize = 64;
 /// Training has not begun where the middle one of these is not behind the best by this share of what training still improves.
 const SPREAD_MIN: f64 = 0.05;
 
@@ -119,10 +121,15 @@ fn agreement(study: &Study, finished: &[&Trial], level: Fidelity, full: Fidelity
 /// Tells whether the first results at a rung are nearer together than what training still improves by far. `losses` are
 /// those at the rung and at the largest fidelity, of trials that have got there.
 fn is_flat(study: &Study, losses: &[(Loss, Loss)], level: Fidelity) -> bool {
-    let comparable = study.trials.values().filter(|trial| trial.is_comparable());
+    if losses.is_empty() {
+        return false;
+    }
+    // Few are looked at: the first trials tell what training does without the bias of having been chosen for it, and a
+    // decision must not take longer with the number of trials.
+    let comparable = study.trials.values().take(FIRST_TRIALS).filter(|trial| trial.is_comparable());
     let results = comparable.filter_map(|trial| study.loss_at(trial, level)).map(Loss::get);
     let mut first: Vec<f64> = results.take(*FIRST_RESULTS.end()).collect();
-    if losses.is_empty() || first.len() < *FIRST_RESULTS.start() {
+    if first.len() < *FIRST_RESULTS.start() {
         return false;
     }
     let spread = lower_median(&mut first) - first[0];

@@ -170,7 +170,7 @@ pub(crate) struct SearchArgs {
     /// Factor between one rung and the next [default: 3]
     #[arg(long, value_name = "N", env = "AUTOML_ETA", hide_env_values = true, value_parser = whole::<u64>(2))]
     pub(crate) eta: Option<u64>,
-    /// First trials of a race that train fully, to learn what early results are worth; 0 trusts these [default: 2]
+    /// First trials of a race that train fully, whatever they come to at first; with 0 early results are trusted from the start [default: 2]
     #[arg(long, value_name = "N", env = "AUTOML_FULL_FIRST", hide_env_values = true, value_parser = whole::<u64>(0))]
     pub(crate) full_first: Option<u64>,
     /// Wall-clock limit of the search

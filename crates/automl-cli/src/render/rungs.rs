@@ -58,22 +58,31 @@ mod tests {
     use automl_core::{Direction, Fidelity};
     use automl_testkit::{Log, settings};
 
-    #[test]
-    fn skipped_rungs_are_named() {
+    /// Trials that were trained fully, with these losses after 1, 3 and 9 epochs.
+    fn trained(curves: impl Iterator<Item = [f64; 3]>) -> Study {
         let mut settings = settings(Algorithm::Race);
         settings.objective.direction = Direction::Minimize;
         let mut log = Log::new(settings);
-        assert_eq!(line(&log.study().unwrap()), None);
-        for trial in 1..=4 {
-            let final_loss = trial as f64;
-            log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, -final_loss);
-            log = log.start(trial, 2, 3).reach(trial, 2, 3, final_loss);
-            log = log.start(trial, 3, 9).reach(trial, 3, 9, final_loss);
+        for (trial, losses) in (1..).zip(curves) {
+            log = log.suggest(trial);
+            for (attempt, (fidelity, loss)) in (1..).zip([1, 3, 9].into_iter().zip(losses)) {
+                log = log.start(trial, attempt, fidelity).reach(trial, attempt, fidelity, loss);
+            }
         }
-        let study = log.study().unwrap();
-        insta::assert_snapshot!(line(&study).unwrap(), @"1 epoch skipped, its ranking says little (agreement -1.00 over 4 trials); 3 epochs useful (agreement 1.00 over 4 trials)");
-        let json = json(&study);
+        log.study().unwrap()
+    }
+
+    #[test]
+    fn skipped_rungs_are_named() {
+        assert_eq!(line(&trained(std::iter::empty())), None);
+        let turned = |trials: u32| trained((1..=trials).map(f64::from).map(|x| [-x, x, x]));
+        insta::assert_snapshot!(line(&turned(16)).unwrap(), @"1 epoch skipped, its ranking says little (agreement -1.00 over 16 trials); 3 epochs useful (agreement 1.00 over 16 trials)");
+        insta::assert_snapshot!(line(&turned(2)).unwrap(), @"1 epoch skipped, its ranking says little (agreement -1.00 over 2 trials); 3 epochs skipped, because another one is and too few trials speak for it (agreement 1.00 over 2 trials)");
+        let begun = trained((1..=5).map(f64::from).map(|x| [9.0, x, x]));
+        insta::assert_snapshot!(line(&begun).unwrap(), @"1 epoch skipped, trials hardly differ there yet (agreement 0.00 over 5 trials); 3 epochs skipped, because another one is and too few trials speak for it (agreement 1.00 over 5 trials)");
+        let json = json(&turned(16));
         assert_eq!((&json[0]["useful"], &json[1]["useful"]), (&false.into(), &true.into()));
+        assert_eq!((&json[0]["verdict"], &json[1]["verdict"]), (&"misleading".into(), &"useful".into()));
         assert_eq!(json[1]["fidelity"], Fidelity(3).0);
     }
 }
