@@ -26,12 +26,15 @@ const TRIALS_MIN: usize = 2;
 const TRIALS_EACH: usize = 16;
 /// Agreement below which a rung is skipped.
 const AGREEMENT_MIN: f64 = 0.4;
-/// First results at a rung, at least and at most, whose differences tell whether training has begun there.
-const FIRST_RESULTS: std::ops::RangeInclusive<usize> = 5..=10;
+/// First results at a rung whose differences tell whether training has begun there: as many as are spread evenly, before a
+/// model makes them alike.
+const FIRST_RESULTS: usize = 5;
 /// They are among the first so many trials.
 const FIRST_TRIALS: usize = 64;
 /// Training has not begun where the middle one of these is not behind the best by this share of what training still improves.
 const SPREAD_MIN: f64 = 0.05;
+/// It has begun, however near together they are, where the ranking agrees as well as this over so many trials.
+const AGREEMENT_SURE: (f64, usize) = (0.8, 6);
 
 /// What is done at a rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +111,8 @@ fn agreement(study: &Study, finished: &[&Trial], level: Fidelity, full: Fidelity
     let both = |trial: &&Trial| Some((study.loss_at(trial, level)?, study.loss_at(trial, full)?));
     let pairs: Vec<(Loss, Loss)> = finished.iter().filter_map(both).collect();
     let value = (pairs.len() >= TRIALS_MIN).then(|| weighted_tau(&pairs)).flatten();
-    let verdict = if pairs.len() < TRIALS_EACH && is_flat(study, &pairs, level) {
+    let is_sure = pairs.len() >= AGREEMENT_SURE.1 && value.is_some_and(|value| value >= AGREEMENT_SURE.0);
+    let verdict = if pairs.len() < TRIALS_EACH && !is_sure && is_flat(study, &pairs, level) {
         Verdict::Flat
     } else if value.is_some_and(|value| value < AGREEMENT_MIN) {
         Verdict::Misleading
@@ -128,8 +132,8 @@ fn is_flat(study: &Study, losses: &[(Loss, Loss)], level: Fidelity) -> bool {
     // decision must not take longer with the number of trials.
     let comparable = study.trials.values().take(FIRST_TRIALS).filter(|trial| trial.is_comparable());
     let results = comparable.filter_map(|trial| study.loss_at(trial, level)).map(Loss::get);
-    let mut first: Vec<f64> = results.take(*FIRST_RESULTS.end()).collect();
-    if first.len() < *FIRST_RESULTS.start() {
+    let mut first: Vec<f64> = results.take(FIRST_RESULTS).collect();
+    if first.len() < FIRST_RESULTS {
         return false;
     }
     let spread = lower_median(&mut first) - first[0];
@@ -237,8 +241,8 @@ mod tests {
         settings.trials = 100;
         let mut log = Log::new(settings);
         for trial in 1..=trials {
-            // Of ten the middle one is `spread` behind the best; the worst have diverged.
-            let loss = if trial < 6 { 1.0 + spread * (trial - 1) as f64 / 4.0 } else { 50.0 };
+            // Of five the middle one is `spread` behind the best; the worst have diverged.
+            let loss = if trial < 4 { 1.0 + spread * (trial - 1) as f64 / 2.0 } else { 50.0 };
             log = log.suggest(trial).start(trial, 1, 1).reach(trial, 1, 1, loss);
         }
         log.start(1, 2, 3).reach(1, 2, 3, 0.9).start(1, 3, 9).reach(1, 3, 9, full).study().unwrap()
@@ -247,17 +251,21 @@ mod tests {
     #[test]
     fn rung_before_training_has_begun_is_skipped() {
         let verdict = |study: &Study| agreements(study)[0].verdict;
-        assert_eq!(verdict(&begun(10, 0.039, 0.2)), Verdict::Flat);
+        assert_eq!(verdict(&begun(5, 0.039, 0.2)), Verdict::Flat);
         let few = [4, 5].map(|trials| verdict(&begun(trials, 0.039, 0.2)));
         assert_eq!(few, [Verdict::Useful, Verdict::Flat]);
-        assert_eq!(verdict(&begun(10, 0.041, 0.2)), Verdict::Useful, "a twentieth of what is to come");
-        assert_eq!(verdict(&begun(10, 0.039, 1.1)), Verdict::Useful, "what is to come is no improvement");
-        assert_eq!(
-            verdict(&begun(10, 0.0, 0.2)),
-            Verdict::Flat,
-            "equal results, such as no detection at all"
-        );
-        assert_eq!(agreements(&begun(10, 0.039, 0.2))[1].verdict, Verdict::Unproven);
+        assert_eq!(verdict(&begun(5, 0.041, 0.2)), Verdict::Useful, "a twentieth of what is to come");
+        assert_eq!(verdict(&begun(5, 0.039, 1.1)), Verdict::Useful, "what is to come is no improvement");
+        assert_eq!(verdict(&begun(5, 0.0, 0.2)), Verdict::Flat, "equal results, such as no detection at all");
+        assert_eq!(agreements(&begun(5, 0.039, 0.2))[1].verdict, Verdict::Unproven);
+    }
+
+    #[test]
+    fn rung_that_ranks_well_has_begun_however_near_together_results_are() {
+        let curve = |x: f64| [1.0 + x / 1000.0, 0.9 + x / 10.0, x / 10.0];
+        let curves: Vec<[f64; 3]> = (0..6).map(f64::from).map(curve).collect();
+        let verdict = |trials| agreements(&study(&curves[..trials]))[0].verdict;
+        assert_eq!((verdict(5), verdict(6)), (Verdict::Flat, Verdict::Useful));
     }
 
     #[test]
