@@ -88,6 +88,30 @@ fn one_open_study_is_asked_flat() {
     assert_eq!(talk.refused("ask", json!({}))["data"]["kind"], "unknown_study");
 }
 
+/// A served race sends its first trials all the way, as many as the client says.
+#[test]
+fn clients_say_how_many_trials_of_a_race_train_fully_first() {
+    let env = TestEnv::new();
+    let mut talk = Talk::begin(&env);
+    // The trials that are handed out one after the other, each with the fidelity that it shall get to.
+    let mut handed = |name: &str, fidelity: Value| -> Vec<(u64, u64)> {
+        let mut create = request(name);
+        (create["algorithm"], create["fidelity"]) = ("race".into(), fidelity);
+        talk.ok("create", create);
+        let turn = |_| {
+            let asked = talk.ok("ask", json!({"study": name}));
+            talk.ok("tell", json!({"study": name, "trial": asked["trial"], "value": loss(&asked["params"])}));
+            (asked["trial"].as_u64().unwrap(), asked["fidelity"].as_u64().unwrap())
+        };
+        let handed = (0..4).map(turn).collect();
+        talk.ok("close", json!({"study": name}));
+        handed
+    };
+    assert_eq!(handed("two", json!({"min": 1, "max": 3})), [(1, 1), (1, 3), (2, 1), (2, 3)]);
+    assert_eq!(handed("one", json!({"min": 1, "max": 3, "full_first": 1})), [(1, 1), (1, 3), (2, 1), (3, 1)]);
+    assert_eq!(handed("none", json!({"min": 1, "max": 3, "full_first": 0}))[..3], [(1, 1), (2, 1), (3, 1)]);
+}
+
 #[test]
 fn killed_services_go_on_as_if_they_had_not_been() {
     let env = TestEnv::new();

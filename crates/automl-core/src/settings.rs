@@ -279,4 +279,15 @@ mod tests {
         }
         assert!("tpee".parse::<Algorithm>().unwrap_err().contains("bayesian"));
     }
+
+    #[test]
+    fn plans_of_older_logs_are_read_and_usual_ones_are_written_alike() {
+        let old = r#"{"unit":"epoch","min":1,"max":9,"reduction_factor":3,"resumable":true}"#;
+        let mut plan: FidelityPlan = serde_json::from_str(old).unwrap();
+        assert_eq!(plan.full_first, FidelityPlan::FULL_FIRST);
+        assert_eq!(serde_json::to_string(&plan).unwrap(), old);
+        plan.full_first = 0;
+        let written = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<FidelityPlan>(&written).unwrap(), plan);
+    }
 }
