@@ -196,6 +196,9 @@ mod tests {
         let study = study(&[[3.0, 2.0, 1.0]]);
         assert!(agreements(&study).iter().all(|rung| rung.value.is_none() && rung.trials == 1));
         assert_eq!(useful_levels(&agreements(&study), Fidelity(9)), [1, 3, 9].map(Fidelity));
+        let two = self::study(&[[3.0, 2.0, 1.0], [1.0, 3.0, 2.0]]);
+        let values: Vec<Option<f64>> = agreements(&two).iter().map(|rung| rung.value).collect();
+        assert_eq!(values, [-1.0, 1.0].map(Some), "two are a ranking");
     }
 
     #[test]
