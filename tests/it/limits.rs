@@ -53,6 +53,32 @@ fn programs_have_so_many_files_open() {
     assert_eq!(env.objects("trials s --json")[0]["value"], 77.0);
 }
 
+/// With so few files this process could start no trial, and each would have failed.
+#[test]
+fn nothing_is_begun_where_too_few_files_may_be_open() {
+    let env = TestEnv::new();
+    env.script("loss.sh", "#!/bin/sh\necho loss: 0.5\n");
+    let options = "--metric loss --param x=0.0..1.0 --trials 1 --name s -- ./loss.sh {x}";
+    let limited = |files: u32, words: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let command = env.command(words);
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$@\""), "sh"]).arg(command.get_program());
+        shell.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.output().unwrap()
+    };
+    for words in [&format!("run {options}"), "resume s", "serve --stdio"] {
+        let refused = limited(63, words);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(3), "{words}: {said}");
+        assert!(said.contains("only 63 files may be open") && said.contains("ulimit -n"), "{said}");
+    }
+    assert!(!env.root().join("s").exists(), "nothing was begun");
+    let ran = limited(64, &format!("run {options}"));
+    assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(limited(63, "status s").status.code(), Some(0), "looking needs few");
+}
+
 #[test]
 fn gpu_time_ends_a_search_and_can_be_raised() {
     let env = TestEnv::new();

@@ -16,6 +16,7 @@ mod import;
 mod importance;
 mod list;
 mod logs;
+mod machine;
 mod networks;
 mod plan;
 mod replay;
@@ -46,6 +47,9 @@ const OFFERED: usize = 5;
 /// Why the command could not do its work.
 pub(crate) fn dispatch(cli: Cli, matches: &ArgMatches, output: Output) -> Result<Exit, Failure> {
     let project = || Project::open(&cli.global);
+    if let Command::Run(_) | Command::Action(_) | Command::Resume(_) | Command::Serve(_) = cli.command {
+        machine::check()?;
+    }
     match cli.command {
         Command::Run(args) => {
             let matches = matches.subcommand_matches("run").expect("the command is run");
