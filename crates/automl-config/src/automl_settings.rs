@@ -8,7 +8,7 @@ use crate::fields::{Fields, join, string, strings, wrong_type};
 use crate::files;
 use crate::node::{Data, Node};
 use crate::problem::{Code, Problems, Report};
-use automl_core::Direction;
+use automl_core::{Algorithm, Direction};
 use std::path::Path;
 
 /// Object that the settings may lie in.
@@ -182,7 +182,9 @@ impl AutomlSettings {
         self.population = first(&["automl_population_size"], 2, report);
         self.generations = first(&["automl_max_generations"], 1, report);
         self.generation = first(&["automl_eval_interval"], 1, report);
-        self.algorithm = fields.string("algorithm", report).or(fields.string("automl_algorithm", report));
+        let names = ["algorithm", "automl_algorithm"];
+        let [ours, theirs] = names.map(|key| read_algorithm(key, fields, report));
+        self.algorithm = ours.or(theirs);
         if self.algorithm.as_deref().is_some_and(|name| EARLY_STOPPING_HYPERBAND.contains(&name)) {
             self.algorithm = Some("hyperband".into());
             self.early_stop = Some("curve".into());
@@ -248,6 +250,22 @@ impl AutomlSettings {
             let message = format!("the reduction factor {eta} is above the {max} epochs of a full trial");
             report.error(node.at, "", Code::BadValue, message);
         }
+    }
+}
+
+/// The name of an algorithm, as it is known here or to TAO.
+fn read_algorithm(key: &'static str, fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
+    let path = fields.path_of(key);
+    let node = fields.node(key)?;
+    let Some(name) = node.as_str() else {
+        return wrong_type(node, &path, "the name of an algorithm", report);
+    };
+    match name.parse::<Algorithm>() {
+        Err(why) if !EARLY_STOPPING_HYPERBAND.contains(&name) => {
+            report.error(node.at, &path, Code::BadValue, why);
+            None
+        }
+        _ => Some(name.into()),
     }
 }
 
@@ -412,9 +430,11 @@ mod tests {
         let (_, problems) = read(
             r#"{"automl_max_recomendations": 5, "automl_R": 1,
                 "automl_range_override": [{"parameter": "a", "valid_min": 1}],
-                "algorithm_specific_params": {"automl_reduction": 3}}"#,
+                "algorithm_specific_params": {"automl_reduction": 3}, "automl_algorithm": "hyperbandx"}"#,
         );
-        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
+        let of_algorithm = problems.iter().find(|p| p.contains("unknown algorithm")).unwrap();
+        assert!(of_algorithm.starts_with("s.json:3:"), "{of_algorithm}");
         let has = |words: &str| assert!(problems.iter().any(|p| p.contains(words)), "{words}: {problems:?}");
         has(
             "s.json:1:2: error: unknown key `automl_max_recomendations` (did you mean `automl_max_recommendations`",
