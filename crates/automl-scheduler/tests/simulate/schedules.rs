@@ -22,6 +22,7 @@ fn drawn(seed: u64) -> StudySettings {
     let mut settings = halving(PAUSING[(seed % 8) as usize], 1 + draw(0, 40), 2 + draw(1, 40));
     settings.fidelity.min = Fidelity(1 + draw(2, 3).min(settings.fidelity.max.0 - 2));
     settings.fidelity.reduction_factor = 2 + draw(3, 3);
+    settings.fidelity.full_first = draw(4, 4);
     settings.seed = seed;
     settings
 }
