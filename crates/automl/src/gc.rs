@@ -58,14 +58,21 @@ pub(crate) fn collect(
     now: u64,
 ) -> Result<Vec<Garbage>, StudyError> {
     let found = find(dir, log.study(), keep);
+    let Some(recipe) = recipe_of(&log.study().settings) else { return Ok(found) };
+    let has_budget = log.study().settings.conduct.disk_bytes.is_some();
     for garbage in &found {
         let keep = garbage.keep.as_ref().map(|path| path.to_string_lossy().into_owned());
         let (trial, reason) = (garbage.trial, garbage.reason.clone());
         // Each goes by itself, whatever stays of the others.
         log.record(now, Event::CheckpointsDropped { trial, keep, reason, spared: Some(Vec::new()) })?;
+        // What stays still counts against the budget of the disk.
+        if let (true, Some(kept), Some(rule)) = (has_budget, &garbage.keep, recipe.checkpoints()) {
+            let files = checkpoint_files(&dir.results(trial), rule);
+            let bytes = files.into_iter().filter(|file| file.path == *kept).map(|file| file.bytes).sum();
+            log.record(now, Event::CheckpointsCounted { trial, bytes })?;
+        }
     }
     log.commit()?;
-    let Some(recipe) = recipe_of(&log.study().settings) else { return Ok(found) };
     for garbage in &found {
         let (Some(rule), results) = (recipe.checkpoints(), dir.results(garbage.trial)) else { continue };
         let keep = garbage.keep.as_deref().and_then(Path::to_str);
