@@ -98,7 +98,8 @@ pub struct Choice {
     pub start: Option<NewTrial>,
     /// Paused trials that may go on: the highest rung first, the best of a rung first.
     pub promotions: Vec<Promotion>,
-    /// Fidelities whose results say something about the largest one, which is the last of them.
+    /// Fidelities whose results say something about the largest one, which is the last of them; that one alone where the new
+    /// trial goes there whatever it comes to and a rung is skipped.
     pub levels: Vec<Fidelity>,
 }
 
